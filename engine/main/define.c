@@ -1,0 +1,238 @@
+#include <assert.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/main/command.h"
+#include "engine/main/report.h"
+#include "engine/saga/plan.h"
+#include "engine/service/plugin.h"
+
+#define COMMAND "define"
+
+struct define_options {
+    const char *file;
+    const char *name; /* NULL: the file's base name up to the first dot */
+    struct plugin_path plugins;
+    bool json;
+    bool no_services;
+};
+
+enum { KEY_PLUGIN_DIR = 1000, KEY_NO_SERVICES, KEY_JSON };
+
+static const struct argp_option options_list[] = {
+    {"name", 'n', "NAME", 0, "Its name (default: the file's name up to the first dot)", 0},
+    {"plugin-dir", KEY_PLUGIN_DIR, "DIR", 0, "Look for plug-ins here first, may be given again", 0},
+    {"no-services", KEY_NO_SERVICES, NULL, 0, "Do not look for the services and handlers", 0},
+    {"json", KEY_JSON, NULL, 0, "Print one JSON object instead of the table", 0},
+    {0},
+};
+
+static error_t parse_option(int key, char *text, struct argp_state *state)
+{
+    struct define_options *options = state->input;
+    switch (key) {
+    case 'n': options->name = text; return 0;
+    case KEY_PLUGIN_DIR:
+        /* One place is kept for the folder beside the program. */
+        if (options->plugins.directories_count == PLUGIN_DIRECTORIES_MAX - 1)
+            argp_error(state, "more than %u plug-in folders", PLUGIN_DIRECTORIES_MAX - 1);
+        options->plugins.directories[options->plugins.directories_count++] = text;
+        return 0;
+    case KEY_NO_SERVICES: options->no_services = true; return 0;
+    case KEY_JSON: options->json = true; return 0;
+    case ARGP_KEY_ARG:
+        if (options->file != NULL)
+            argp_error(state, "one definition at a time: %s, or %s?", options->file, text);
+        options->file = text;
+        return 0;
+    case ARGP_KEY_END:
+        if (options->file == NULL)
+            argp_error(state, "name the file of a definition, or - for standard input");
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    options_list,
+    parse_option,
+    "FILE",
+    "Checks a saga definition (Amazon States Language, JSON; - is standard input) and prints the "
+    "plan that it compiles to. Every service and handler that it names is looked for."
+    "\vNothing is written: ingest and bench take definitions from their files.\n\n"
+    "Example: flyover define order.asl.json",
+    NULL,
+    NULL,
+    NULL,
+};
+
+static bool is_standard_input(const struct define_options *options)
+{
+    return strcmp(options->file, "-") == 0;
+}
+
+static enum status compile(const struct define_options *options, struct plan **ret_plan,
+                           struct problem *problem)
+{
+    const char *source = is_standard_input(options) ? "stdin" : options->file;
+    const char *path = is_standard_input(options) ? "/dev/stdin" : options->file;
+    const char *slash = strrchr(source, '/');
+    const char *base = slash == NULL ? source : slash + 1;
+    char *name = options->name != NULL ? strdup(options->name) : strndup(base, strcspn(base, "."));
+    if (name == NULL)
+        return problem_set(problem, STATUS_NO_MEMORY, "out of memory");
+    char *text = NULL;
+    size_t text_bytes;
+    enum status status =
+        command_read_file(path, PLAN_DEFINITION_BYTES_MAX, &text, &text_bytes, problem);
+    if (status == STATUS_OK)
+        status = plan_compile(name, source, text, text_bytes, ret_plan, problem);
+    free(text);
+    free(name);
+    return status;
+}
+
+/* ---- services ------------------------------------------------------------------------------- */
+
+/* True for the first resource of its service. */
+static bool names_service_first(const struct plan *plan, uint32_t index)
+{
+    for (uint32_t i = 0; i < index; i++)
+        if (strcmp(plan->resources[i].service, plan->resources[index].service) == 0)
+            return false;
+    return true;
+}
+
+static const char *state_that_asks(const struct plan *plan, uint32_t resource)
+{
+    for (uint32_t i = 0; i < plan->states_count; i++) {
+        const struct plan_state *state = &plan->states[i];
+        if (state->type == STATE_TASK && (state->resource == resource ||
+                                          (state->compensated && state->undo_resource == resource)))
+            return state->name;
+    }
+    assert(false && "every resource of a plan is asked for by a state");
+    return "";
+}
+
+static enum status refuse_handler(const struct plan *plan, uint32_t resource,
+                                  const struct plugin *plugin, struct problem *problem)
+{
+    char known[FLYOVER_HANDLERS_MAX * (FLYOVER_NAME_BYTES_MAX + 2) + 1];
+    size_t used = 0;
+    for (uint32_t i = 0; i < plugin->service->handlers_count; i++)
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i > 0 ? ", " : "",
+                                 plugin->service->handlers[i].name);
+    assert(used < sizeof known);
+    return problem_set(problem, STATUS_INVALID,
+                       "state \"%s\" asks service '%s' for '%s', which is none of its handlers: "
+                       "%.500s%s",
+                       state_that_asks(plan, resource), plan->resources[resource].service,
+                       plan->resources[resource].handler, known, used > 500 ? "..." : "");
+}
+
+static enum status check_service(const struct plan *plan, const struct plugin_path *path,
+                                 uint32_t first, struct problem *problem)
+{
+    struct plugin plugin;
+    struct problem missing;
+    const char *service = plan->resources[first].service;
+    enum status status = plugin_open(path, service, &plugin, &missing);
+    if (status != STATUS_OK)
+        return problem_set(problem, status, "state \"%s\": %.900s", state_that_asks(plan, first),
+                           missing.text);
+    for (uint32_t i = first; i < plan->resources_count && status == STATUS_OK; i++)
+        if (strcmp(plan->resources[i].service, service) == 0 &&
+            plugin_find_handler(&plugin, plan->resources[i].handler) == PLUGIN_NO_HANDLER)
+            status = refuse_handler(plan, i, &plugin, problem);
+    plugin_close(&plugin);
+    return status;
+}
+
+static enum status check_services(const struct plan *plan, const struct plugin_path *path,
+                                  struct problem *problem)
+{
+    enum status status = STATUS_OK;
+    for (uint32_t i = 0; i < plan->resources_count && status == STATUS_OK; i++)
+        if (names_service_first(plan, i))
+            status = check_service(plan, path, i, problem);
+    return status;
+}
+
+/* ---- reports -------------------------------------------------------------------------------- */
+
+struct tally {
+    uint32_t tasks;
+    uint32_t compensated;
+    uint32_t fire_and_forget;
+};
+
+static struct tally count_tasks(const struct plan *plan)
+{
+    struct tally tally = {0};
+    for (uint32_t i = 0; i < plan->states_count; i++) {
+        tally.tasks += plan->states[i].type == STATE_TASK;
+        tally.compensated += plan->states[i].compensated;
+        tally.fire_and_forget += plan->states[i].fire_and_forget;
+    }
+    return tally;
+}
+
+static void print_summary(const struct plan *plan, bool services_checked)
+{
+    struct tally tally = count_tasks(plan);
+    plan_print(plan, stdout);
+    printf("\nvalid: %u state%s, %u task%s", plan->states_count, plan->states_count == 1 ? "" : "s",
+           tally.tasks, tally.tasks == 1 ? "" : "s");
+    if (tally.compensated > 0)
+        printf(", %u compensated", tally.compensated);
+    if (tally.fire_and_forget > 0)
+        printf(", %u fire-and-forget", tally.fire_and_forget);
+    for (uint32_t i = 0; i < plan->resources_count; i++)
+        if (names_service_first(plan, i))
+            printf("%s%s", i == 0 ? "; services: " : ", ", plan->resources[i].service);
+    printf("%s\n", plan->resources_count > 0 && !services_checked ? " (not looked for)" : "");
+}
+
+static void print_json(const struct plan *plan)
+{
+    struct tally tally = count_tasks(plan);
+    json_t *services = json_array();
+    for (uint32_t i = 0; i < plan->resources_count; i++)
+        if (names_service_first(plan, i))
+            json_array_append_new(services, json_string(plan->resources[i].service));
+    report_print_json(json_pack("{s:s, s:i, s:i, s:i, s:o, s:b}", "name", plan->name, "states",
+                                (int)plan->states_count, "tasks", (int)tally.tasks, "compensated",
+                                (int)tally.compensated, "services", services, "valid", 1),
+                      stdout);
+}
+
+int command_define(int argc, char **argv)
+{
+    struct define_options options = {0};
+    command_parse(&argp, argc, argv, &options);
+    struct plugin_path *plugins = &options.plugins;
+    plugins->directories[plugins->directories_count++] = command_plugin_directory();
+    struct plan *plan = NULL;
+    struct problem problem = {0};
+    enum status status = compile(&options, &plan, &problem);
+    if (status == STATUS_OK && !options.no_services) {
+        struct problem inner = {0};
+        status = check_services(plan, plugins, &inner);
+        if (status != STATUS_OK)
+            problem_set(&problem, status, "%s: %s", options.file, inner.text);
+    }
+    int exit_code = EXIT_DONE;
+    if (status == STATUS_NO_MEMORY)
+        exit_code = command_fail(COMMAND, &problem);
+    else if (status != STATUS_OK)
+        exit_code = command_refuse(COMMAND, EXIT_INPUT, "%s", problem.text);
+    else if (options.json)
+        print_json(plan);
+    else
+        print_summary(plan, !options.no_services);
+    plan_free(plan);
+    return exit_code;
+}

@@ -1,0 +1,218 @@
+#include "engine/main/session.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/clock.h"
+#include "engine/main/command.h"
+
+#define WAIT_NS_MAX 200000000u
+
+enum { KEY_PLUGIN_DIR = 1000, KEY_ACCEPT_LOSS, KEY_SAGAS_MAX, KEY_NO_PIN };
+
+static const struct argp_option options_list[] = {
+    {"data", 'd', "DIR", 0, "The data directory; made if it is not there", 1},
+    {"durability", 'D', "MODE", 0,
+     "sync (default): acknowledged means on disk; async: with the OS; memory: nothing survives", 1},
+    {"set", 's', "SERVICE.KEY=VALUE", 0, "A setting of a service, may be given again", 1},
+    {"plugin-dir", KEY_PLUGIN_DIR, "DIR", 0, "Look for plug-ins here first, may be given again", 1},
+    {"sagas-max", KEY_SAGAS_MAX, "N", 0,
+     "Sagas that may run at once, for a new data directory (default 65536)", 1},
+    {"accept-loss", KEY_ACCEPT_LOSS, NULL, 0,
+     "Go on without blocks that are damaged or missing; they are saved aside", 1},
+    {"no-pin", KEY_NO_PIN, NULL, 0, "Do not pin threads to cores", 1},
+    {0},
+};
+
+static void add_setting(struct argp_state *state, struct plugin_path *plugins, const char *text)
+{
+    struct problem problem;
+    if (plugins->settings_count == PLUGIN_SETTINGS_MAX)
+        argp_error(state, "more than %u settings", PLUGIN_SETTINGS_MAX);
+    else if (plugin_setting_parse(text, &plugins->settings[plugins->settings_count++], &problem) !=
+             STATUS_OK)
+        argp_error(state, "%s", problem.text);
+}
+
+static error_t parse_option(int key, char *text, struct argp_state *state)
+{
+    struct session_options *options = state->input;
+    char *end;
+    switch (key) {
+    case 'd': options->directory = text; return 0;
+    case 'D':
+        if (durability_parse(text, &options->durability) != STATUS_OK)
+            argp_error(state, "durability '%s' is none of sync, async, memory", text);
+        return 0;
+    case 's': add_setting(state, &options->plugins, text); return 0;
+    case KEY_PLUGIN_DIR:
+        if (options->plugins.directories_count == PLUGIN_DIRECTORIES_MAX - 1)
+            argp_error(state, "more than %u plug-in folders", PLUGIN_DIRECTORIES_MAX - 1);
+        options->plugins.directories[options->plugins.directories_count++] = text;
+        return 0;
+    case KEY_SAGAS_MAX: {
+        unsigned long count = strtoul(text, &end, 10);
+        if (*end != '\0' || count == 0 || count > CORE_SAGAS_MAX)
+            argp_error(state, "--sagas-max takes 1 to %u", CORE_SAGAS_MAX);
+        options->sagas_max = (uint32_t)count;
+        return 0;
+    }
+    case KEY_ACCEPT_LOSS: options->accept_loss = true; return 0;
+    case KEY_NO_PIN: options->pin = false; return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp session_argp = {options_list, parse_option, NULL, NULL, NULL, NULL, NULL};
+const struct argp_child session_argp_child[] = {{&session_argp, 0, "Engine:", 1}, {0}};
+
+void session_options_init(struct session_options *options)
+{
+    *options = (struct session_options){.durability = DURABILITY_SYNC, .pin = true};
+}
+
+static volatile sig_atomic_t signal_seen;
+
+static void on_signal(int signal)
+{
+    signal_seen = signal;
+}
+
+int session_signal(void)
+{
+    return signal_seen;
+}
+
+static void catch_signals(void)
+{
+    /* The second one ends the program at once. */
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static void say_recovered(const struct session *session, const char *directory)
+{
+    const struct recovery_report *recovery = partition_recovery(session->partition);
+    if (recovery->blocks_count == 0)
+        return;
+    struct core_totals totals = core_totals(partition_state(session->partition)->core);
+    fprintf(stderr,
+            "recovered %s: %" PRIu64 " blocks, %" PRIu64 " records, %" PRIu64
+            " sagas, %u of them still running\n",
+            directory, recovery->blocks_count, recovery->records_count, totals.started,
+            core_sagas_live(partition_state(session->partition)->core));
+    if (recovery->lost_blocks_count > 0)
+        fprintf(stderr, "accepted the loss of %" PRIu64 " blocks\n", recovery->lost_blocks_count);
+}
+
+enum status session_open(const struct session_options *options, struct session *ret_session,
+                         struct problem *problem)
+{
+    struct partition_options engine = {
+        .directory = options->directory,
+        .durability = options->durability,
+        .limits = {.sagas_max = options->sagas_max},
+        .plugins = options->plugins,
+        .accept_loss = options->accept_loss,
+        .pin = options->pin,
+    };
+    engine.plugins.directories[engine.plugins.directories_count++] = command_plugin_directory();
+    struct session session = {.latency_ns = calloc(1, sizeof *session.latency_ns)};
+    if (session.latency_ns == NULL)
+        return problem_set(problem, STATUS_NO_MEMORY, "out of memory");
+    journal_setup();
+    enum status status = partition_open(&engine, &session.partition, problem);
+    if (status != STATUS_OK) {
+        free(session.latency_ns);
+        return status;
+    }
+    catch_signals();
+    say_recovered(&session, options->directory);
+    *ret_session = session;
+    return STATUS_OK;
+}
+
+void session_close(struct session *session)
+{
+    partition_free(session->partition);
+    free(session->latency_ns);
+    *session = (struct session){0};
+}
+
+enum status session_define(struct session *session, const char *path, uint32_t *ret_plan,
+                           struct problem *problem)
+{
+    char *text;
+    size_t text_bytes;
+    enum status status =
+        command_read_file(path, PLAN_DEFINITION_BYTES_MAX, &text, &text_bytes, problem);
+    if (status != STATUS_OK)
+        return status;
+    const char *slash = strrchr(path, '/');
+    const char *base = slash == NULL ? path : slash + 1;
+    char name[FLYOVER_NAME_BYTES_MAX + 1];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(base, "."), base);
+    status = partition_define(session->partition, name, path, text, text_bytes, ret_plan, problem);
+    free(text);
+    return status;
+}
+
+enum status session_define_shipped(struct session *session, const char *file, uint32_t *ret_plan,
+                                   struct problem *problem)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", command_plugin_directory(), file);
+    return session_define(session, path, ret_plan, problem);
+}
+
+enum status session_start(struct session *session, uint32_t plan, uint32_t source,
+                          struct flyover_bytes input)
+{
+    /* The token is the time of the start: never 0, and all that a reply has to bring back. */
+    enum status status = partition_start(session->partition, plan, source, input, clock_now_ns());
+    if (status == STATUS_OK)
+        session->outstanding_count++;
+    return status;
+}
+
+static void take_replies(struct session *session)
+{
+    struct reply reply;
+    uint64_t now_ns = 0;
+    while (partition_next_reply(session->partition, &reply)) {
+        if (now_ns == 0)
+            now_ns = clock_now_ns();
+        assert(session->outstanding_count > 0);
+        session->outstanding_count--;
+        histogram_add(session->latency_ns, now_ns - reply.token);
+    }
+}
+
+enum status session_turn(struct session *session, bool may_wait, struct problem *problem)
+{
+    bool worked;
+    enum status status = partition_poll(session->partition, &worked, problem);
+    uint64_t outstanding_count = session->outstanding_count;
+    take_replies(session);
+    if (status == STATUS_OK && !worked && may_wait &&
+        outstanding_count == session->outstanding_count)
+        partition_wait(session->partition, WAIT_NS_MAX);
+    return status;
+}
+
+enum status session_drain(struct session *session, void (*on_turn)(void *context), void *context,
+                          struct problem *problem)
+{
+    enum status status = STATUS_OK;
+    while (status == STATUS_OK && session_signal() == 0 &&
+           !partition_is_at_rest(session->partition)) {
+        status = session_turn(session, true, problem);
+        on_turn(context);
+    }
+    return status;
+}

@@ -1,0 +1,57 @@
+/*
+ * session: an engine opened for the order application, as `ingest` and `bench` use it.
+ *
+ * Threads: the caller's thread is the engine thread.
+ */
+#ifndef ENGINE_MAIN_SESSION_H
+#define ENGINE_MAIN_SESSION_H
+
+#include <argp.h>
+
+#include "engine/base/histogram.h"
+#include "engine/partition/partition.h"
+
+/* What --data, --durability, --set, --plugin-dir, --accept-loss, --sagas-max and --no-pin gave. */
+struct session_options {
+    const char *directory;
+    enum durability durability;
+    struct plugin_path plugins;
+    uint32_t sagas_max;
+    bool accept_loss;
+    bool pin;
+};
+
+extern const struct argp_child session_argp_child[];
+/* The child parser's input; set before the parse. */
+void session_options_init(struct session_options *options);
+
+struct session {
+    struct partition *partition;
+    uint64_t outstanding_count;   /* started here and not yet replied */
+    struct histogram *latency_ns; /* of whole sagas: start to durable end */
+};
+
+/* Opens the engine, says on stderr what was recovered. Sets SIGINT and SIGTERM to be noticed. */
+NODISCARD enum status session_open(const struct session_options *options,
+                                   struct session *ret_session, struct problem *problem);
+void session_close(struct session *session);
+
+/* Defines the file under its base name up to the first dot. */
+NODISCARD enum status session_define(struct session *session, const char *path, uint32_t *ret_plan,
+                                     struct problem *problem);
+/* The same for a definition that is shipped beside the plug-ins ("order.asl.json"). */
+NODISCARD enum status session_define_shipped(struct session *session, const char *file,
+                                             uint32_t *ret_plan, struct problem *problem);
+
+/* Starts a saga; STATUS_BUSY: session_turn, then again. */
+NODISCARD enum status session_start(struct session *session, uint32_t plan, uint32_t source,
+                                    struct flyover_bytes input);
+/* One turn of the engine, replies taken; sleeps when there was nothing to do and `may_wait`. */
+NODISCARD enum status session_turn(struct session *session, bool may_wait, struct problem *problem);
+/* Turns until every saga has ended or is stuck, or a signal came. */
+NODISCARD enum status session_drain(struct session *session, void (*on_turn)(void *context),
+                                    void *context, struct problem *problem);
+/* The signal that asked the program to stop, or 0. */
+int session_signal(void);
+
+#endif

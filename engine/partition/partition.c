@@ -1,0 +1,421 @@
+#include "engine/partition/partition.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "engine/base/clock.h"
+#include "engine/partition/partition_parts.h"
+
+#define RESULTS_PER_TURN 1024u
+#define PREFETCH_AHEAD   8u
+
+static int64_t now_ms(struct partition *partition)
+{
+    int64_t now =
+        partition->options.wall_ms != NULL ? partition->options.wall_ms() : clock_wall_ms();
+    /* The clock of the journal never goes back, whatever the machine's does. */
+    if (now > partition->last_now_ms)
+        partition->last_now_ms = now;
+    return partition->last_now_ms;
+}
+
+/* ---- the open block ------------------------------------------------------------------------- */
+
+static void seal(struct partition *partition)
+{
+    struct open_block *open = &partition->open;
+    assert(open->buffer != NULL && open->record_count > 0);
+    assert(partition->sent_count < WRITER_BUFFERS_COUNT);
+    struct block_header header = {
+        .block_no = ++partition->last_block_no,
+        .durable_no = partition->durable_no,
+        .now_ms = open->now_ms,
+        .body_bytes = open->used_bytes - BLOCK_HEADER_BYTES,
+        .record_count = open->record_count,
+        .prev_crc = partition->last_block_crc,
+        .epoch = partition->epoch,
+    };
+    block_seal(open->buffer->bytes, &header);
+    partition->last_block_crc = header.header_crc;
+    open->buffer->bytes_count = open->used_bytes;
+    open->buffer->block_no = header.block_no;
+    partition->sent[partition->sent_count++] =
+        (struct sent_block){header.block_no, partition->state->effects.tail};
+    partition->counts.records += open->record_count;
+    writer_send_block(partition->writer, open->buffer);
+    *open = (struct open_block){0};
+    partition->sealed_ns = clock_now_ns();
+}
+
+bool partition_reserve(struct partition *partition, size_t record_bytes)
+{
+    struct open_block *open = &partition->open;
+    assert(record_bytes <= BLOCK_BYTES_MAX - BLOCK_HEADER_BYTES);
+    if (open->buffer != NULL && open->used_bytes + record_bytes > BLOCK_BYTES_MAX)
+        seal(partition);
+    if (open->buffer == NULL) {
+        open->buffer = writer_acquire(partition->writer);
+        if (open->buffer == NULL) {
+            partition->counts.stalls++;
+            return false;
+        }
+        open->used_bytes = BLOCK_HEADER_BYTES;
+        open->now_ms = now_ms(partition);
+    }
+    return true;
+}
+
+enum status partition_apply(struct partition *partition, const struct event *event, uint64_t token,
+                            uint64_t *ret_saga_id, struct problem *problem)
+{
+    struct open_block *open = &partition->open;
+    enum status status = partition_state_apply(partition->state, open->now_ms, event, token,
+                                               APPLY_LIVE, ret_saga_id, problem);
+    if (status != STATUS_OK)
+        return status;
+    uint8_t *end = event_encode(event, open->buffer->bytes + open->used_bytes);
+    open->used_bytes = (uint32_t)(end - open->buffer->bytes);
+    assert(open->used_bytes <= BLOCK_BYTES_MAX);
+    open->record_count++;
+    return STATUS_OK;
+}
+
+/* Whether the open block should go now: only when the journal is idle (else it fills on), and then
+ * at once if nobody is at work whose result could still come into it. */
+static bool should_seal(const struct partition *partition)
+{
+    const struct open_block *open = &partition->open;
+    if (open->record_count == 0 || partition->sent_count > 0)
+        return false;
+    if (partition->in_flight == 0)
+        return true;
+    return clock_now_ns() - partition->sealed_ns >= PARTITION_SEAL_INTERVAL_NS;
+}
+
+/* ---- effects leave --------------------------------------------------------------------------- */
+
+/* Next: worker_on_invoke, on a worker's thread. */
+static void partition_send_invoke(struct partition *partition, struct worker *worker,
+                                  uint32_t branch, uint32_t generation)
+{
+    struct core_invocation call;
+    core_invocation(partition->state->core, branch, &call);
+    struct invoke invoke = {
+        .input = call.input.at,
+        .output = call.output.at,
+        .saga_id = call.saga_id,
+        .input_bytes = call.input.count,
+        .output_bytes = call.output.count,
+        .branch = branch,
+        .generation = generation,
+        .step_no = call.step_no,
+        .handler = partition->handlers[call.plan][call.resource],
+        .phase = (uint8_t)call.phase,
+    };
+    worker_send_invoke(worker, &invoke);
+    partition->in_flight++;
+}
+
+/* The worker of the service with the most room, or NULL when all are full. */
+static struct worker *choose_worker(const struct service *service)
+{
+    struct worker *best = NULL;
+    for (uint32_t i = 0; i < service->workers_count; i++)
+        if (best == NULL || worker_room(service->workers[i]) > worker_room(best))
+            best = service->workers[i];
+    return worker_room(best) == 0 ? NULL : best;
+}
+
+static struct service *service_of(struct partition *partition, uint32_t branch)
+{
+    struct core_invocation call;
+    core_invocation(partition->state->core, branch, &call);
+    return &partition->services[partition->state->routes[call.plan][call.resource]];
+}
+
+static void release_invoke(struct partition *partition, const struct effect *effect)
+{
+    /* On the way out nothing new begins: the next start dispatches what is pending. */
+    if (partition->stopping ||
+        !core_expects(partition->state->core, effect->branch, effect->generation))
+        return;
+    struct service *service = service_of(partition, effect->branch);
+    struct worker *worker = service->waiting_count > 0 ? NULL : choose_worker(service);
+    if (worker != NULL) {
+        partition_send_invoke(partition, worker, effect->branch, effect->generation);
+        return;
+    }
+    assert(service->waiting_count < partition->waiting_capacity);
+    uint32_t tail =
+        (service->waiting_head + service->waiting_count++) & (partition->waiting_capacity - 1);
+    service->waiting[tail] = (struct waiting_invoke){effect->branch, effect->generation};
+}
+
+static void release_effect(struct partition *partition, const struct effect *effect)
+{
+    switch ((enum effect_kind)effect->kind) {
+    case EFFECT_INVOKE: release_invoke(partition, effect); break;
+    case EFFECT_TIMER: {
+        int64_t due_ms =
+            core_timer_due_ms(partition->state->core, effect->branch, effect->generation);
+        if (due_ms >= 0)
+            timers_add(&partition->timers,
+                       (struct timer){due_ms, effect->branch, effect->generation});
+        break;
+    }
+    case EFFECT_REPLY:
+        if (effect->token != PARTITION_NO_TOKEN)
+            partition->replies[partition->replies_tail++ & (partition->replies_capacity - 1)] =
+                (struct reply){effect->token, effect->id, (enum outcome)effect->outcome};
+        break;
+    case EFFECT_NONE: break;
+    }
+}
+
+static bool replies_full(const struct partition *partition)
+{
+    return partition->replies_tail - partition->replies_head == partition->replies_capacity;
+}
+
+/* Lets go the effects of durable blocks. Next: release_effect, by kind. */
+static bool release(struct partition *partition)
+{
+    struct effect_queue *effects = &partition->state->effects;
+    uint64_t before = effects->head;
+    partition->durable_no = writer_durable_no(partition->writer);
+    uint32_t durable_count = 0;
+    while (durable_count < partition->sent_count &&
+           partition->sent[durable_count].block_no <= partition->durable_no)
+        partition->durable_tail = partition->sent[durable_count++].effects_tail;
+    partition->sent_count -= durable_count;
+    memmove(partition->sent, partition->sent + durable_count,
+            partition->sent_count * sizeof *partition->sent);
+    while (effects->head < partition->durable_tail && !replies_full(partition)) {
+        if (effects->head + PREFETCH_AHEAD < partition->durable_tail)
+            core_prefetch(
+                partition->state->core,
+                effects->items[(effects->head + PREFETCH_AHEAD) & (effects->capacity - 1)].branch);
+        release_effect(partition, &effects->items[effects->head & (effects->capacity - 1)]);
+        effects->head++;
+    }
+    return effects->head != before || durable_count > 0;
+}
+
+/* Invocations that found their service full go as room comes. */
+static void send_waiting(struct partition *partition, struct service *service)
+{
+    while (service->waiting_count > 0 && !partition->stopping) {
+        struct worker *worker = choose_worker(service);
+        if (worker == NULL)
+            return;
+        struct waiting_invoke waiting = service->waiting[service->waiting_head];
+        service->waiting_head = (service->waiting_head + 1) & (partition->waiting_capacity - 1);
+        service->waiting_count--;
+        if (core_expects(partition->state->core, waiting.branch, waiting.generation))
+            partition_send_invoke(partition, worker, waiting.branch, waiting.generation);
+    }
+}
+
+/* ---- events come in ---------------------------------------------------------------------------
+ */
+
+static struct event event_of_result(const struct partition *partition, const struct result *result)
+{
+    struct flyover_bytes first = {result->bytes, result->first_bytes};
+    struct flyover_bytes second = {result->bytes + result->first_bytes, result->second_bytes};
+    struct event event;
+    if (result->answer == FLYOVER_DONE) {
+        event.kind = EVENT_RESULT;
+        event.result.branch = result->branch;
+        event.result.writes = first;
+        bool nil = second.count == 1 && second.at[0] == 0xc0;
+        event.result.output = second;
+        if (nil || !core_needs_output(partition->state->core, result->branch))
+            event.result.output.count = 0;
+        return event;
+    }
+    event.kind = EVENT_ERROR;
+    event.error.branch = result->branch;
+    event.error.retryable = result->answer == FLYOVER_RETRY;
+    event.error.name = first;
+    event.error.cause = second;
+    return event;
+}
+
+/* False when the journal has no room: the result stays where it is. Next: release, when the block
+ * is durable. */
+static bool partition_on_result(struct partition *partition, const struct result *result)
+{
+    if (!core_expects(partition->state->core, result->branch, result->generation)) {
+        /* Writes that were made must reach the journal: a late result may carry none. */
+        assert(result->answer != FLYOVER_DONE || result->first_bytes == 0);
+        partition->counts.late_results++;
+        return true;
+    }
+    struct event event = event_of_result(partition, result);
+    if (!partition_reserve(partition, event_encoded_bytes_max(&event)))
+        return false;
+    enum status status = partition_apply(partition, &event, 0, NULL, NULL);
+    assert(status == STATUS_OK);
+    return true;
+}
+
+static uint32_t take_results(struct partition *partition, struct worker *worker)
+{
+    uint32_t ready = worker_peek_results(worker, RESULTS_PER_TURN);
+    uint32_t taken = 0;
+    for (; taken < ready; taken++) {
+        if (taken + PREFETCH_AHEAD < ready)
+            core_prefetch(partition->state->core,
+                          worker_front_result(worker, taken + PREFETCH_AHEAD)->branch);
+        if (!partition_on_result(partition, worker_front_result(worker, taken)))
+            break;
+    }
+    if (taken > 0) {
+        worker_consume_results(worker, taken);
+        partition->in_flight -= taken;
+    }
+    return taken;
+}
+
+static bool serve_services(struct partition *partition)
+{
+    uint32_t taken = 0;
+    for (uint32_t i = 0; i < partition->state->services_count; i++) {
+        struct service *service = &partition->services[i];
+        for (uint32_t j = 0; j < service->workers_count; j++)
+            taken += take_results(partition, service->workers[j]);
+        send_waiting(partition, service);
+        for (uint32_t j = 0; j < service->workers_count; j++)
+            worker_flush(service->workers[j]);
+    }
+    return taken > 0;
+}
+
+static bool fire_timers(struct partition *partition)
+{
+    bool fired = false;
+    const struct timer *timer = timers_first(&partition->timers);
+    if (timer == NULL || timer->due_ms > now_ms(partition))
+        return false;
+    for (; timer != NULL && timer->due_ms <= partition->last_now_ms;
+         timer = timers_first(&partition->timers)) {
+        struct event event = {.kind = EVENT_TIMER, .timer = {timer->branch}};
+        if (!partition_reserve(partition, event_encoded_bytes_max(&event)))
+            break;
+        if (core_timer_due_ms(partition->state->core, timer->branch, timer->generation) >= 0) {
+            enum status status = partition_apply(partition, &event, 0, NULL, NULL);
+            assert(status == STATUS_OK);
+        }
+        timers_remove_first(&partition->timers);
+        fired = true;
+    }
+    return fired;
+}
+
+static bool step_threads(struct partition *partition)
+{
+    bool worked = writer_step(partition->writer);
+    for (uint32_t i = 0; i < partition->state->services_count; i++)
+        for (uint32_t j = 0; j < partition->services[i].workers_count; j++)
+            worked |= worker_step(partition->services[i].workers[j]) > 0;
+    return worked;
+}
+
+enum status partition_poll(struct partition *partition, bool *ret_worked, struct problem *problem)
+{
+    bool worked = release(partition);
+    worked |= serve_services(partition);
+    worked |= fire_timers(partition);
+    if (should_seal(partition)) {
+        seal(partition);
+        worked = true;
+    }
+    if (partition->options.threadless)
+        worked |= step_threads(partition);
+    *ret_worked = worked;
+    return writer_failure(partition->writer, problem);
+}
+
+enum status partition_start(struct partition *partition, uint32_t plan, uint32_t source,
+                            struct flyover_bytes input, uint64_t token)
+{
+    if (input.count == 0 || input.count > FLYOVER_PAYLOAD_BYTES_MAX)
+        return STATUS_TOO_LARGE;
+    struct event event = {.kind = EVENT_START, .start = {plan, source, input}};
+    if (!core_can_start(partition->state->core, plan, &partition->state->effects) ||
+        !partition_reserve(partition, event_encoded_bytes_max(&event)))
+        return STATUS_BUSY;
+    return partition_apply(partition, &event, token, NULL, NULL);
+}
+
+bool partition_next_reply(struct partition *partition, struct reply *ret_reply)
+{
+    if (partition->replies_head == partition->replies_tail)
+        return false;
+    *ret_reply = partition->replies[partition->replies_head++ & (partition->replies_capacity - 1)];
+    return true;
+}
+
+/* ---- rest -------------------------------------------------------------------------------------
+ */
+
+static bool has_input(struct partition *partition)
+{
+    if (writer_durable_no(partition->writer) != partition->durable_no ||
+        writer_failure(partition->writer, NULL) != STATUS_OK)
+        return true;
+    for (uint32_t i = 0; i < partition->state->services_count; i++)
+        for (uint32_t j = 0; j < partition->services[i].workers_count; j++)
+            if (worker_peek_results(partition->services[i].workers[j], 1) > 0)
+                return partition->open.buffer != NULL ||
+                       writer_blocks_in_flight(partition->writer) < WRITER_BUFFERS_COUNT;
+    return false;
+}
+
+/* How long until the open block may be sealed or the next timer is due. */
+static uint64_t wait_ns(struct partition *partition, uint64_t timeout_ns)
+{
+    const struct timer *timer = timers_first(&partition->timers);
+    if (timer != NULL) {
+        int64_t left_ms = timer->due_ms - now_ms(partition);
+        uint64_t left_ns = left_ms <= 0 ? 0 : (uint64_t)left_ms * 1000000u;
+        timeout_ns = left_ns < timeout_ns ? left_ns : timeout_ns;
+    }
+    if (partition->open.record_count > 0 && partition->sent_count == 0) {
+        uint64_t since_ns = clock_now_ns() - partition->sealed_ns;
+        uint64_t left_ns =
+            since_ns >= PARTITION_SEAL_INTERVAL_NS ? 0 : PARTITION_SEAL_INTERVAL_NS - since_ns;
+        timeout_ns = left_ns < timeout_ns ? left_ns : timeout_ns;
+    }
+    return timeout_ns;
+}
+
+void partition_wait(struct partition *partition, uint64_t timeout_ns)
+{
+    if (partition->options.threadless)
+        return;
+    timeout_ns = wait_ns(partition, timeout_ns);
+    sleeper_prepare(&partition->sleeper);
+    if (timeout_ns == 0 || has_input(partition))
+        sleeper_cancel(&partition->sleeper);
+    else
+        sleeper_wait(&partition->sleeper, timeout_ns);
+}
+
+bool partition_is_quiet(const struct partition *partition)
+{
+    const struct effect_queue *effects = &partition->state->effects;
+    if (partition->in_flight > 0 || partition->sent_count > 0 || partition->open.record_count > 0 ||
+        effects->head != effects->tail)
+        return false;
+    for (uint32_t i = 0; i < partition->state->services_count; i++)
+        if (partition->services[i].waiting_count > 0)
+            return false;
+    return partition->replies_head == partition->replies_tail;
+}
+
+bool partition_is_at_rest(const struct partition *partition)
+{
+    return partition_is_quiet(partition) && timers_first(&partition->timers) == NULL;
+}

@@ -1,0 +1,122 @@
+/*
+ * partition: the engine. One thread steps it; it owns the sagas, the open block and the way in and
+ * out of services and journal.
+ *
+ * The output-commit rule: an event is applied at once and its record goes into the open block; its
+ * effects wait in a queue until that block is durable, and only then leave. While one block is
+ * being written the next one fills: natural group commit.
+ *
+ *     partition_start ───────┐
+ *     worker results ────────┼─► apply: record into the open block, core_apply, effects wait
+ *     timers due ────────────┘        │ seal: when the journal is idle, at most about 400 a second
+ *                                     ▼ under load, at once when there is nothing else to wait for
+ *     invoke, timer, reply ◄── release: effects of durable blocks
+ *
+ * Threads: every function by one thread, the engine's (which may be the caller's only one). The
+ *          workers and the journal thread are the partition's own.
+ * Memory:  by limits, at open. partition_start says BUSY where there is no room; a result always
+ *          finds room, since admission kept it.
+ * Errors:  partition_poll's status is fatal: the journal failed; nothing after the last durable
+ *          block was acknowledged. Close and exit.
+ */
+#ifndef ENGINE_PARTITION_PARTITION_H
+#define ENGINE_PARTITION_PARTITION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/partition/partition_state.h"
+#include "engine/service/audit.h"
+#include "engine/service/plugin.h"
+#include "storage/journal.h"
+#include "storage/recovery.h"
+
+#define PARTITION_SAGAS_MAX_DEFAULT     65536u
+#define PARTITION_PAYLOAD_BYTES_DEFAULT (256ull << 20)
+#define PARTITION_BUILT_IN_MAX          16u
+#define PARTITION_SEAL_INTERVAL_NS      2500000u
+
+struct partition;
+
+struct partition_options {
+    const char *directory; /* borrowed for the life of the partition; NULL in mode memory */
+    enum durability durability;
+    struct core_limits limits;  /* for a new data directory; an old one keeps its own */
+    struct plugin_path plugins; /* copied; its text is borrowed for the life of the partition */
+    const struct flyover_service *built_in[PARTITION_BUILT_IN_MAX]; /* looked at before files */
+    uint32_t built_in_count;
+    bool accept_loss;
+    bool pin;                 /* threads to cores, when there are at least two */
+    bool threadless;          /* tests: partition_poll also steps journal and workers */
+    int64_t (*wall_ms)(void); /* NULL: the clock of the machine */
+};
+
+/* A saga has ended, or is parked. */
+struct reply {
+    uint64_t token;
+    uint64_t saga_id;
+    enum outcome outcome;
+};
+
+struct partition_thread {
+    char name[24];
+    uint64_t cpu_ns;
+};
+#define PARTITION_THREADS_MAX 40u
+
+struct partition_counts {
+    uint64_t blocks, syncs, journal_bytes, records;
+    uint64_t journal_busy_ns;
+    uint64_t late_results;
+    uint64_t stalls; /* times the engine had input and no room in the journal for it */
+    uint32_t threads_count;
+    struct partition_thread threads[PARTITION_THREADS_MAX];
+};
+
+/* Recovers what is there, loads the services that its definitions name, starts the threads.
+ * Returns owned. What journal_open, recovery_run and plugin_open may say. */
+NODISCARD enum status partition_open(const struct partition_options *options,
+                                     struct partition **ret_partition, struct problem *problem);
+/* Waits for what is under way (handlers, the open block), then stops the threads and closes the
+ * journal. `ret_digest` may be NULL. The state stays readable until partition_free. */
+NODISCARD enum status partition_stop(struct partition *partition,
+                                     char ret_digest[PARTITION_DIGEST_BYTES],
+                                     struct problem *problem);
+/* Accepts NULL. Without partition_stop first it ends as a crash would: nothing more is written. */
+void partition_free(struct partition *partition);
+
+/* What recovery found. */
+const struct recovery_report *partition_recovery(const struct partition *partition);
+
+/* Makes a definition known and its services ready. The same name and text give the same plan; the
+ * same name with another text gives a new version, and running sagas keep theirs. */
+NODISCARD enum status partition_define(struct partition *partition, const char *name,
+                                       const char *source, const char *text, size_t text_bytes,
+                                       uint32_t *ret_plan, struct problem *problem);
+/* A new source of starts (see core_source): its index for partition_start. STATUS_BUSY. */
+NODISCARD enum status partition_open_source(struct partition *partition, uint64_t first_hash,
+                                            uint32_t *ret_source);
+/* Starts a saga. `input` is checked msgpack (value_check), copied. The saga is accepted when its
+ * block is durable; its reply comes with `token`. STATUS_BUSY: no room now; poll and try again. */
+NODISCARD enum status partition_start(struct partition *partition, uint32_t plan, uint32_t source,
+                                      struct flyover_bytes input, uint64_t token);
+bool partition_next_reply(struct partition *partition, struct reply *ret_reply);
+
+/* One turn: durable blocks, results, timers, sealing. *ret_worked: something was done. */
+NODISCARD enum status partition_poll(struct partition *partition, bool *ret_worked,
+                                     struct problem *problem);
+/* Sleeps until there is something to do, or for timeout_ns. */
+void partition_wait(struct partition *partition, uint64_t timeout_ns);
+/* True when nothing runs and nothing waits: every saga has ended, is stuck, or waits for a timer,
+ * and all is durable. */
+bool partition_is_quiet(const struct partition *partition);
+
+/* Quiet, and no timer runs either: nothing will happen by itself any more. */
+bool partition_is_at_rest(const struct partition *partition);
+
+const struct partition_state *partition_state(const struct partition *partition);
+struct partition_counts partition_counts(const struct partition *partition);
+/* Figures of all services; only after partition_stop. */
+void partition_audit(const struct partition *partition, struct audit_report *ret_report);
+
+#endif

@@ -1,0 +1,482 @@
+#include <assert.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/clock.h"
+#include "engine/partition/partition_parts.h"
+
+#define REPLIES_CAPACITY 65536u
+#define DEFINE_POLLS_MAX 100000u
+
+/* ---- threads and cores ------------------------------------------------------------------------
+ */
+
+static void find_cpus(struct partition *partition)
+{
+    cpu_set_t allowed;
+    if (!partition->options.pin || sleeper_cpus_allowed() < 2 ||
+        sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return;
+    for (uint32_t cpu = 0; cpu < CPU_SETSIZE && partition->cpus_count < 64; cpu++)
+        if (CPU_ISSET(cpu, &allowed))
+            partition->cpus[partition->cpus_count++] = cpu;
+}
+
+/* The engine has the first core to itself; all other threads share the rest in turn. */
+static uint32_t next_cpu(struct partition *partition)
+{
+    if (partition->cpus_count < 2)
+        return WORKER_NO_CPU;
+    return partition->cpus[1 + partition->cpus_used++ % (partition->cpus_count - 1)];
+}
+
+static void pin_self(const struct partition *partition, uint32_t first, uint32_t count)
+{
+    if (partition->cpus_count < 2)
+        return;
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    for (uint32_t i = first; i < first + count; i++)
+        CPU_SET(partition->cpus[i], &cpus);
+    pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus);
+}
+
+/* ---- services ---------------------------------------------------------------------------------
+ */
+
+static enum status open_plugin(struct partition *partition, const char *name,
+                               struct plugin *ret_plugin, struct problem *problem)
+{
+    const struct partition_options *options = &partition->options;
+    for (uint32_t i = 0; i < options->built_in_count; i++)
+        if (strcmp(options->built_in[i]->name, name) == 0)
+            return plugin_open_built_in(&options->plugins, options->built_in[i], ret_plugin,
+                                        problem);
+    return plugin_open(&options->plugins, name, ret_plugin, problem);
+}
+
+static enum status start_workers(struct partition *partition, struct service *service,
+                                 struct tables *tables)
+{
+    uint32_t wanted = service->plugin.service->workers == 0 ? 1 : service->plugin.service->workers;
+    struct worker_options options = {
+        .plugin = &service->plugin,
+        .tables = service->plugin.service->tables_count == 0 ? NULL : tables,
+        .engine = &partition->sleeper,
+        .threadless = partition->options.threadless,
+    };
+    service->waiting = malloc(partition->waiting_capacity * sizeof *service->waiting);
+    if (service->waiting == NULL)
+        return STATUS_NO_MEMORY;
+    while (service->workers_count < wanted && service->workers_count < SERVICE_WORKERS_MAX) {
+        options.cpu = next_cpu(partition);
+        enum status status = worker_open(&options, &service->workers[service->workers_count]);
+        if (status != STATUS_OK)
+            return status;
+        service->workers_count++;
+    }
+    return STATUS_OK;
+}
+
+/* Declares the service in the journal, unless it stands there just so. */
+static enum status declare_service(struct partition *partition, const struct plugin *plugin,
+                                   struct problem *problem)
+{
+    const char *name = plugin->service->name;
+    struct event event = {.kind = EVENT_SERVICE};
+    event.service.name = (struct flyover_bytes){(const uint8_t *)name, (uint32_t)strlen(name)};
+    event.service.tables_count = plugin_tables(plugin, event.service.tables);
+    uint32_t index = partition_state_find_service(partition->state, name);
+    if (index < PARTITION_SERVICES_MAX &&
+        tables_declared_as(partition->state->services[index].tables, event.service.tables,
+                           event.service.tables_count))
+        return STATUS_OK;
+    if (!partition_reserve(partition, event_encoded_bytes_max(&event)))
+        return STATUS_BUSY;
+    return partition_apply(partition, &event, 0, NULL, problem);
+}
+
+/* Loads the service that a definition names, and starts it. */
+static enum status use_service(struct partition *partition, const char *name,
+                               struct problem *problem)
+{
+    uint32_t index = partition_state_find_service(partition->state, name);
+    if (index < PARTITION_SERVICES_MAX && partition->services[index].plugin.service != NULL)
+        return STATUS_OK;
+    struct plugin plugin;
+    enum status status = open_plugin(partition, name, &plugin, problem);
+    if (status != STATUS_OK)
+        return status;
+    status = declare_service(partition, &plugin, problem);
+    if (status != STATUS_OK) {
+        plugin_close(&plugin);
+        return status;
+    }
+    index = partition_state_find_service(partition->state, name);
+    struct service *service = &partition->services[index];
+    service->plugin = plugin;
+    return start_workers(partition, service, partition->state->services[index].tables);
+}
+
+/* ---- definitions ------------------------------------------------------------------------------
+ */
+
+static enum status find_handler(struct partition *partition, const char *source,
+                                const struct plan_resource *resource, uint16_t *ret_handler,
+                                struct problem *problem)
+{
+    uint32_t index = partition_state_find_service(partition->state, resource->service);
+    const struct plugin *plugin = &partition->services[index].plugin;
+    *ret_handler = plugin_find_handler(plugin, resource->handler);
+    if (*ret_handler != PLUGIN_NO_HANDLER)
+        return STATUS_OK;
+    char known[256];
+    size_t used = 0;
+    for (uint32_t i = 0; i < plugin->service->handlers_count && used < sizeof known; i++)
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i > 0 ? ", " : "",
+                                 plugin->service->handlers[i].name);
+    return problem_set(problem, STATUS_INVALID, "%s: service '%s' has no handler '%s'; it has: %s",
+                       source, resource->service, resource->handler, known);
+}
+
+static enum status use_plan(struct partition *partition, const struct plan *plan,
+                            const char *source, uint16_t *handlers, struct problem *problem)
+{
+    for (uint32_t i = 0; i < plan->resources_count; i++) {
+        struct problem inner = {0};
+        enum status status = use_service(partition, plan->resources[i].service, &inner);
+        if (status != STATUS_OK)
+            return problem_set(problem, status, "%s: %s", source, inner.text);
+        status = find_handler(partition, source, &plan->resources[i], &handlers[i], problem);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+static enum status resolve_plan(struct partition *partition, uint32_t index, const char *source,
+                                struct problem *problem)
+{
+    const struct plan *plan = core_plan(partition->state->core, index);
+    uint16_t *handlers = calloc(plan->resources_count + 1, sizeof *handlers);
+    if (handlers == NULL)
+        return STATUS_NO_MEMORY;
+    partition->handlers[index] = handlers;
+    return use_plan(partition, plan, source, handlers, problem);
+}
+
+enum status partition_define(struct partition *partition, const char *name, const char *source,
+                             const char *text, size_t text_bytes, uint32_t *ret_plan,
+                             struct problem *problem)
+{
+    uint32_t known = partition_state_find_definition(partition->state, name, text, text_bytes);
+    if (known != PARTITION_NO_PLAN) {
+        *ret_plan = known;
+        return STATUS_OK;
+    }
+    struct plan *plan;
+    enum status status = plan_compile(name, source, text, text_bytes, &plan, problem);
+    if (status != STATUS_OK)
+        return status;
+    uint16_t *handlers = calloc(plan->resources_count + 1, sizeof *handlers);
+    status =
+        handlers == NULL ? STATUS_NO_MEMORY : use_plan(partition, plan, source, handlers, problem);
+    struct event event = {.kind = EVENT_DEFINITION};
+    event.definition.name =
+        (struct flyover_bytes){(const uint8_t *)plan->name, (uint32_t)strlen(plan->name)};
+    event.definition.text = (struct flyover_bytes){(const uint8_t *)text, (uint32_t)text_bytes};
+    if (status == STATUS_OK && !partition_reserve(partition, event_encoded_bytes_max(&event)))
+        status = problem_set(problem, STATUS_BUSY, "the journal has no room now, try again");
+    if (status == STATUS_OK)
+        status = partition_apply(partition, &event, 0, NULL, problem);
+    plan_free(plan);
+    if (status != STATUS_OK) {
+        free(handlers);
+        return status;
+    }
+    *ret_plan = core_plans_count(partition->state->core) - 1;
+    partition->handlers[*ret_plan] = handlers;
+    return STATUS_OK;
+}
+
+enum status partition_open_source(struct partition *partition, uint64_t first_hash,
+                                  uint32_t *ret_source)
+{
+    struct event event = {.kind = EVENT_SOURCE, .source = {first_hash}};
+    if (!partition_reserve(partition, event_encoded_bytes_max(&event)))
+        return STATUS_BUSY;
+    uint32_t index = core_next_source(partition->state->core);
+    enum status status = partition_apply(partition, &event, 0, NULL, NULL);
+    if (status == STATUS_OK)
+        *ret_source = index;
+    return status;
+}
+
+/* ---- opening ----------------------------------------------------------------------------------
+ */
+
+static enum status on_block(void *context, const struct block_header *header, const uint8_t *body,
+                            struct problem *problem)
+{
+    return partition_state_replay(context, header, body, NULL, NULL, problem);
+}
+
+static enum status open_journal(struct partition *partition, struct problem *problem)
+{
+    const struct partition_options *options = &partition->options;
+    if (options->durability == DURABILITY_MEMORY)
+        return journal_open_memory(false, &partition->journal);
+    struct journal_options journal = {
+        .directory = options->directory,
+        .durability = options->durability,
+        .create = true,
+        .accept_loss = options->accept_loss,
+    };
+    return journal_open(&journal, &partition->journal, problem);
+}
+
+static enum status recover(struct partition *partition, struct problem *problem)
+{
+    const struct partition_options *options = &partition->options;
+    struct recovery_options recovery = {
+        .directory = options->durability == DURABILITY_MEMORY ? NULL : options->directory,
+        .accept_loss = options->accept_loss,
+        .on_block = on_block,
+        .context = partition->state,
+    };
+    enum status status = recovery_run(partition->journal, &recovery, &partition->recovery, problem);
+    if (status != STATUS_OK)
+        return status;
+    partition->last_block_no = partition->recovery.last_no;
+    partition->last_block_crc = partition->recovery.last_crc;
+    partition->epoch = partition->recovery.last_epoch + 1;
+    partition->last_now_ms = partition->recovery.last_now_ms;
+    partition->durable_no = partition->recovery.last_no;
+    uint64_t block_no;
+    if (recovery.directory == NULL)
+        return STATUS_OK;
+    status = watermark_open(&partition->watermark, options->directory, &block_no, problem);
+    partition->has_watermark = status == STATUS_OK;
+    return status;
+}
+
+static enum status open_writer(struct partition *partition, struct problem *problem)
+{
+    struct writer_options options = {
+        .journal = partition->journal,
+        .watermark = partition->has_watermark ? &partition->watermark : NULL,
+        .engine = &partition->sleeper,
+        .durable_no = partition->recovery.last_no,
+        .cpu = next_cpu(partition),
+        .threadless = partition->options.threadless,
+    };
+    return writer_open(&options, &partition->writer, problem);
+}
+
+/* A new data directory begins with its limits. */
+static enum status state_limits(struct partition *partition, struct problem *problem)
+{
+    if (partition->state->core != NULL)
+        return STATUS_OK;
+    struct core_limits limits = partition->options.limits;
+    if (limits.sagas_max == 0)
+        limits.sagas_max = PARTITION_SAGAS_MAX_DEFAULT;
+    if (limits.payload_bytes_max == 0)
+        limits.payload_bytes_max = PARTITION_PAYLOAD_BYTES_DEFAULT;
+    struct event event = {.kind = EVENT_LIMITS,
+                          .limits = {limits.sagas_max, limits.payload_bytes_max}};
+    bool room = partition_reserve(partition, event_encoded_bytes_max(&event));
+    assert(room);
+    return partition_apply(partition, &event, 0, NULL, problem);
+}
+
+static enum status take_memory(struct partition *partition)
+{
+    uint32_t branches_max = core_branches_max(partition->state->core);
+    partition->waiting_capacity = 1;
+    while (partition->waiting_capacity < branches_max)
+        partition->waiting_capacity *= 2;
+    partition->replies_capacity = REPLIES_CAPACITY;
+    partition->replies = malloc(partition->replies_capacity * sizeof *partition->replies);
+    partition->handlers = calloc(CORE_PLANS_MAX, sizeof *partition->handlers);
+    if (partition->replies == NULL || partition->handlers == NULL)
+        return STATUS_NO_MEMORY;
+    return timers_init(&partition->timers, branches_max);
+}
+
+/* Every step that was pending is dispatched again, with the same key; all of it is durable. */
+static enum status resume(struct partition *partition, struct problem *problem)
+{
+    for (uint32_t i = 0; i < core_plans_count(partition->state->core); i++) {
+        const char *name = core_plan(partition->state->core, i)->name;
+        enum status status = resolve_plan(partition, i, name, problem);
+        if (status != STATUS_OK)
+            return status;
+    }
+    core_resume(partition->state->core, &partition->state->effects);
+    partition->durable_tail = partition->state->effects.tail;
+    return STATUS_OK;
+}
+
+static enum status open_parts(struct partition *partition, struct problem *problem)
+{
+    enum status status = partition_state_open(&partition->state);
+    if (status == STATUS_OK)
+        status = open_journal(partition, problem);
+    if (status == STATUS_OK)
+        status = recover(partition, problem);
+    if (status == STATUS_OK)
+        status = open_writer(partition, problem);
+    if (status == STATUS_OK)
+        status = state_limits(partition, problem);
+    if (status == STATUS_OK)
+        status = take_memory(partition);
+    if (status == STATUS_OK)
+        status = resume(partition, problem);
+    return status;
+}
+
+enum status partition_open(const struct partition_options *options,
+                           struct partition **ret_partition, struct problem *problem)
+{
+    assert(options->directory != NULL || options->durability == DURABILITY_MEMORY);
+    struct partition *partition = aligned_alloc(128, (sizeof *partition + 127) / 128 * 128);
+    if (partition == NULL)
+        return problem_set(problem, STATUS_NO_MEMORY, "out of memory");
+    memset(partition, 0, sizeof *partition);
+    partition->options = *options;
+    sleeper_setup();
+    sleeper_init(&partition->sleeper);
+    find_cpus(partition);
+    /* RocksDB's background threads inherit this: off the engine's core. */
+    pin_self(partition, 1, partition->cpus_count - 1);
+    struct problem inner = {0};
+    enum status status = open_parts(partition, &inner);
+    if (status != STATUS_OK) {
+        partition_free(partition);
+        return problem_set(problem, status, "%s",
+                           inner.text[0] != '\0' ? inner.text : status_text(status));
+    }
+    pin_self(partition, 0, 1);
+    partition->thread_cpu_ns_first = clock_thread_cpu_ns();
+    *ret_partition = partition;
+    return STATUS_OK;
+}
+
+/* ---- stopping ---------------------------------------------------------------------------------
+ */
+
+static void count_thread(struct partition_counts *counts, const char *name, uint64_t cpu_ns)
+{
+    if (counts->threads_count == PARTITION_THREADS_MAX)
+        return;
+    struct partition_thread *thread = &counts->threads[counts->threads_count++];
+    snprintf(thread->name, sizeof thread->name, "%.23s", name);
+    thread->cpu_ns = cpu_ns;
+}
+
+struct partition_counts partition_counts(const struct partition *partition)
+{
+    struct partition_counts counts = partition->counts;
+    if (partition->stopped)
+        return counts;
+    struct writer_counts writer = writer_counts(partition->writer);
+    counts.syncs = writer.syncs_count;
+    counts.journal_bytes = writer.bytes_count;
+    counts.journal_busy_ns = writer.busy_ns;
+    counts.blocks = partition->durable_no - partition->recovery.last_no;
+    count_thread(&counts, "engine", clock_thread_cpu_ns() - partition->thread_cpu_ns_first);
+    count_thread(&counts, "journal", writer.cpu_ns);
+    for (uint32_t i = 0; i < partition->state->services_count; i++)
+        for (uint32_t j = 0; j < partition->services[i].workers_count; j++)
+            count_thread(&counts, partition->state->services[i].name,
+                         worker_cpu_ns(partition->services[i].workers[j]));
+    return counts;
+}
+
+static bool has_unfinished(const struct partition *partition)
+{
+    return partition->in_flight > 0 || partition->sent_count > 0 ||
+           partition->open.record_count > 0;
+}
+
+static void stop_workers(struct partition *partition)
+{
+    for (uint32_t i = 0; i < PARTITION_SERVICES_MAX; i++)
+        for (uint32_t j = 0; j < partition->services[i].workers_count; j++)
+            worker_stop(partition->services[i].workers[j]);
+}
+
+enum status partition_stop(struct partition *partition, char ret_digest[PARTITION_DIGEST_BYTES],
+                           struct problem *problem)
+{
+    assert(!partition->stopped);
+    enum status status = STATUS_OK;
+    partition->stopping = true;
+    while (status == STATUS_OK && has_unfinished(partition)) {
+        bool worked;
+        status = partition_poll(partition, &worked, problem);
+        if (status == STATUS_OK && !worked)
+            partition_wait(partition, 100000000);
+    }
+    stop_workers(partition);
+    partition->counts = partition_counts(partition);
+    partition->stopped = true;
+    writer_close(partition->writer);
+    partition->writer = NULL;
+    if (status == STATUS_OK && ret_digest != NULL)
+        partition_state_digest(partition->state, ret_digest);
+    return status;
+}
+
+static void close_service(struct service *service)
+{
+    for (uint32_t i = 0; i < service->workers_count; i++)
+        worker_close(service->workers[i]);
+    free(service->waiting);
+    plugin_close(&service->plugin);
+}
+
+void partition_free(struct partition *partition)
+{
+    if (partition == NULL)
+        return;
+    stop_workers(partition);
+    writer_close(partition->writer);
+    for (uint32_t i = 0; i < PARTITION_SERVICES_MAX; i++)
+        close_service(&partition->services[i]);
+    if (partition->handlers != NULL)
+        for (uint32_t i = 0; i < CORE_PLANS_MAX; i++)
+            free(partition->handlers[i]);
+    free(partition->handlers);
+    free(partition->replies);
+    timers_fini(&partition->timers);
+    partition_state_close(partition->state);
+    if (partition->has_watermark)
+        watermark_close(&partition->watermark);
+    journal_close(partition->journal);
+    free(partition);
+}
+
+const struct recovery_report *partition_recovery(const struct partition *partition)
+{
+    return &partition->recovery;
+}
+
+const struct partition_state *partition_state(const struct partition *partition)
+{
+    return partition->state;
+}
+
+void partition_audit(const struct partition *partition, struct audit_report *ret_report)
+{
+    assert(partition->stopped);
+    *ret_report = (struct audit_report){0};
+    for (uint32_t i = 0; i < partition->state->services_count; i++)
+        if (partition->services[i].plugin.service != NULL)
+            audit_service(&partition->services[i].plugin, partition->state->services[i].tables,
+                          ret_report);
+}

@@ -1,0 +1,97 @@
+/*
+ * partition_parts: what a partition is made of. Internal to engine/partition: partition_open.c
+ * makes and unmakes it, partition.c runs it.
+ */
+#ifndef ENGINE_PARTITION_PARTITION_PARTS_H
+#define ENGINE_PARTITION_PARTITION_PARTS_H
+
+#include "engine/partition/partition.h"
+#include "engine/partition/timers.h"
+#include "engine/service/worker.h"
+#include "queues/sleeper.h"
+#include "storage/watermark.h"
+#include "storage/writer.h"
+
+#define SERVICE_WORKERS_MAX 32u
+/* Of a saga that nobody waits for: started before a restart. */
+#define PARTITION_NO_TOKEN 0u
+
+struct waiting_invoke {
+    uint32_t branch;
+    uint32_t generation;
+};
+
+/* One of partition_state's services, with its threads. */
+struct service {
+    struct plugin plugin; /* service NULL: declared in the journal, used by no definition now */
+    uint32_t workers_count;
+    struct worker *workers[SERVICE_WORKERS_MAX];
+    /* Invocations that found every worker full: a ring of waiting_capacity, one a branch at most.
+     */
+    struct waiting_invoke *waiting;
+    uint32_t waiting_head;
+    uint32_t waiting_count;
+};
+
+struct open_block {
+    struct writer_buffer *buffer; /* NULL: none is open */
+    uint32_t used_bytes;
+    uint32_t record_count;
+    int64_t now_ms;
+};
+
+/* A block with the journal thread; its effects are those before effects_tail. */
+struct sent_block {
+    uint64_t block_no;
+    uint64_t effects_tail;
+};
+
+struct partition {
+    struct partition_options options;
+    struct partition_state *state;
+    struct journal *journal;
+    struct watermark watermark;
+    bool has_watermark;
+    struct writer *writer;
+    struct recovery_report recovery;
+
+    struct open_block open;
+    struct sent_block sent[WRITER_BUFFERS_COUNT];
+    uint32_t sent_count;
+    uint64_t last_block_no;
+    uint32_t last_block_crc;
+    uint32_t epoch;
+    uint64_t durable_no;
+    uint64_t durable_tail; /* effects before this may leave */
+    uint64_t sealed_ns;
+    int64_t last_now_ms;
+
+    struct service services[PARTITION_SERVICES_MAX]; /* beside state->services */
+    uint16_t **handlers;                             /* plan -> resource -> handler */
+    uint32_t in_flight;                              /* invocations without their result */
+    uint32_t waiting_capacity;
+    struct timers timers;
+    struct reply *replies;
+    uint32_t replies_capacity;
+    uint64_t replies_head;
+    uint64_t replies_tail;
+
+    struct sleeper sleeper;
+    uint32_t cpus[64]; /* allowed ones, for pinning */
+    uint32_t cpus_count;
+    uint32_t cpus_used;
+    uint64_t thread_cpu_ns_first; /* of the engine's thread, at open */
+    struct partition_counts counts;
+    bool stopping;
+    bool stopped;
+};
+
+/* Room in the open block, opening or sealing one as needed; false while the journal has every
+ * buffer. */
+bool partition_reserve(struct partition *partition, size_t record_bytes);
+/* Applies the event and writes its record. partition_reserve came before. */
+NODISCARD enum status partition_apply(struct partition *partition, const struct event *event,
+                                      uint64_t token, uint64_t *ret_saga_id,
+                                      struct problem *problem);
+
+#endif

@@ -1,0 +1,261 @@
+#include "engine/partition/partition_state.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+enum status partition_state_open(struct partition_state **ret_state)
+{
+    struct partition_state *state = calloc(1, sizeof *state);
+    if (state == NULL)
+        return STATUS_NO_MEMORY;
+    state->definition_hashes = calloc(CORE_PLANS_MAX, sizeof *state->definition_hashes);
+    state->routes = calloc(CORE_PLANS_MAX, sizeof *state->routes);
+    if (state->definition_hashes == NULL || state->routes == NULL) {
+        partition_state_close(state);
+        return STATUS_NO_MEMORY;
+    }
+    *ret_state = state;
+    return STATUS_OK;
+}
+
+void partition_state_close(struct partition_state *state)
+{
+    if (state == NULL)
+        return;
+    if (state->routes != NULL && state->core != NULL)
+        for (uint32_t i = 0; i < core_plans_count(state->core); i++)
+            free(state->routes[i]);
+    core_close(state->core);
+    for (uint32_t i = 0; i < state->services_count; i++)
+        tables_close(state->services[i].tables);
+    free(state->routes);
+    free(state->definition_hashes);
+    free(state->effects.items);
+    free(state);
+}
+
+static uint64_t hash_definition(const char *name, const char *text, size_t text_bytes)
+{
+    return XXH3_64bits_withSeed(text, text_bytes, XXH3_64bits(name, strlen(name)));
+}
+
+/* Effects that wait at the same time: an invocation or a timer a branch, and the replies of the
+ * sagas that ended; admission stops at half of it. */
+static uint32_t effects_capacity(uint32_t branches_max)
+{
+    uint32_t capacity = 8192;
+    while (capacity < branches_max * 4)
+        capacity *= 2;
+    return capacity;
+}
+
+static enum status on_limits(struct partition_state *state, const struct event *event,
+                             struct problem *problem)
+{
+    struct core_limits limits = {event->limits.sagas_max, event->limits.payload_bytes_max};
+    if (state->core != NULL)
+        return problem_set(problem, STATUS_CORRUPT, "the journal states its limits twice");
+    enum status status = core_open(&limits, &state->core);
+    if (status != STATUS_OK)
+        return problem_set(problem, status,
+                           "the limits of %u sagas and %" PRIu64 " payload bytes cannot be had: %s",
+                           limits.sagas_max, limits.payload_bytes_max, status_text(status));
+    state->effects.capacity = effects_capacity(core_branches_max(state->core));
+    state->effects.items = malloc(state->effects.capacity * sizeof *state->effects.items);
+    return state->effects.items == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+}
+
+static enum status on_service(struct partition_state *state, const struct event *event,
+                              struct problem *problem)
+{
+    char name[FLYOVER_NAME_BYTES_MAX + 1] = {0};
+    if (event->service.name.count == 0 || event->service.name.count > FLYOVER_NAME_BYTES_MAX)
+        return problem_set(problem, STATUS_CORRUPT, "a service in the journal has no valid name");
+    memcpy(name, event->service.name.at, event->service.name.count);
+    uint32_t index = partition_state_find_service(state, name);
+    enum status status;
+    if (index < PARTITION_SERVICES_MAX) {
+        status = tables_redeclare(state->services[index].tables, event->service.tables,
+                                  event->service.tables_count);
+    } else if (state->services_count == PARTITION_SERVICES_MAX) {
+        status = STATUS_TOO_LARGE;
+    } else {
+        struct partition_service *service = &state->services[state->services_count];
+        status = tables_open(event->service.tables, event->service.tables_count, &service->tables);
+        if (status == STATUS_OK) {
+            memcpy(service->name, name, sizeof name);
+            state->services_count++;
+        }
+    }
+    if (status != STATUS_OK)
+        return problem_set(problem, status, "the tables of service '%s' cannot be had: %s", name,
+                           status_text(status));
+    return STATUS_OK;
+}
+
+static enum status on_definition(struct partition_state *state, const struct event *event,
+                                 struct problem *problem)
+{
+    char name[FLYOVER_NAME_BYTES_MAX + 1] = {0};
+    if (event->definition.name.count > FLYOVER_NAME_BYTES_MAX)
+        return problem_set(problem, STATUS_CORRUPT,
+                           "a definition in the journal has no valid name");
+    memcpy(name, event->definition.name.at, event->definition.name.count);
+    if (core_plans_count(state->core) == CORE_PLANS_MAX)
+        return problem_set(problem, STATUS_TOO_LARGE,
+                           "there are %u definitions already, and no room for more",
+                           CORE_PLANS_MAX);
+    const char *text = (const char *)event->definition.text.at;
+    struct plan *plan;
+    enum status status =
+        plan_compile(name, name, text, event->definition.text.count, &plan, problem);
+    if (status != STATUS_OK)
+        return status;
+    uint8_t *routes = calloc(plan->resources_count + 1, 1);
+    for (uint32_t i = 0; routes != NULL && i < plan->resources_count; i++) {
+        uint32_t service = partition_state_find_service(state, plan->resources[i].service);
+        if (service == PARTITION_SERVICES_MAX) {
+            status = problem_set(problem, STATUS_CORRUPT,
+                                 "definition '%s' names service '%s', which the journal does not "
+                                 "declare",
+                                 name, plan->resources[i].service);
+            break;
+        }
+        routes[i] = (uint8_t)service;
+    }
+    if (routes == NULL || status != STATUS_OK) {
+        free(routes);
+        plan_free(plan);
+        return routes == NULL ? STATUS_NO_MEMORY : status;
+    }
+    uint32_t index = core_add_plan(state->core, plan);
+    state->routes[index] = routes;
+    state->definition_hashes[index] = hash_definition(name, text, event->definition.text.count);
+    return STATUS_OK;
+}
+
+/* A replay makes the writes that the worker made when the engine ran. */
+static enum status replay_writes(struct partition_state *state, const struct event *event,
+                                 struct problem *problem)
+{
+    struct core_branch_view view;
+    if (!core_view_branch(state->core, event->result.branch, &view) ||
+        transitions[view.phase][TRIGGER_RESULT].next == PHASE_FREE)
+        return problem_set(problem, STATUS_CORRUPT,
+                           "a step result in the journal belongs to no step that was waiting");
+    struct core_invocation call;
+    core_invocation(state->core, event->result.branch, &call);
+    struct partition_service *service = &state->services[state->routes[call.plan][call.resource]];
+    enum status status = tables_apply(service->tables, event->result.writes);
+    if (status != STATUS_OK)
+        return problem_set(problem, status, "the writes of a step of service '%s' do not fit: %s",
+                           service->name, status_text(status));
+    return STATUS_OK;
+}
+
+enum status partition_state_apply(struct partition_state *state, int64_t now_ms,
+                                  const struct event *event, uint64_t token, enum apply_by by,
+                                  uint64_t *ret_saga_id, struct problem *problem)
+{
+    if (event->kind == EVENT_LIMITS)
+        return on_limits(state, event, problem);
+    if (state->core == NULL)
+        return problem_set(problem, STATUS_CORRUPT, "the journal does not begin with its limits");
+    if (event->kind == EVENT_SERVICE)
+        return on_service(state, event, problem);
+    if (event->kind == EVENT_DEFINITION)
+        return on_definition(state, event, problem);
+    if (by == APPLY_REPLAY && event->kind == EVENT_RESULT && event->result.writes.count > 0) {
+        enum status status = replay_writes(state, event, problem);
+        if (status != STATUS_OK)
+            return status;
+    }
+    enum status status =
+        core_apply(state->core, now_ms, event, token, &state->effects, ret_saga_id);
+    if (status != STATUS_OK)
+        return problem_set(problem, STATUS_CORRUPT, "an event (%s) does not fit the state",
+                           event_kind_text(event->kind));
+    return STATUS_OK;
+}
+
+enum status partition_state_replay(struct partition_state *state, const struct block_header *header,
+                                   const uint8_t *body, partition_on_event on_event, void *context,
+                                   struct problem *problem)
+{
+    const uint8_t *at = body;
+    const uint8_t *end = body + header->body_bytes;
+    struct event event;
+    for (uint32_t i = 0; i < header->record_count; i++) {
+        at = event_decode(at, end, &event);
+        if (at == NULL)
+            return problem_set(problem, STATUS_CORRUPT,
+                               "block %" PRIu64 ": record %u of %u cannot be read",
+                               header->block_no, i + 1, header->record_count);
+        if (on_event != NULL)
+            on_event(context, PARTITION_BEFORE_EVENT, header, state, &event);
+        struct problem inner = {0};
+        enum status status =
+            partition_state_apply(state, header->now_ms, &event, 0, APPLY_REPLAY, NULL, &inner);
+        if (status != STATUS_OK)
+            return problem_set(problem, status, "block %" PRIu64 ", record %u: %s",
+                               header->block_no, i + 1,
+                               inner.text[0] != '\0' ? inner.text : status_text(status));
+        if (on_event != NULL)
+            on_event(context, PARTITION_AFTER_EVENT, header, state, &event);
+        state->effects.head = state->effects.tail;
+    }
+    if (at != end)
+        return problem_set(problem, STATUS_CORRUPT,
+                           "block %" PRIu64 ": bytes are left after its last record",
+                           header->block_no);
+    return STATUS_OK;
+}
+
+uint32_t partition_state_find_plan(const struct partition_state *state, const char *name)
+{
+    uint32_t count = state->core == NULL ? 0 : core_plans_count(state->core);
+    while (count-- > 0)
+        if (strcmp(core_plan(state->core, count)->name, name) == 0)
+            return count;
+    return PARTITION_NO_PLAN;
+}
+
+uint32_t partition_state_find_definition(const struct partition_state *state, const char *name,
+                                         const char *text, size_t text_bytes)
+{
+    uint64_t hash = hash_definition(name, text, text_bytes);
+    uint32_t count = state->core == NULL ? 0 : core_plans_count(state->core);
+    while (count-- > 0)
+        if (state->definition_hashes[count] == hash)
+            return count;
+    return PARTITION_NO_PLAN;
+}
+
+uint32_t partition_state_find_service(const struct partition_state *state, const char *name)
+{
+    for (uint32_t i = 0; i < state->services_count; i++)
+        if (strcmp(state->services[i].name, name) == 0)
+            return i;
+    return PARTITION_SERVICES_MAX;
+}
+
+void partition_state_digest(const struct partition_state *state,
+                            char ret_digest[PARTITION_DIGEST_BYTES])
+{
+    struct core_digest core = {0};
+    if (state->core != NULL)
+        core = core_digest(state->core);
+    uint64_t low = core.low;
+    for (uint32_t i = 0; i < state->services_count; i++) {
+        const struct partition_service *service = &state->services[i];
+        low = XXH3_64bits_withSeed(service->name, strlen(service->name), low);
+        uint64_t digest = tables_digest(service->tables);
+        low = XXH3_64bits_withSeed(&digest, sizeof digest, low);
+    }
+    snprintf(ret_digest, PARTITION_DIGEST_BYTES, "%016" PRIx64 "%016" PRIx64, core.high, low);
+}

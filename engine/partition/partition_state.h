@@ -1,0 +1,78 @@
+/*
+ * partition_state: everything that the journal determines: the saga core, the definitions, the
+ * services' tables. The engine changes it as it writes the journal, recovery and `flyover replay`
+ * change it as they read it, and both come to the same digest.
+ *
+ * Threads: one owner; the tables are lent to the services' workers while the engine runs.
+ */
+#ifndef ENGINE_PARTITION_PARTITION_STATE_H
+#define ENGINE_PARTITION_PARTITION_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/base/status.h"
+#include "engine/saga/core.h"
+#include "engine/service/tables.h"
+#include "storage/block.h"
+
+#define PARTITION_SERVICES_MAX 64u
+#define PARTITION_NO_PLAN      UINT32_MAX
+
+struct partition_service {
+    char name[FLYOVER_NAME_BYTES_MAX + 1];
+    struct tables *tables;
+};
+
+struct partition_state {
+    struct core *core; /* NULL until EVENT_LIMITS */
+    uint32_t services_count;
+    struct partition_service services[PARTITION_SERVICES_MAX];
+    uint64_t *definition_hashes; /* plans_count */
+    uint8_t **routes;            /* plans_count: resource -> index in `services` */
+    struct effect_queue effects;
+};
+
+/* Who applies: the engine, whose workers have made the writes already, or a replay. */
+enum apply_by { APPLY_LIVE, APPLY_REPLAY };
+
+NODISCARD enum status partition_state_open(struct partition_state **ret_state);
+/* Accepts NULL. */
+void partition_state_close(struct partition_state *state);
+
+/* Applies one event; its effects are appended to state->effects.
+ * STATUS_CORRUPT, STATUS_NO_MEMORY, or what the definition's compiler says: the journal does not
+ * fit the state, and the sentence says how. */
+NODISCARD enum status partition_state_apply(struct partition_state *state, int64_t now_ms,
+                                            const struct event *event, uint64_t token,
+                                            enum apply_by by, uint64_t *ret_saga_id,
+                                            struct problem *problem);
+
+enum partition_moment { PARTITION_BEFORE_EVENT, PARTITION_AFTER_EVENT };
+
+/* Called for each event of a replay, before it is applied and after: then what it asked for is in
+ * state->effects. The event is lent for the call. */
+typedef void (*partition_on_event)(void *context, enum partition_moment moment,
+                                   const struct block_header *header,
+                                   const struct partition_state *state, const struct event *event);
+
+/* Applies all records of a block, as a replay; effects are thrown away. */
+NODISCARD enum status partition_state_replay(struct partition_state *state,
+                                             const struct block_header *header, const uint8_t *body,
+                                             partition_on_event on_event, void *context,
+                                             struct problem *problem);
+
+/* The newest plan of that name, or PARTITION_NO_PLAN. */
+uint32_t partition_state_find_plan(const struct partition_state *state, const char *name);
+/* The plan made from exactly this text under this name, or PARTITION_NO_PLAN. */
+uint32_t partition_state_find_definition(const struct partition_state *state, const char *name,
+                                         const char *text, size_t text_bytes);
+/* Index in `services`, or PARTITION_SERVICES_MAX. */
+uint32_t partition_state_find_service(const struct partition_state *state, const char *name);
+
+/* 32 hexadecimal digits over core and tables, terminated. Nothing may be running. */
+#define PARTITION_DIGEST_BYTES 33u
+void partition_state_digest(const struct partition_state *state,
+                            char ret_digest[PARTITION_DIGEST_BYTES]);
+
+#endif

@@ -1,0 +1,163 @@
+/*
+ * core: the saga engine as a pure function. core_apply(state, now, event) changes the state and
+ * appends effects; it reads no clock, does no I/O, takes no memory, and has no pointer in what it
+ * would call its state. The same events give the same state, bit for bit: core_digest proves it.
+ *
+ * The happy path, told once (every move is a row of transition.h):
+ *
+ *   START   takes a saga slot and its root branch, and walks: Pass and Choice states are passed
+ *           through at once, a Task ends the walk with an INVOKE effect. The branch waits.
+ *   RESULT  completes the step: its output goes where ResultPath says, a compensable step is
+ *           remembered with its input and output, and the branch walks on. A fire-and-forget Task
+ *           forks a detached branch and the walk goes on at once.
+ *   ...     until End or Succeed: a REPLY effect; the slot is free when the last branch has ended.
+ *
+ * And when it fails: an ERROR is tried again (TIMER effect), or caught, or it fails the saga: then
+ * the completed steps are compensated, last first, one at a time, each with its own retries; a
+ * compensation that is exhausted parks the saga as STUCK.
+ *
+ * Shape: a saga is a small tree of branches, so that Parallel and Map are more branches and not
+ * another machine. Slots are numbered; a branch's generation grows with every invocation, so that
+ * a late or doubled result (slot, generation) matches nothing.
+ *
+ * Threads: one owner. Payload bytes lent by core_invocation stay put until the event that answers
+ * it has been applied, so a service's thread may read them in place.
+ * Memory:  all at open, by the limits. Limits are part of the journal (EVENT_LIMITS): with others,
+ * a replay could decide otherwise.
+ */
+#ifndef ENGINE_SAGA_CORE_H
+#define ENGINE_SAGA_CORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/base/status.h"
+#include "engine/saga/effect.h"
+#include "engine/saga/event.h"
+#include "engine/saga/plan.h"
+
+#define CORE_SAGAS_MAX   (1u << 22)
+#define CORE_PLANS_MAX   1024u
+#define CORE_SOURCES_MAX 64u
+#define CORE_ERRORS_MAX  128u   /* distinct error names counted; the rest count as "other" */
+#define CORE_WALK_MAX    1000u  /* Pass and Choice states passed through in one event */
+#define CORE_STEPS_MAX   25000u /* steps of one saga, as many as AWS gives events */
+
+struct core;
+
+struct core_limits {
+    uint32_t sagas_max;
+    uint64_t payload_bytes_max; /* at least 16 MiB */
+};
+
+/* Figures over the whole life of the data directory. */
+struct core_totals {
+    uint64_t started;
+    uint64_t succeeded;
+    uint64_t compensated;
+    uint64_t failed;
+    uint64_t stuck;           /* parked now */
+    uint64_t ended;           /* slots given back: root and detached branches all ended */
+    uint64_t steps;           /* results applied that finished a step or a compensation */
+    uint64_t steps_ended;     /* the same, of sagas that ended */
+    uint64_t detached_failed; /* fire-and-forget steps given up */
+    uint64_t retries;
+};
+
+/* How many sagas ended or parked because of an error of this name. */
+struct core_error {
+    char name[FLYOVER_ERROR_NAME_BYTES_MAX + 1];
+    uint64_t count;
+};
+
+/* A file (or stream) of orders, known by its content: how far it was taken in. */
+struct core_source {
+    uint64_t first_hash; /* of its first order */
+    uint64_t chain_hash; /* of all orders started from it, in order */
+    uint64_t count;
+};
+
+/* What a service needs to run the step that a branch waits for. */
+struct core_invocation {
+    uint64_t saga_id;
+    uint32_t step_no;
+    uint32_t attempt_no; /* 1: the first try */
+    enum flyover_phase phase;
+    uint32_t plan;
+    uint16_t resource;           /* in the plan's list */
+    struct flyover_bytes input;  /* lent, see above */
+    struct flyover_bytes output; /* of the step to compensate; count 0: nil */
+};
+
+/* For people: where a branch stands. */
+struct core_branch_view {
+    uint64_t saga_id;
+    uint32_t plan;
+    enum phase phase;
+    const char *state;
+    uint32_t step_no;
+    uint32_t attempt_no;
+    int64_t due_ms;
+    enum outcome outcome; /* of the saga */
+};
+
+/* Returns owned. STATUS_INVALID, STATUS_NO_MEMORY. */
+NODISCARD enum status core_open(const struct core_limits *limits, struct core **ret_core);
+/* Accepts NULL. */
+void core_close(struct core *core);
+
+/* Takes the plan; returns its index, which START events name. At most CORE_PLANS_MAX (asserted). */
+uint32_t core_add_plan(struct core *core, struct plan *plan);
+uint32_t core_plans_count(const struct core *core);
+const struct plan *core_plan(const struct core *core, uint32_t index);
+
+/* Admission: false while a start of this plan would not find all the room it may need. */
+bool core_can_start(const struct core *core, uint32_t plan, const struct effect_queue *effects);
+
+/* Applies one START, RESULT, ERROR, TIMER or SOURCE event. A result, error or timer that nothing
+ * waits for changes nothing. START: *ret_saga_id (may be NULL) gets the new id; `token` comes back
+ * in the REPLY effect and is no part of the state.
+ * STATUS_INVALID: the event does not fit the state (a journal of another build, or damage that a
+ * checksum cannot see). */
+NODISCARD enum status core_apply(struct core *core, int64_t now_ms, const struct event *event,
+                                 uint64_t token, struct effect_queue *effects,
+                                 uint64_t *ret_saga_id);
+
+/* True while the branch waits for the answer to its invocation of this generation. */
+bool core_expects(const struct core *core, uint32_t branch, uint32_t generation);
+/* Whether the plan has a use for the output of the step that the branch waits for. */
+bool core_needs_output(const struct core *core, uint32_t branch);
+/* Of a branch that core_expects. */
+void core_invocation(const struct core *core, uint32_t branch, struct core_invocation *ret_call);
+/* Milliseconds since 1970 when the TIMER effect of this generation is due; -1 if it is void. */
+int64_t core_timer_due_ms(const struct core *core, uint32_t branch, uint32_t generation);
+void core_prefetch(const struct core *core, uint32_t branch);
+
+/* After a replay: appends an INVOKE or TIMER effect for every branch that rests on one. */
+void core_resume(const struct core *core, struct effect_queue *effects);
+
+/* False for a branch that is not in use. */
+bool core_view_branch(const struct core *core, uint32_t branch, struct core_branch_view *ret_view);
+/* Number of branch slots ever used: the bound for walks over all of them. */
+uint32_t core_branches_count(const struct core *core);
+/* {"Error", "Cause"} of the saga that the branch belongs to, count 0 if it has not failed. */
+struct flyover_bytes core_saga_error(const struct core *core, uint32_t branch);
+
+struct core_totals core_totals(const struct core *core);
+/* Number of names, most in core_errors[0 .. n-1]. */
+uint32_t core_errors(const struct core *core, const struct core_error **ret_errors);
+uint32_t core_sources(const struct core *core, const struct core_source **ret_sources);
+/* The index that the next SOURCE event will open: the oldest one's, when all are taken. */
+uint32_t core_next_source(const struct core *core);
+/* Sagas that have a slot now. */
+uint32_t core_sagas_live(const struct core *core);
+struct core_limits core_limits(const struct core *core);
+uint32_t core_branches_max(const struct core *core);
+
+/* 128 bits over all that the state means (not over where it happens to lie). */
+struct core_digest {
+    uint64_t high, low;
+};
+struct core_digest core_digest(const struct core *core);
+
+#endif

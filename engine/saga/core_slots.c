@@ -1,0 +1,168 @@
+#include "engine/saga/core_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static void *map_array(uint64_t bytes)
+{
+    void *array = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return array == MAP_FAILED ? NULL : array;
+}
+
+static struct pool pool_of(uint32_t capacity)
+{
+    return (struct pool){.head = CORE_NONE, .capacity = capacity};
+}
+
+enum status core_open(const struct core_limits *limits, struct core **ret_core)
+{
+    if (limits->sagas_max == 0 || limits->sagas_max > CORE_SAGAS_MAX ||
+        limits->payload_bytes_max < (16u << 20))
+        return STATUS_INVALID;
+    struct core *core = calloc(1, sizeof *core);
+    if (core == NULL)
+        return STATUS_NO_MEMORY;
+    core->limits = *limits;
+    core->sagas_pool = pool_of(limits->sagas_max);
+    core->branches_pool = pool_of(limits->sagas_max * BRANCHES_PER_SAGA);
+    core->completed_pool = pool_of(limits->sagas_max * COMPLETED_PER_SAGA);
+    core->sagas = map_array((uint64_t)core->sagas_pool.capacity * sizeof *core->sagas);
+    core->branches = map_array((uint64_t)core->branches_pool.capacity * sizeof *core->branches);
+    core->completed = map_array((uint64_t)core->completed_pool.capacity * sizeof *core->completed);
+    enum status status = slab_open(limits->payload_bytes_max, &core->payloads);
+    if (core->sagas == NULL || core->branches == NULL || core->completed == NULL)
+        status = STATUS_NO_MEMORY;
+    if (status != STATUS_OK) {
+        core_close(core);
+        return status;
+    }
+    *ret_core = core;
+    return STATUS_OK;
+}
+
+static void unmap_array(void *array, uint64_t bytes)
+{
+    if (array != NULL)
+        munmap(array, bytes);
+}
+
+void core_close(struct core *core)
+{
+    if (core == NULL)
+        return;
+    for (uint32_t i = 0; i < core->plans_count; i++)
+        plan_free(core->plans[i]);
+    unmap_array(core->sagas, (uint64_t)core->sagas_pool.capacity * sizeof *core->sagas);
+    unmap_array(core->branches, (uint64_t)core->branches_pool.capacity * sizeof *core->branches);
+    unmap_array(core->completed, (uint64_t)core->completed_pool.capacity * sizeof *core->completed);
+    slab_close(core->payloads);
+    free(core);
+}
+
+uint32_t core_acquire_saga(struct core *core)
+{
+    struct pool *pool = &core->sagas_pool;
+    assert(!core_pool_is_empty(pool));
+    uint32_t index = pool->head;
+    if (index != CORE_NONE)
+        pool->head = core->sagas[index].next;
+    else
+        index = pool->touched++;
+    pool->used++;
+    return index;
+}
+
+static void release_saga(struct core *core, uint32_t index)
+{
+    struct saga *saga = &core->sagas[index];
+    slab_release(core->payloads, saga->error);
+    core->branches_reserved -= 1u + core->plans[saga->plan]->detached_count;
+    core->totals.ended++;
+    core->totals.steps_ended += saga->steps_done;
+    saga->in_use = false;
+    saga->next = core->sagas_pool.head;
+    core->sagas_pool.head = index;
+    core->sagas_pool.used--;
+}
+
+uint32_t core_acquire_branch(struct core *core, uint32_t saga_index)
+{
+    struct pool *pool = &core->branches_pool;
+    assert(!core_pool_is_empty(pool));
+    uint32_t index = pool->head;
+    if (index != CORE_NONE)
+        pool->head = core->branches[index].next;
+    else
+        index = pool->touched++;
+    pool->used++;
+    struct branch *branch = &core->branches[index];
+    uint32_t generation = branch->generation;
+    memset(branch, 0, sizeof *branch);
+    branch->generation = generation;
+    branch->saga = saga_index;
+    branch->phase = PHASE_READY;
+    branch->completed = CORE_NONE;
+    core->sagas[saga_index].branches_live++;
+    return index;
+}
+
+void core_release_branch(struct core *core, uint32_t index)
+{
+    struct branch *branch = &core->branches[index];
+    struct saga *saga = &core->sagas[branch->saga];
+    slab_release(core->payloads, branch->payload);
+    branch->payload = SLAB_NONE;
+    branch->phase = PHASE_FREE;
+    branch->next = core->branches_pool.head;
+    core->branches_pool.head = index;
+    core->branches_pool.used--;
+    assert(saga->branches_live > 0);
+    if (--saga->branches_live == 0)
+        release_saga(core, branch->saga);
+}
+
+uint32_t core_acquire_completed(struct core *core)
+{
+    struct pool *pool = &core->completed_pool;
+    if (core_pool_is_empty(pool))
+        return CORE_NONE;
+    uint32_t index = pool->head;
+    if (index != CORE_NONE)
+        pool->head = core->completed[index].next;
+    else
+        index = pool->touched++;
+    pool->used++;
+    core->completed[index] = (struct completed){.next = CORE_NONE};
+    return index;
+}
+
+void core_release_completed(struct core *core, uint32_t index)
+{
+    if (index == CORE_NONE)
+        return;
+    struct completed *completed = &core->completed[index];
+    slab_release(core->payloads, completed->input);
+    slab_release(core->payloads, completed->output);
+    completed->next = core->completed_pool.head;
+    core->completed_pool.head = index;
+    core->completed_pool.used--;
+}
+
+slab_ref core_keep_bytes(struct core *core, struct flyover_bytes bytes)
+{
+    slab_ref ref = slab_acquire(core->payloads, bytes.count);
+    if (ref.at != 0)
+        memcpy(slab_bytes(core->payloads, ref), bytes.at, bytes.count);
+    return ref;
+}
+
+struct flyover_bytes core_payload(const struct core *core, slab_ref ref)
+{
+    if (ref.at == 0)
+        return (struct flyover_bytes){0};
+    return (struct flyover_bytes){slab_bytes(core->payloads, ref),
+                                  slab_bytes_count(core->payloads, ref)};
+}

@@ -1,0 +1,293 @@
+#include "engine/saga/core.h"
+
+#include <assert.h>
+#include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "engine/saga/core_state.h"
+
+const char *outcome_text(enum outcome outcome)
+{
+    static const char *const texts[] = {"RUNNING", "SUCCEEDED", "FAILED", "COMPENSATED", "STUCK"};
+    assert(outcome <= OUTCOME_STUCK);
+    return texts[outcome];
+}
+
+uint32_t core_add_plan(struct core *core, struct plan *plan)
+{
+    assert(core->plans_count < CORE_PLANS_MAX);
+    core->plans[core->plans_count] = plan;
+    return core->plans_count++;
+}
+
+uint32_t core_plans_count(const struct core *core)
+{
+    return core->plans_count;
+}
+
+const struct plan *core_plan(const struct core *core, uint32_t index)
+{
+    assert(index < core->plans_count);
+    return core->plans[index];
+}
+
+bool core_can_start(const struct core *core, uint32_t plan, const struct effect_queue *effects)
+{
+    uint64_t branches = (uint64_t)core->branches_reserved + 1 + core->plans[plan]->detached_count;
+    /* Three quarters for starts, the rest for what running sagas come to need. */
+    uint64_t payload_bytes_max = slab_region_bytes(core->payloads) / 4 * 3;
+    return !core_pool_is_empty(&core->sagas_pool) && branches <= core->branches_pool.capacity &&
+           slab_used_bytes(core->payloads) < payload_bytes_max &&
+           effect_queue_count(effects) < effects->capacity / 2;
+}
+
+bool core_expects(const struct core *core, uint32_t branch, uint32_t generation)
+{
+    if (branch >= core->branches_pool.touched)
+        return false;
+    const struct branch *waiting = &core->branches[branch];
+    return waiting->generation == generation &&
+           transitions[waiting->phase][TRIGGER_RESULT].next != PHASE_FREE;
+}
+
+bool core_needs_output(const struct core *core, uint32_t branch)
+{
+    const struct branch *waiting = &core->branches[branch];
+    if (waiting->phase != PHASE_WAITING)
+        return false;
+    const struct plan *plan = core->plans[core->sagas[waiting->saga].plan];
+    const struct plan_state *state = &plan->states[waiting->state];
+    return state->compensated || state->result_kind != RESULT_DROPPED;
+}
+
+void core_invocation(const struct core *core, uint32_t branch, struct core_invocation *ret_call)
+{
+    const struct branch *waiting = &core->branches[branch];
+    const struct saga *saga = &core->sagas[waiting->saga];
+    const struct plan_state *state = &core->plans[saga->plan]->states[waiting->state];
+    bool undo = waiting->phase == PHASE_UNDO_WAITING;
+    *ret_call = (struct core_invocation){
+        .saga_id = saga->id,
+        .step_no = waiting->step_no,
+        .attempt_no = waiting->attempt_no,
+        .phase = undo ? FLYOVER_COMPENSATION : FLYOVER_FORWARD,
+        .plan = saga->plan,
+        .resource = undo ? state->undo_resource : state->resource,
+    };
+    if (undo) {
+        const struct completed *completed = &core->completed[waiting->completed];
+        ret_call->input = core_payload(core, completed->input);
+        ret_call->output = core_payload(core, completed->output);
+    } else {
+        ret_call->input = core_payload(core, waiting->payload);
+    }
+}
+
+int64_t core_timer_due_ms(const struct core *core, uint32_t branch, uint32_t generation)
+{
+    const struct branch *sleeping = &core->branches[branch];
+    if (sleeping->generation != generation ||
+        transitions[sleeping->phase][TRIGGER_TIMER].next == PHASE_FREE)
+        return -1;
+    return sleeping->due_ms;
+}
+
+void core_prefetch(const struct core *core, uint32_t branch)
+{
+    __builtin_prefetch(&core->branches[branch]);
+}
+
+void core_resume(const struct core *core, struct effect_queue *effects)
+{
+    for (uint32_t index = 0; index < core->branches_pool.touched; index++) {
+        const struct branch *branch = &core->branches[index];
+        enum effect_kind kind = EFFECT_NONE;
+        if (transitions[branch->phase][TRIGGER_RESULT].next != PHASE_FREE)
+            kind = EFFECT_INVOKE;
+        else if (transitions[branch->phase][TRIGGER_TIMER].next != PHASE_FREE)
+            kind = EFFECT_TIMER;
+        if (kind == EFFECT_NONE)
+            continue;
+        *effect_queue_push(effects) = (struct effect){
+            .kind = (uint8_t)kind,
+            .saga = branch->saga,
+            .branch = index,
+            .generation = branch->generation,
+            .id = core->sagas[branch->saga].id,
+        };
+    }
+}
+
+bool core_view_branch(const struct core *core, uint32_t branch, struct core_branch_view *ret_view)
+{
+    if (branch >= core->branches_pool.touched || core->branches[branch].phase == PHASE_FREE)
+        return false;
+    const struct branch *seen = &core->branches[branch];
+    const struct saga *saga = &core->sagas[seen->saga];
+    *ret_view = (struct core_branch_view){
+        .saga_id = saga->id,
+        .plan = saga->plan,
+        .phase = (enum phase)seen->phase,
+        .state = core->plans[saga->plan]->states[seen->state].name,
+        .step_no = seen->step_no,
+        .attempt_no = seen->attempt_no,
+        .due_ms = seen->due_ms,
+        .outcome = (enum outcome)saga->outcome,
+    };
+    return true;
+}
+
+uint32_t core_branches_count(const struct core *core)
+{
+    return core->branches_pool.touched;
+}
+
+struct flyover_bytes core_saga_error(const struct core *core, uint32_t branch)
+{
+    return core_payload(core, core->sagas[core->branches[branch].saga].error);
+}
+
+struct core_totals core_totals(const struct core *core)
+{
+    return core->totals;
+}
+
+uint32_t core_errors(const struct core *core, const struct core_error **ret_errors)
+{
+    *ret_errors = core->errors;
+    return core->errors_count;
+}
+
+uint32_t core_sources(const struct core *core, const struct core_source **ret_sources)
+{
+    *ret_sources = core->sources;
+    return core->sources_count < CORE_SOURCES_MAX ? core->sources_count : CORE_SOURCES_MAX;
+}
+
+uint32_t core_next_source(const struct core *core)
+{
+    return core->sources_count % CORE_SOURCES_MAX;
+}
+
+uint32_t core_sagas_live(const struct core *core)
+{
+    return core->sagas_pool.used;
+}
+
+struct core_limits core_limits(const struct core *core)
+{
+    return core->limits;
+}
+
+uint32_t core_branches_max(const struct core *core)
+{
+    return core->branches_pool.capacity;
+}
+
+/* ---- digest --------------------------------------------------------------------------------- */
+
+static void hash_u64(XXH3_state_t *hash, uint64_t value)
+{
+    XXH3_128bits_update(hash, &value, sizeof value);
+}
+
+static void hash_payload(XXH3_state_t *hash, const struct core *core, slab_ref ref)
+{
+    struct flyover_bytes bytes = core_payload(core, ref);
+    hash_u64(hash, bytes.count);
+    if (bytes.count > 0)
+        XXH3_128bits_update(hash, bytes.at, bytes.count);
+}
+
+static void hash_completed(XXH3_state_t *hash, const struct core *core, uint32_t index)
+{
+    hash_u64(hash, index);
+    if (index == CORE_NONE)
+        return;
+    const struct completed *completed = &core->completed[index];
+    hash_u64(hash, completed->step_no);
+    hash_u64(hash, completed->state);
+    hash_payload(hash, core, completed->input);
+    hash_payload(hash, core, completed->output);
+}
+
+static void hash_saga(XXH3_state_t *hash, const struct core *core, const struct saga *saga)
+{
+    hash_u64(hash, saga->id);
+    hash_u64(hash, (uint64_t)saga->started_ms);
+    hash_u64(hash, saga->plan);
+    hash_u64(hash, saga->outcome);
+    hash_u64(hash, saga->root);
+    hash_u64(hash, saga->branches_live);
+    hash_u64(hash, saga->detached_live);
+    hash_u64(hash, saga->undone_count);
+    hash_u64(hash, saga->step_no);
+    hash_u64(hash, saga->steps_done);
+    hash_payload(hash, core, saga->error);
+    uint32_t index = saga->completed_head;
+    for (; index != CORE_NONE; index = core->completed[index].next)
+        hash_completed(hash, core, index);
+    hash_u64(hash, CORE_NONE);
+}
+
+static void hash_branch(XXH3_state_t *hash, const struct core *core, const struct branch *branch)
+{
+    hash_u64(hash, branch->phase);
+    hash_u64(hash, branch->generation);
+    if (branch->phase == PHASE_FREE)
+        return;
+    hash_u64(hash, branch->saga);
+    hash_u64(hash, branch->state);
+    hash_u64(hash, branch->step_no);
+    hash_u64(hash, branch->attempt_no);
+    hash_u64(hash, branch->retries_spent);
+    XXH3_128bits_update(hash, branch->retried, sizeof branch->retried);
+    hash_u64(hash, (uint64_t)branch->due_ms);
+    hash_payload(hash, core, branch->payload);
+    hash_completed(hash, core, branch->completed);
+}
+
+/* The order in which free slots will be used again decides where later sagas go. */
+static void hash_pools(XXH3_state_t *hash, const struct core *core)
+{
+    const struct pool *pools[] = {&core->sagas_pool, &core->branches_pool, &core->completed_pool};
+    for (size_t i = 0; i < sizeof pools / sizeof pools[0]; i++) {
+        hash_u64(hash, pools[i]->head);
+        hash_u64(hash, pools[i]->touched);
+        hash_u64(hash, pools[i]->used);
+    }
+    uint32_t index = core->sagas_pool.head;
+    for (; index != CORE_NONE; index = core->sagas[index].next)
+        hash_u64(hash, index);
+    for (index = core->branches_pool.head; index != CORE_NONE; index = core->branches[index].next)
+        hash_u64(hash, index);
+}
+
+struct core_digest core_digest(const struct core *core)
+{
+    XXH3_state_t *hash = XXH3_createState();
+    assert(hash != NULL);
+    XXH3_128bits_reset(hash);
+    hash_u64(hash, core->saga_id_last);
+    hash_u64(hash, core->plans_count);
+    const struct core_totals *totals = &core->totals;
+    const uint64_t figures[] = {
+        totals->started,         totals->succeeded, totals->compensated,     totals->failed,
+        totals->stuck,           totals->ended,     totals->steps,           totals->steps_ended,
+        totals->detached_failed, totals->retries,   core->branches_reserved, core->sources_count,
+        core->errors_count,
+    };
+    XXH3_128bits_update(hash, figures, sizeof figures);
+    XXH3_128bits_update(hash, core->sources, sizeof core->sources);
+    XXH3_128bits_update(hash, core->errors, sizeof core->errors);
+    hash_pools(hash, core);
+    for (uint32_t i = 0; i < core->sagas_pool.touched; i++)
+        if (core->sagas[i].in_use)
+            hash_saga(hash, core, &core->sagas[i]);
+    for (uint32_t i = 0; i < core->branches_pool.touched; i++)
+        hash_branch(hash, core, &core->branches[i]);
+    XXH128_hash_t digest = XXH3_128bits_digest(hash);
+    XXH3_freeState(hash);
+    return (struct core_digest){digest.high64, digest.low64};
+}

@@ -1,0 +1,109 @@
+/*
+ * plan_build: what the parts of the plan compiler share: the plan being built, the place in the
+ * definition that is being read, and refusals. For engine/saga/plan_*.c only.
+ *
+ * Functions that return bool return false once they have refused the definition; the reason then
+ * stands in the build, and the caller only has to return false as well.
+ *
+ * Memory: the plan's one block was sized by plan_compile from the definition, so that taking from
+ *         it cannot fail (asserted).
+ */
+#ifndef ENGINE_SAGA_PLAN_BUILD_H
+#define ENGINE_SAGA_PLAN_BUILD_H
+
+#include <jansson.h>
+
+#include "engine/saga/plan.h"
+
+/* A JSON pointer as a list on the stack, printed only when something is refused. NULL: the root. */
+struct place {
+    const struct place *up;
+    const char *field; /* NULL: an element of an array */
+    size_t index;
+};
+
+#define PLACE_FIELD(parent, name)   (&(struct place){.up = (parent), .field = (name)})
+#define PLACE_INDEX(parent, number) (&(struct place){.up = (parent), .index = (number)})
+
+/* How many entries the arrays of the plan have room for. */
+struct plan_capacity {
+    uint32_t states, resources, retriers, catchers, rules, choices, errors;
+};
+
+struct plan_build {
+    const char *source;
+    struct problem *problem; /* may be NULL */
+    enum status status;      /* why it was refused */
+    struct plan *plan;
+    struct plan_capacity capacity;
+    uint32_t services_count;
+    uint8_t *text_next; /* room in the plan for texts and constants */
+    uint8_t *text_end;
+};
+
+/* The fields that an object may have. */
+struct plan_fields {
+    const char *owner;        /* "a Task state" */
+    const char *const *names; /* NULL-terminated */
+};
+
+/* Writes "source: /pointer: sentence" and returns false. */
+bool plan_build_refuse(struct plan_build *build, enum status status, const struct place *at,
+                       const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Makes text fit for a terminal: control characters and broken UTF-8 become '?'. */
+void plan_build_tidy(char *text);
+
+/* Refuses what is not an object, and fields that do not belong there: those of ASL by name as not
+ * supported yet, unknown ones with the nearest known name. */
+bool plan_fields_check(struct plan_build *build, json_t *object, const struct plan_fields *fields,
+                       const struct place *at);
+/* A string that has to be there. The text is the JSON's. */
+bool plan_build_text(struct plan_build *build, const json_t *object, const char *field,
+                     const struct place *at, const char **ret_text);
+/* A copy that lives as long as the plan. */
+struct flyover_bytes plan_build_keep(struct plan_build *build, const char *text);
+/* "a string", "null", ... */
+const char *plan_build_kind(const json_t *value);
+
+/* `field` of `object` names a state: its index. */
+bool plan_build_state(struct plan_build *build, const json_t *object, const char *field,
+                      const struct place *at, uint16_t *ret_state);
+/* `field` of `object` is a path. */
+bool plan_build_path(struct plan_build *build, const json_t *object, const char *field,
+                     const struct place *at, struct path *ret_path);
+/* The ResultPath of a Task, a Pass or a catcher; "$" where there is none. */
+bool plan_build_result_path(struct plan_build *build, const json_t *object, const struct place *at,
+                            enum result_path_kind *ret_kind, struct path *ret_path);
+/* A name of an error: not empty, not too long, and "States." only where ASL says so. */
+bool plan_build_check_error_name(struct plan_build *build, const char *name,
+                                 const struct place *at);
+
+/* Any JSON value as msgpack: integers in their smallest form, reals as double. */
+bool plan_constant_encode(struct plan_build *build, json_t *value, const struct place *at,
+                          struct flyover_bytes *ret_constant);
+
+/* The fields of one state that only its type has. `json` passed plan_fields_check. */
+bool plan_task_compile(struct plan_build *build, json_t *json, const struct place *at,
+                       struct plan_state *state);
+bool plan_rule_compile(struct plan_build *build, json_t *json, const struct place *at,
+                       struct plan_state *state);
+
+/* Refuses states that cannot be reached, and circles without a way out. */
+bool plan_graph_check(struct plan_build *build);
+
+/* Finds what somebody may have meant: offer every name there is, then ask for the hint. */
+#define PLAN_HINT_BYTES 128u
+
+struct plan_nearest {
+    const char *wanted;
+    const char *best; /* NULL: nothing near */
+    uint32_t distance;
+};
+
+struct plan_nearest plan_nearest_to(const char *wanted);
+void plan_nearest_offer(struct plan_nearest *nearest, const char *name);
+/* `; did you mean "Confirm"?`, or `otherwise` where nothing is near. */
+void plan_nearest_hint(const struct plan_nearest *nearest, const char *otherwise,
+                       char ret_hint[PLAN_HINT_BYTES]);
+
+#endif

@@ -1,0 +1,275 @@
+#include "engine/service/worker.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/clock.h"
+#include "engine/service/call.h"
+#include "queues/ring.h"
+
+#define BATCH 64u /* invocations run before their results are published */
+/* Twice the window, so that the last end the engine gave back is never written over. */
+#define ARENA_ENDS (2u * WORKER_WINDOW)
+
+struct worker {
+    const struct plugin *plugin;
+    struct ring *invokes;
+    struct ring *results;
+    uint32_t reserved_count; /* engine: filled and not yet flushed */
+    uint32_t in_flight;      /* engine */
+    struct sleeper *engine;
+
+    /* The worker thread's. Bytes of results lie in `arena` in order; arena_end[i] is where the
+     * bytes of the i-th result (modulo ARENA_ENDS) end, counted from the first byte ever. */
+    _Alignas(128) struct flyover_call call;
+    uint8_t *arena;
+    uint64_t arena_used;
+    uint64_t arena_free; /* bytes given back by the engine */
+    uint64_t *arena_end;
+    uint32_t results_sent;
+    uint32_t results_freed;
+
+    _Alignas(128) struct sleeper sleeper;
+    _Atomic uint32_t wants_room;
+    _Atomic uint32_t stop;
+    _Atomic uint64_t cpu_ns;
+    pthread_t thread;
+    bool has_thread;
+};
+
+/* ---- worker thread -------------------------------------------------------------------------- */
+
+static void free_consumed(struct worker *worker)
+{
+    uint32_t consumed = ring_consumed(worker->results);
+    if (consumed == worker->results_freed)
+        return;
+    worker->arena_free = worker->arena_end[(consumed - 1) % ARENA_ENDS];
+    worker->results_freed = consumed;
+}
+
+/* Room for the largest result in one piece, or NULL until the engine has read more. */
+static uint8_t *reserve_arena(struct worker *worker)
+{
+    uint64_t offset = worker->arena_used % WORKER_ARENA_BYTES;
+    uint64_t skip =
+        offset + CALL_RESULT_BYTES_MAX > WORKER_ARENA_BYTES ? WORKER_ARENA_BYTES - offset : 0;
+    uint64_t used_max = worker->arena_used + skip + CALL_RESULT_BYTES_MAX;
+    if (used_max - worker->arena_free > WORKER_ARENA_BYTES) {
+        free_consumed(worker);
+        if (used_max - worker->arena_free > WORKER_ARENA_BYTES)
+            return NULL;
+    }
+    worker->arena_used += skip;
+    return worker->arena + worker->arena_used % WORKER_ARENA_BYTES;
+}
+
+/* Next: partition_on_result, on the engine thread. */
+static void worker_send_result(struct worker *worker, struct result *slot, struct result result)
+{
+    worker->arena_used += (uint64_t)result.first_bytes + result.second_bytes;
+    worker->arena_end[worker->results_sent++ % ARENA_ENDS] = worker->arena_used;
+    *slot = result;
+}
+
+/* Runs one handler as a transaction on the tables. Next: worker_send_result. */
+static struct result worker_on_invoke(struct worker *worker, const struct invoke *invoke,
+                                      uint8_t *out)
+{
+    struct flyover_call *call = &worker->call;
+    call_begin(call, invoke, out);
+    const struct flyover_handler *handler = &worker->plugin->service->handlers[invoke->handler];
+    struct result result = call_end(call, handler->handle(call));
+    result.branch = invoke->branch;
+    result.generation = invoke->generation;
+    return result;
+}
+
+uint32_t worker_step(struct worker *worker)
+{
+    uint32_t waiting = ring_peek(worker->invokes, BATCH);
+    uint32_t room = ring_reserve(worker->results, waiting);
+    assert(room == waiting);
+    uint32_t done = 0;
+    for (; done < waiting; done++) {
+        uint8_t *out = reserve_arena(worker);
+        if (out == NULL)
+            break;
+        if (done + 4 < waiting) {
+            const struct invoke *ahead = ring_front(worker->invokes, done + 4);
+            __builtin_prefetch(ahead->input);
+        }
+        struct result result = worker_on_invoke(worker, ring_front(worker->invokes, done), out);
+        worker_send_result(worker, ring_slot(worker->results, done), result);
+    }
+    if (done > 0) {
+        ring_consume(worker->invokes, done);
+        ring_publish(worker->results, done);
+        if (worker->engine != NULL)
+            sleeper_wake(worker->engine);
+    }
+    return done;
+}
+
+static void worker_sleep(struct worker *worker)
+{
+    atomic_store_explicit(&worker->cpu_ns, clock_thread_cpu_ns(), memory_order_relaxed);
+    bool needs_room = ring_peek(worker->invokes, 1) > 0;
+    atomic_exchange(&worker->wants_room, needs_room);
+    sleeper_prepare(&worker->sleeper);
+    bool work = worker_step(worker) > 0 || atomic_load(&worker->stop) != 0;
+    /* One that came just now and finds no room must not be slept on: nobody knows of it yet. */
+    work = work || (!needs_room && ring_peek(worker->invokes, 1) > 0);
+    if (work)
+        sleeper_cancel(&worker->sleeper);
+    else
+        sleeper_wait(&worker->sleeper, SLEEPER_FOREVER);
+    atomic_store(&worker->wants_room, 0);
+}
+
+static void *worker_main(void *argument)
+{
+    struct worker *worker = argument;
+    for (;;) {
+        if (worker_step(worker) > 0)
+            continue;
+        if (atomic_load(&worker->stop) != 0)
+            break;
+        worker_sleep(worker);
+    }
+    atomic_store_explicit(&worker->cpu_ns, clock_thread_cpu_ns(), memory_order_relaxed);
+    return NULL;
+}
+
+/* ---- engine thread -------------------------------------------------------------------------- */
+
+static enum status start_thread(struct worker *worker, uint32_t cpu)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    if (cpu != WORKER_NO_CPU) {
+        cpu_set_t cpus;
+        CPU_ZERO(&cpus);
+        CPU_SET(cpu, &cpus);
+        pthread_attr_setaffinity_np(&attributes, sizeof cpus, &cpus);
+    }
+    int error = pthread_create(&worker->thread, &attributes, worker_main, worker);
+    pthread_attr_destroy(&attributes);
+    if (error != 0)
+        return STATUS_NO_MEMORY;
+    worker->has_thread = true;
+    char name[16];
+    snprintf(name, sizeof name, "fly-%.11s", worker->plugin->service->name);
+    pthread_setname_np(worker->thread, name);
+    return STATUS_OK;
+}
+
+enum status worker_open(const struct worker_options *options, struct worker **ret_worker)
+{
+    struct worker *worker = aligned_alloc(128, (sizeof *worker + 127) / 128 * 128);
+    if (worker == NULL)
+        return STATUS_NO_MEMORY;
+    memset(worker, 0, sizeof *worker);
+    worker->plugin = options->plugin;
+    worker->engine = options->engine;
+    sleeper_init(&worker->sleeper);
+    worker->arena = malloc(WORKER_ARENA_BYTES);
+    worker->arena_end = calloc(ARENA_ENDS, sizeof *worker->arena_end);
+    enum status status = call_init(&worker->call, options->plugin, options->tables);
+    if (worker->arena == NULL || worker->arena_end == NULL)
+        status = STATUS_NO_MEMORY;
+    if (status == STATUS_OK)
+        status = ring_open(&worker->invokes, WORKER_WINDOW, sizeof(struct invoke));
+    if (status == STATUS_OK)
+        status = ring_open(&worker->results, WORKER_WINDOW, sizeof(struct result));
+    if (status == STATUS_OK && !options->threadless)
+        status = start_thread(worker, options->cpu);
+    if (status != STATUS_OK) {
+        worker_close(worker);
+        return status;
+    }
+    *ret_worker = worker;
+    return STATUS_OK;
+}
+
+void worker_stop(struct worker *worker)
+{
+    if (!worker->has_thread)
+        return;
+    atomic_store(&worker->stop, 1);
+    sleeper_wake(&worker->sleeper);
+    pthread_join(worker->thread, NULL);
+    worker->has_thread = false;
+}
+
+void worker_close(struct worker *worker)
+{
+    if (worker == NULL)
+        return;
+    worker_stop(worker);
+    ring_close(worker->invokes);
+    ring_close(worker->results);
+    call_fini(&worker->call);
+    free(worker->arena);
+    free(worker->arena_end);
+    free(worker);
+}
+
+uint32_t worker_room(const struct worker *worker)
+{
+    return WORKER_WINDOW - worker->in_flight;
+}
+
+void worker_send_invoke(struct worker *worker, const struct invoke *invoke)
+{
+    assert(worker->in_flight < WORKER_WINDOW);
+    uint32_t room = ring_reserve(worker->invokes, worker->reserved_count + 1);
+    assert(room == worker->reserved_count + 1);
+    *(struct invoke *)ring_slot(worker->invokes, worker->reserved_count) = *invoke;
+    worker->reserved_count++;
+    worker->in_flight++;
+}
+
+void worker_flush(struct worker *worker)
+{
+    if (worker->reserved_count == 0)
+        return;
+    ring_publish(worker->invokes, worker->reserved_count);
+    worker->reserved_count = 0;
+    sleeper_wake(&worker->sleeper);
+}
+
+uint32_t worker_peek_results(struct worker *worker, uint32_t wanted)
+{
+    return ring_peek(worker->results, wanted);
+}
+
+const struct result *worker_front_result(struct worker *worker, uint32_t index)
+{
+    return ring_front(worker->results, index);
+}
+
+void worker_consume_results(struct worker *worker, uint32_t count)
+{
+    assert(count <= worker->in_flight);
+    ring_consume(worker->results, count);
+    worker->in_flight -= count;
+    /* Writes, so that of this and the worker's exchange the second sees what came before the first:
+     * either the wish for room, or the room. */
+    if (atomic_fetch_or(&worker->wants_room, 0) != 0)
+        sleeper_wake(&worker->sleeper);
+}
+
+uint32_t worker_in_flight(const struct worker *worker)
+{
+    return worker->in_flight;
+}
+
+uint64_t worker_cpu_ns(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->cpu_ns, memory_order_relaxed);
+}

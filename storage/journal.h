@@ -1,0 +1,111 @@
+/*
+ * journal: the durable, ordered list of blocks of one partition. Two implementations behind one
+ * table of functions: RocksDB (embedded, the default) and memory (tests, and durability `memory`).
+ * One conformance suite (tests/storage/test_journal.c) runs against both.
+ *
+ * Threads: one thread at a time uses a journal; it may be handed on (opened and replayed by the
+ *          engine thread, then appended to by the journal thread). RocksDB starts two threads of
+ *          its own, which flush to disk, inside journal_open: they inherit the CPUs of the thread
+ *          that calls it, so open before pinning that thread, or from one pinned where they may
+ * run. Memory:  RocksDB's write buffers, block cache and info log are capped
+ * (JOURNAL_MEMORY_BYTES_MAX). Disk:    each byte is written twice: once to RocksDB's write-ahead
+ * log, once to its final file.
+ *
+ * Source: RocksDB 7.8.3's c.h, and its wiki on WAL recovery modes.
+ */
+#ifndef STORAGE_JOURNAL_H
+#define STORAGE_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/status.h"
+#include "storage/block.h"
+
+#define JOURNAL_FORMAT           1u
+#define JOURNAL_MEMORY_BYTES_MAX (384u << 20)
+
+/* What "acknowledged" means. Printed by everything that prints a figure. */
+enum durability {
+    DURABILITY_SYNC,   /* on disk: fdatasync has returned */
+    DURABILITY_ASYNC,  /* with the OS: survives kill -9, may lose the last moments on power loss */
+    DURABILITY_MEMORY, /* survives nothing */
+};
+const char *durability_name(enum durability durability);
+/* STATUS_INVALID for a name that is none of sync, async, memory. */
+NODISCARD enum status durability_parse(const char *name, enum durability *ret_durability);
+
+struct journal;
+
+struct journal_slice {
+    const uint8_t *bytes;
+    size_t bytes_count;
+    uint64_t block_no;
+};
+
+struct journal_counts {
+    uint64_t appends_count; /* calls that wrote, one sync each in mode sync */
+    uint64_t blocks_count;
+    uint64_t bytes_count;
+};
+
+struct journal_options {
+    const char *directory; /* borrowed for the call; unused in memory */
+    uint32_t partition;
+    enum durability durability;
+    bool read_only; /* takes no lock, writes nothing, and works beside a running engine */
+    bool create;    /* make the directory and an empty journal where there is none */
+    /* Open what RocksDB itself finds damaged, without the part that cannot be read. The files as
+     * they were are kept in DIR/lost-journal. Not with read_only. */
+    bool accept_loss;
+};
+
+/* Once a process, before its first thread starts: tells malloc to keep the large chunks of
+ * RocksDB's write buffers instead of returning them to the kernel and faulting them in again, which
+ * costs up to 1 ns of CPU a byte. */
+void journal_setup(void);
+
+/* Opens DIR/journal (RocksDB), holding DIR/lock while it is open for writing. Returns owned. With
+ * DURABILITY_MEMORY it is journal_open_memory(false), and nothing of the directory is touched.
+ * A journal that is refused is left as it was found: no byte of it is changed.
+ * STATUS_NOT_FOUND      no journal there and `create` not asked for
+ * STATUS_IN_USE         another process has it open (the sentence names its pid where known)
+ * STATUS_NO_PERMISSION  directory or file cannot be written (read-only file system included)
+ * STATUS_CORRUPT        RocksDB cannot read it, or not as far as the watermark says was
+ * acknowledged STATUS_NO_SPACE, STATUS_NEWER_FORMAT, STATUS_IO, STATUS_NO_MEMORY */
+NODISCARD enum status journal_open(const struct journal_options *options,
+                                   struct journal **ret_journal, struct problem *problem);
+/* A journal in memory: what is appended stays until closed. Keeps nothing if `keep` is false (a
+ * load test in mode `memory` must not grow). */
+NODISCARD enum status journal_open_memory(bool keep, struct journal **ret_journal);
+
+/* Appends `count` blocks, all or none, in one write; returns when they are durable in the mode of
+ * the journal. A failure is final: the caller stops acknowledging. Borrows the bytes.
+ * STATUS_NO_SPACE, STATUS_IO. */
+NODISCARD enum status journal_append(struct journal *journal, const struct journal_slice *blocks,
+                                     uint32_t count, struct problem *problem);
+
+/* Positions the reader before the first block whose number is >= first_no. */
+NODISCARD enum status journal_seek(struct journal *journal, uint64_t first_no,
+                                   struct problem *problem);
+/* The next stored block, unchecked; its bytes are lent until the next call on this journal.
+ * STATUS_END after the last; STATUS_CORRUPT where the store itself finds damage. */
+NODISCARD enum status journal_next(struct journal *journal, struct journal_slice *ret_block,
+                                   struct problem *problem);
+
+/* The last acknowledged block by the watermark, read before the journal was opened; so it is never
+ * ahead of what an engine running beside a read-only journal had written. 0 in memory. */
+uint64_t journal_acknowledged_no(const struct journal *journal);
+
+/* Removes every block whose number is >= first_no, durably. Only for --accept-loss. Where a file
+ * of RocksDB that holds some of them is damaged, the journal is written anew without them and the
+ * old one is kept in DIR/lost-journal: that needs as much room again. */
+NODISCARD enum status journal_remove_from(struct journal *journal, uint64_t first_no,
+                                          struct problem *problem);
+
+struct journal_counts journal_counts(const struct journal *journal);
+/* Accepts NULL. */
+void journal_close(struct journal *journal);
+
+#endif

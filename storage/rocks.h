@@ -1,0 +1,69 @@
+/*
+ * rocks: one RocksDB database with the column families, options and error texts of a journal. For
+ * journal_rocks.c and journal_salvage.c alone.
+ *
+ * Column families: "default" holds what describes the database ("format" -> u32), "journal" the
+ * blocks: partition (u32, big-endian) || block_no (u64, big-endian) -> block, so that the order of
+ * the keys is the order of the blocks. The last key there is an anchor without a block: it gives
+ * the family a table file from the first moment, from which rocks_repair learns that the family
+ * exists; without one it would drop all that the write-ahead log holds for it.
+ */
+#ifndef STORAGE_ROCKS_H
+#define STORAGE_ROCKS_H
+
+#include <rocksdb/c.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/base/status.h"
+
+#define ROCKS_KEY_BYTES 12u
+/* No partition has this number. */
+#define ROCKS_PARTITION_ANCHOR UINT32_MAX
+
+enum rocks_family { ROCKS_META, ROCKS_BLOCKS, ROCKS_FAMILIES_COUNT };
+
+struct rocks {
+    rocksdb_t *db;
+    rocksdb_column_family_handle_t *families[ROCKS_FAMILIES_COUNT];
+    rocksdb_readoptions_t *scan_options;
+};
+
+enum rocks_mode {
+    /* Refuses a write-ahead log that is damaged anywhere but in a last record cut short. */
+    ROCKS_STRICT,
+    /* Stops the write-ahead log at the first damage, and drops what is behind it for good. */
+    ROCKS_LENIENT,
+    /* Like lenient, and writes nothing. */
+    ROCKS_READ_ONLY,
+};
+
+/* Fills `rocks`; on failure nothing is open. `create`: also where there is no database yet. */
+NODISCARD enum status rocks_open(struct rocks *rocks, const char *path, enum rocks_mode mode,
+                                 bool create, struct problem *problem);
+/* Accepts what was never opened (zeros). */
+void rocks_close(struct rocks *rocks);
+/* Makes a database that can be opened from whatever files of one are left. */
+NODISCARD enum status rocks_repair(const char *path, struct problem *problem);
+/* Removes what an earlier, unfinished write of a database left at `path`, if anything. */
+void rocks_destroy(const char *path);
+
+/* Turns RocksDB's error text into a status and a sentence about `path`, and frees the text. */
+enum status rocks_problem(struct problem *problem, const char *path, char *error);
+
+void rocks_encode_key(uint8_t ret_key[ROCKS_KEY_BYTES], uint32_t partition, uint64_t block_no);
+/* False if it is no key of a block of this partition. */
+bool rocks_decode_key(const uint8_t *key, size_t bytes, uint32_t partition, uint64_t *ret_block_no);
+
+/* An iterator for one pass over blocks. Returns owned. */
+rocksdb_iterator_t *rocks_scan(const struct rocks *rocks);
+/* Moves every write so far from the write-ahead log into its final file; durable on return. */
+NODISCARD enum status rocks_flush(struct rocks *rocks, const char *path, struct problem *problem);
+
+/* Reads "format". STATUS_NOT_FOUND where it was never written. */
+NODISCARD enum status rocks_read_format(const struct rocks *rocks, const char *path,
+                                        uint32_t *ret_format, struct problem *problem);
+NODISCARD enum status rocks_write_format(struct rocks *rocks, const char *path,
+                                         struct problem *problem);
+
+#endif

@@ -1,0 +1,463 @@
+/*
+ * Damage done by hand to a journal on disk. Acknowledged means recovered or refused with the
+ * reason, never silently shorter; a refusal changes nothing; --accept-loss keeps what it can.
+ */
+#include "storage/journal.h"
+#include "storage/recovery.h"
+#include "storage/watermark.h"
+
+#include <errno.h>
+
+#include "tests/storage/scratch.h"
+
+#define BLOCKS_COUNT 300u
+#define BODY_BYTES   2000u
+#define PLACES_COUNT 40u
+
+/* Two sound journals of BLOCKS_COUNT acknowledged blocks: one with all of them in the write-ahead
+ * log, one with all of them in table files. Each test damages a copy. */
+static char sound_log[PATH_MAX];
+static char sound_table[PATH_MAX];
+static char copy[PATH_MAX];
+static char copy_journal[PATH_MAX];
+static struct problem problem;
+static struct recovery_report report;
+
+static enum status open_at(const char *directory, bool accept_loss, struct journal **ret_journal)
+{
+    struct journal_options options = {
+        .directory = directory,
+        .durability = DURABILITY_ASYNC,
+        .create = true,
+        .accept_loss = accept_loss,
+    };
+    return journal_open(&options, ret_journal, &problem);
+}
+
+static void make_sound_journal(char directory[PATH_MAX], bool in_table)
+{
+    static struct scratch_chain chain;
+    struct journal *journal;
+    struct watermark watermark;
+    uint64_t block_no;
+    memset(&chain, 0, sizeof chain);
+    scratch_make(directory);
+    assert_int_equal(open_at(directory, false, &journal), STATUS_OK);
+    scratch_append(journal, &chain, BLOCKS_COUNT, BODY_BYTES);
+    journal_close(journal);
+    assert_int_equal(watermark_open(&watermark, directory, &block_no, &problem), STATUS_OK);
+    for (int time = 0; time < 2; time++)
+        assert_int_equal(watermark_write(&watermark, BLOCKS_COUNT), STATUS_OK);
+    watermark_close(&watermark);
+    if (!in_table)
+        return;
+    /* Opening moves what is in the log into a table. */
+    assert_int_equal(open_at(directory, false, &journal), STATUS_OK);
+    journal_close(journal);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    static char bytes[1 << 16];
+    int source = open(from, O_RDONLY);
+    int target = open(to, O_WRONLY | O_CREAT | O_EXCL, 0644);
+    assert_true(source >= 0 && target >= 0);
+    ssize_t count;
+    while ((count = read(source, bytes, sizeof bytes)) > 0)
+        assert_int_equal(write(target, bytes, (size_t)count), count);
+    assert_int_equal(count, 0);
+    close(source);
+    close(target);
+}
+
+static void copy_directory(const char *from, const char *to)
+{
+    DIR *entries = opendir(from);
+    assert_non_null(entries);
+    if (mkdir(to, 0755) != 0)
+        assert_int_equal(errno, EEXIST);
+    const struct dirent *entry;
+    while ((entry = readdir(entries)) != NULL) {
+        char path_from[PATH_MAX];
+        char path_to[PATH_MAX];
+        if (entry->d_name[0] == '.')
+            continue;
+        scratch_path(path_from, from, entry->d_name);
+        scratch_path(path_to, to, entry->d_name);
+        if (entry->d_type == DT_DIR)
+            copy_directory(path_from, path_to);
+        else
+            copy_file(path_from, path_to);
+    }
+    closedir(entries);
+}
+
+static int set_up_all(void **state)
+{
+    (void)state;
+    make_sound_journal(sound_log, false);
+    make_sound_journal(sound_table, true);
+    return 0;
+}
+
+static int tear_down_all(void **state)
+{
+    (void)state;
+    scratch_remove(sound_log);
+    scratch_remove(sound_table);
+    return 0;
+}
+
+static void begin(const char *sound)
+{
+    scratch_make(copy);
+    copy_directory(sound, copy);
+    scratch_path(copy_journal, copy, "journal");
+}
+
+static int set_up_log(void **state)
+{
+    (void)state;
+    begin(sound_log);
+    return 0;
+}
+
+static int set_up_table(void **state)
+{
+    (void)state;
+    begin(sound_table);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    scratch_remove(copy);
+    return 0;
+}
+
+static void begin_again(const char *sound)
+{
+    scratch_remove(copy);
+    begin(sound);
+}
+
+static enum status count_block(void *context, const struct block_header *header,
+                               const uint8_t *body, struct problem *ret_problem)
+{
+    (void)header;
+    (void)body;
+    (void)ret_problem;
+    ++*(uint64_t *)context;
+    return STATUS_OK;
+}
+
+/* A start as the engine does it. */
+static enum status start(bool accept_loss)
+{
+    struct journal *journal;
+    uint64_t blocks_count = 0;
+    enum status status = open_at(copy, accept_loss, &journal);
+    if (status != STATUS_OK)
+        return status;
+    struct recovery_options options = {
+        .directory = copy,
+        .accept_loss = accept_loss,
+        .on_block = count_block,
+        .context = &blocks_count,
+    };
+    status = recovery_run(journal, &options, &report, &problem);
+    journal_close(journal);
+    if (status == STATUS_OK)
+        assert_int_equal(blocks_count, report.last_no);
+    return status;
+}
+
+static void expect_whole(void)
+{
+    assert_int_equal(start(false), STATUS_OK);
+    assert_int_equal(report.last_no, BLOCKS_COUNT);
+}
+
+static bool is_refusal(enum status status)
+{
+    return status_class(status) == STATUS_CLASS_FATAL;
+}
+
+static void expect_refused(void)
+{
+    memset(&problem, 0, sizeof problem);
+    enum status status = start(false);
+    assert_true(is_refusal(status));
+    assert_int_equal(problem.status, status);
+    assert_non_null(strstr(problem.text, "--accept-loss"));
+}
+
+/* Accepting the loss starts with a prefix, and the start after it is like any other. Returns the
+ * last block that was kept. */
+static uint64_t expect_accepted(void)
+{
+    struct journal *journal;
+    assert_int_equal(start(true), STATUS_OK);
+    uint64_t last_no = report.last_no;
+    assert_true(last_no <= BLOCKS_COUNT);
+    assert_int_equal(start(false), STATUS_OK);
+    assert_int_equal(report.last_no, last_no);
+    assert_int_equal(report.lost_blocks_count, 0);
+
+    static struct scratch_chain chain;
+    chain.last_no = last_no;
+    chain.last_crc = report.last_crc;
+    assert_int_equal(open_at(copy, false, &journal), STATUS_OK);
+    scratch_append(journal, &chain, 5, BODY_BYTES);
+    journal_close(journal);
+    assert_int_equal(start(false), STATUS_OK);
+    assert_int_equal(report.last_no, last_no + 5);
+    return last_no;
+}
+
+static void find_file(const char *prefix, const char *suffix, char ret_path[PATH_MAX])
+{
+    assert_true(scratch_find(copy_journal, prefix, suffix, ret_path));
+}
+
+/* Flips a bit at PLACES_COUNT places of the file, each in a fresh copy; every start is whole or
+ * refused, and a refused one can be accepted. Returns how many were refused. */
+static uint32_t flip_everywhere(const char *sound, const char *prefix, const char *suffix)
+{
+    char path[PATH_MAX];
+    uint32_t refused_count = 0;
+    find_file(prefix, suffix, path);
+    size_t bytes = scratch_file_bytes(path);
+    for (size_t place = 0; place < PLACES_COUNT; place++) {
+        /* The last places are the last bytes: footers and tails have a way of their own. */
+        size_t offset = place < PLACES_COUNT - 8 ? bytes * place / PLACES_COUNT
+                                                 : bytes - 1 - 6 * (place % 8) % bytes;
+        begin_again(sound);
+        find_file(prefix, suffix, path);
+        scratch_flip(path, offset, (uint8_t)(1u << place % 8));
+        enum status status = start(false);
+        if (status == STATUS_OK) {
+            assert_int_equal(report.last_no, BLOCKS_COUNT);
+            continue;
+        }
+        assert_true(is_refusal(status));
+        refused_count++;
+        if (place % 8 == 0)
+            expect_accepted();
+    }
+    return refused_count;
+}
+
+static void a_sound_journal_starts_whole(void **state)
+{
+    (void)state;
+    expect_whole();
+    begin_again(sound_table);
+    expect_whole();
+}
+
+static void a_bit_flipped_anywhere_in_the_log_is_noticed(void **state)
+{
+    (void)state;
+    assert_int_equal(flip_everywhere(sound_log, "", ".log"), PLACES_COUNT);
+}
+
+static void a_bit_flipped_anywhere_in_a_table_never_shortens_silently(void **state)
+{
+    (void)state;
+    assert_true(flip_everywhere(sound_table, "", ".sst") > PLACES_COUNT / 2);
+}
+
+static void a_bit_flipped_anywhere_in_the_manifest_never_shortens_silently(void **state)
+{
+    (void)state;
+    assert_true(flip_everywhere(sound_table, "MANIFEST-", "") > 0);
+}
+
+static void a_bit_flipped_anywhere_in_current_never_shortens_silently(void **state)
+{
+    (void)state;
+    assert_true(flip_everywhere(sound_table, "CURRENT", "") > 0);
+}
+
+static void a_log_cut_short_anywhere_is_noticed(void **state)
+{
+    (void)state;
+    char path[PATH_MAX];
+    find_file("", ".log", path);
+    size_t bytes = scratch_file_bytes(path);
+    const size_t kept_bytes[] = {0, 1, 1000, bytes / 2, bytes - 1000, bytes - 1};
+    for (size_t index = 0; index < sizeof kept_bytes / sizeof kept_bytes[0]; index++) {
+        begin_again(sound_log);
+        find_file("", ".log", path);
+        assert_int_equal(truncate(path, (off_t)kept_bytes[index]), 0);
+        expect_refused();
+        uint64_t last_no = expect_accepted();
+        assert_true(last_no < BLOCKS_COUNT && last_no + 2 > kept_bytes[index] / 2100);
+    }
+}
+
+static void a_deleted_log_is_noticed(void **state)
+{
+    (void)state;
+    char path[PATH_MAX];
+    find_file("", ".log", path);
+    assert_int_equal(unlink(path), 0);
+    expect_refused();
+    assert_int_equal(expect_accepted(), 0);
+}
+
+static void a_deleted_table_is_noticed_and_its_return_heals(void **state)
+{
+    (void)state;
+    char path[PATH_MAX];
+    char aside[PATH_MAX];
+    find_file("", ".sst", path);
+    scratch_path(aside, copy, "aside");
+    assert_int_equal(rename(path, aside), 0);
+    expect_refused();
+    expect_refused();
+    assert_int_equal(rename(aside, path), 0);
+    expect_whole();
+    assert_int_equal(rename(path, aside), 0);
+    expect_accepted();
+}
+
+static void a_deleted_manifest_is_noticed_and_nothing_is_lost_by_accepting(void **state)
+{
+    (void)state;
+    char path[PATH_MAX];
+    find_file("MANIFEST-", "", path);
+    assert_int_equal(unlink(path), 0);
+    expect_refused();
+    assert_int_equal(expect_accepted(), BLOCKS_COUNT);
+}
+
+/* Before the first table of blocks is written, nothing but the log holds them. */
+static void a_deleted_manifest_beside_a_log_alone_loses_nothing_either(void **state)
+{
+    (void)state;
+    char path[PATH_MAX];
+    find_file("MANIFEST-", "", path);
+    assert_int_equal(unlink(path), 0);
+    expect_refused();
+    assert_int_equal(expect_accepted(), BLOCKS_COUNT);
+}
+
+static void a_deleted_current_never_makes_a_new_journal(void **state)
+{
+    (void)state;
+    char path[PATH_MAX];
+    find_file("CURRENT", "", path);
+    assert_int_equal(unlink(path), 0);
+    expect_refused();
+    assert_non_null(strstr(problem.text, "CURRENT is missing"));
+    assert_int_equal(expect_accepted(), BLOCKS_COUNT);
+}
+
+static void a_deleted_journal_is_noticed_by_the_watermark(void **state)
+{
+    (void)state;
+    scratch_remove(copy_journal);
+    expect_refused();
+    assert_non_null(strstr(problem.text, "blocks 1 to 300 were acknowledged"));
+    assert_int_equal(expect_accepted(), 0);
+}
+
+static void a_refused_damaged_log_is_left_as_it_was(void **state)
+{
+    (void)state;
+    char path[PATH_MAX];
+    find_file("", ".log", path);
+    size_t offset = scratch_file_bytes(path) / 3;
+    scratch_flip(path, offset, 1);
+    for (int time = 0; time < 3; time++) {
+        expect_refused();
+        assert_non_null(strstr(problem.text, "were acknowledged and cannot be read"));
+    }
+    scratch_flip(path, offset, 1);
+    expect_whole();
+}
+
+static void accepting_a_damaged_log_keeps_what_is_before_it_and_the_files(void **state)
+{
+    (void)state;
+    char path[PATH_MAX];
+    char kept[PATH_MAX];
+    find_file("", ".log", path);
+    scratch_flip(path, scratch_file_bytes(path) / 2, 1);
+    uint64_t last_no = expect_accepted();
+    assert_true(last_no > BLOCKS_COUNT * 2 / 5 && last_no < BLOCKS_COUNT * 3 / 5);
+    assert_true(scratch_find(copy, "lost-journal", "", kept));
+    assert_true(scratch_find(kept, "", ".log", path));
+}
+
+static void accepting_a_damaged_table_keeps_what_is_on_both_sides(void **state)
+{
+    (void)state;
+    char path[PATH_MAX];
+    find_file("", ".sst", path);
+    /* Not that of the meta family. */
+    assert_true(scratch_file_bytes(path) > BLOCKS_COUNT * BODY_BYTES);
+    scratch_flip(path, scratch_file_bytes(path) / 2, 1);
+    expect_refused();
+    assert_int_equal(start(true), STATUS_OK);
+    uint64_t last_no = report.last_no;
+    assert_true(last_no > BLOCKS_COUNT * 2 / 5 && last_no < BLOCKS_COUNT * 3 / 5);
+    assert_int_equal(report.lost_blocks_count, BLOCKS_COUNT - last_no);
+    assert_true(scratch_find(copy, "lost-", "300.blocks", path));
+    /* A block of a table holds two or three of these: few are gone, and the rest was saved. */
+    uint64_t saved_count = scratch_file_bytes(path) / (16 + BLOCK_HEADER_BYTES + BODY_BYTES);
+    assert_true(saved_count + 4 > BLOCKS_COUNT - last_no);
+    expect_accepted();
+}
+
+static void a_log_torn_behind_the_last_acknowledged_block_opens(void **state)
+{
+    (void)state;
+    struct watermark watermark;
+    uint64_t block_no;
+    char path[PATH_MAX];
+    assert_int_equal(watermark_open(&watermark, copy, &block_no, &problem), STATUS_OK);
+    for (int time = 0; time < 2; time++)
+        assert_int_equal(watermark_write(&watermark, BLOCKS_COUNT - 3), STATUS_OK);
+    watermark_close(&watermark);
+    /* A page of zeros, as a power loss leaves it where a later page was written and this one not.
+     */
+    static const uint8_t zeros[BODY_BYTES];
+    find_file("", ".log", path);
+    int file = open(path, O_WRONLY);
+    assert_true(file >= 0);
+    off_t offset = (off_t)(scratch_file_bytes(path) - 2 * BODY_BYTES);
+    assert_int_equal(pwrite(file, zeros, sizeof zeros, offset), sizeof zeros);
+    close(file);
+    assert_int_equal(start(false), STATUS_OK);
+    assert_true(report.last_no >= BLOCKS_COUNT - 3 && report.last_no < BLOCKS_COUNT);
+}
+
+#define IN_LOG(name)   cmocka_unit_test_setup_teardown(name, set_up_log, tear_down)
+#define IN_TABLE(name) cmocka_unit_test_setup_teardown(name, set_up_table, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_LOG(a_sound_journal_starts_whole),
+        IN_LOG(a_bit_flipped_anywhere_in_the_log_is_noticed),
+        IN_TABLE(a_bit_flipped_anywhere_in_a_table_never_shortens_silently),
+        IN_TABLE(a_bit_flipped_anywhere_in_the_manifest_never_shortens_silently),
+        IN_TABLE(a_bit_flipped_anywhere_in_current_never_shortens_silently),
+        IN_LOG(a_log_cut_short_anywhere_is_noticed),
+        IN_LOG(a_deleted_log_is_noticed),
+        IN_TABLE(a_deleted_table_is_noticed_and_its_return_heals),
+        IN_TABLE(a_deleted_manifest_is_noticed_and_nothing_is_lost_by_accepting),
+        IN_LOG(a_deleted_manifest_beside_a_log_alone_loses_nothing_either),
+        IN_TABLE(a_deleted_current_never_makes_a_new_journal),
+        IN_LOG(a_deleted_journal_is_noticed_by_the_watermark),
+        IN_LOG(a_refused_damaged_log_is_left_as_it_was),
+        IN_LOG(accepting_a_damaged_log_keeps_what_is_before_it_and_the_files),
+        IN_TABLE(accepting_a_damaged_table_keeps_what_is_on_both_sides),
+        IN_LOG(a_log_torn_behind_the_last_acknowledged_block_opens),
+    };
+    return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
+}
