@@ -3,9 +3,9 @@
  * own struct ck_ring; ring_indices_c11.h gives the same functions on C11 atomics. ring.c includes
  * one of the two.
  *
- * A load of an index is an acquire and a store of one is a release, for both indices. ck_ring_sp
- * itself (0.7.1) puts a store fence before the consumer's store, which suffices on x86; but our
- * consumer reads the entries in place, and on ARM those reads must be fenced from that store.
+ * A load of an index is an acquire and a store of one is a release, for both indices. CK's own
+ * dequeue (0.7.1) puts a store fence before it moves c_head, which suffices on x86 only: entries
+ * are read in place here, and on ARM those reads must be fenced from that store.
  *
  * Source: ck_ring.h and ck_pr.h of Concurrency Kit 0.7.1.
  */

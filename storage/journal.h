@@ -68,7 +68,7 @@ void journal_setup(void);
 
 /* Opens DIR/journal (RocksDB), holding DIR/lock while it is open for writing. Returns owned. With
  * DURABILITY_MEMORY it is journal_open_memory(false), and nothing of the directory is touched.
- * A journal that is refused is left as it was found: no byte of it is changed.
+ * The data files of a journal that is refused as damaged stay as they were found.
  * STATUS_NOT_FOUND      no journal there and `create` not asked for
  * STATUS_IN_USE         another process has it open (the sentence names its pid where known)
  * STATUS_NO_PERMISSION  directory or file cannot be written (read-only file system included)

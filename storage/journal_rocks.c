@@ -275,8 +275,8 @@ static enum status open_if_complete(struct journal_rocks *self, const struct pro
         return rocks_open(&self->rocks, self->path, ROCKS_LENIENT, false, problem);
     return problem_set(problem, STATUS_CORRUPT,
                        "blocks %" PRIu64 " to %" PRIu64
-                       " were acknowledged and cannot be read. %s; --accept-loss goes on without "
-                       "them and keeps the files as they are now in %s/lost-journal",
+                       " were acknowledged and cannot be read: %s; the files as they are now would "
+                       "be kept in %s/lost-journal",
                        last_no + 1, acknowledged_no, refusal->text, self->directory);
 }
 

@@ -16,7 +16,11 @@ uint64_t histogram_quantile(const struct histogram *histogram, double quantile)
     assert(quantile >= 0 && quantile <= 1);
     if (histogram->values_count == 0)
         return 0;
-    uint64_t wanted = (uint64_t)(quantile * (double)histogram->values_count + 0.5);
+    double rank = quantile * (double)histogram->values_count;
+    uint64_t wanted = (uint64_t)rank;
+    /* Rounded up, but for what the product of two doubles is too large by: 0.07 x 100 is 7. */
+    if (rank - (double)wanted > 1e-9 * rank)
+        wanted++;
     uint64_t seen = 0;
     for (uint32_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) {
         seen += histogram->buckets[bucket];

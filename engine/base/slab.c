@@ -198,8 +198,8 @@ static void free_object(struct slab *slab, slab_ref ref)
     page->used_count--;
     if (!page->listed)
         list_page(slab, index);
-    bool only_page = page->next == NO_PAGE && page->previous == NO_PAGE;
-    if (page->used_count == 0 && !only_page) {
+    /* Also the last of its class: a class that is out of use would keep it from all others. */
+    if (page->used_count == 0) {
         unlist_page(slab, index);
         page->next = slab->empty_page;
         slab->empty_page = index;

@@ -2,8 +2,8 @@
  * slab: memory for many objects of mixed size inside one bounded region, taken at start.
  *
  * The region is cut into pages of 1 MiB; a page holds objects of one size class (a quarter to a
- * half apart), handed out bump-first, then last-freed-first, so that a busy engine stays in warm
- * memory. An empty page goes back and may serve another class. Objects are known by a 32-bit
+ * half apart), handed out last-freed-first, then never-used, so that a busy engine stays in warm
+ * memory. An empty page goes back at once and may serve another class. Objects are known by a 32-bit
  * reference and not by a pointer, so that state which holds them can be compared and moved. They
  * count their holders.
  *

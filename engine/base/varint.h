@@ -23,14 +23,15 @@ static inline uint8_t *varint_encode(uint8_t *at, uint64_t value)
     return at;
 }
 
-/* Returns the first byte after the number, or NULL where it is cut off or over 64 bits. */
+/* Returns the first byte after the number, or NULL where it is cut off, over 64 bits, or longer
+ * than it need be: a number has one encoding. */
 static inline const uint8_t *varint_decode(const uint8_t *at, const uint8_t *end,
                                            uint64_t *ret_value)
 {
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 64 && at < end; shift += 7) {
         uint8_t byte = *at++;
-        if (shift == 63 && byte > 1)
+        if ((shift == 63 && byte > 1) || (shift > 0 && byte == 0))
             return NULL;
         value |= (uint64_t)(byte & 0x7f) << shift;
         if (byte < 0x80) {

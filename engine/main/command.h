@@ -26,6 +26,7 @@ int command_define(int argc, char **argv);
 int command_generate(int argc, char **argv);
 int command_ingest(int argc, char **argv);
 int command_journal(int argc, char **argv);
+int command_run(int argc, char **argv);
 int command_replay(int argc, char **argv);
 
 /* Prints "flyover NAME: sentence" to stderr; returns the exit code for the problem's status. */

@@ -7,6 +7,7 @@
 #include "engine/main/command.h"
 #include "engine/main/report.h"
 #include "engine/saga/plan.h"
+#include "engine/saga/transition.h"
 #include "engine/service/plugin.h"
 
 #define COMMAND "define"
@@ -19,13 +20,15 @@ struct define_options {
     bool no_services;
 };
 
-enum { KEY_PLUGIN_DIR = 1000, KEY_NO_SERVICES, KEY_JSON };
+enum { KEY_PLUGIN_DIR = 1000, KEY_NO_SERVICES, KEY_JSON, KEY_DIAGRAM };
 
 static const struct argp_option options_list[] = {
     {"name", 'n', "NAME", 0, "Its name (default: the file's name up to the first dot)", 0},
     {"plugin-dir", KEY_PLUGIN_DIR, "DIR", 0, "Look for plug-ins here first, may be given again", 0},
     {"no-services", KEY_NO_SERVICES, NULL, 0, "Do not look for the services and handlers", 0},
     {"json", KEY_JSON, NULL, 0, "Print one JSON object instead of the table", 0},
+    {"diagram", KEY_DIAGRAM, NULL, 0,
+     "Print what a saga's branch can do, as a Mermaid state diagram, and nothing else", 0},
     {0},
 };
 
@@ -42,6 +45,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         return 0;
     case KEY_NO_SERVICES: options->no_services = true; return 0;
     case KEY_JSON: options->json = true; return 0;
+    case KEY_DIAGRAM: transition_print_diagram(stdout); exit(EXIT_DONE);
     case ARGP_KEY_ARG:
         if (options->file != NULL)
             argp_error(state, "one definition at a time: %s, or %s?", options->file, text);
@@ -73,10 +77,16 @@ static bool is_standard_input(const struct define_options *options)
     return strcmp(options->file, "-") == 0;
 }
 
+/* What sentences call the text. */
+static const char *source_of(const struct define_options *options)
+{
+    return is_standard_input(options) ? "stdin" : options->file;
+}
+
 static enum status compile(const struct define_options *options, struct plan **ret_plan,
                            struct problem *problem)
 {
-    const char *source = is_standard_input(options) ? "stdin" : options->file;
+    const char *source = source_of(options);
     const char *path = is_standard_input(options) ? "/dev/stdin" : options->file;
     const char *slash = strrchr(source, '/');
     const char *base = slash == NULL ? source : slash + 1;
@@ -222,7 +232,7 @@ int command_define(int argc, char **argv)
         struct problem inner = {0};
         status = check_services(plan, plugins, &inner);
         if (status != STATUS_OK)
-            problem_set(&problem, status, "%s: %s", options.file, inner.text);
+            problem_set(&problem, status, "%s: %s", source_of(&options), inner.text);
     }
     int exit_code = EXIT_DONE;
     if (status == STATUS_NO_MEMORY)

@@ -97,8 +97,9 @@ static const struct argp argp = {
     options_list,
     parse_option,
     "dump|verify",
-    "dump prints the blocks of a journal, one a line; a damaged one is named, and the next one "
-    "printed. verify checks every block, the chain between them, that nothing acknowledged is "
+    "dump prints the blocks of a journal, one a line; one that is damaged or missing is named, and "
+    "the next one printed. verify checks every block, the chain between them, that nothing "
+    "acknowledged is "
     "missing, and that each record can be read; it changes no state."
     "\vNothing is written. verify always checks the chain from the first block on: --from says "
     "where it begins to read records, --to where it ends.\n\n"
@@ -364,28 +365,37 @@ static void print_record_json(const struct block_header *header, uint32_t record
 
 /* ---- dump ----------------------------------------------------------------------------------- */
 
+/* Prints one block. `previous` is the header of the block printed last, zeroes where there is none,
+ * and becomes that of this one. */
 static enum status dump_block(const struct journal_command_options *options,
-                              const struct journal_slice *block, struct problem *problem)
+                              const struct journal_slice *block, struct block_header *previous,
+                              struct problem *problem)
 {
     struct block_header header;
+    struct block_header before = *previous;
+    *previous = (struct block_header){0};
     enum status status =
         block_decode(block->bytes, block->bytes_count, block->block_no, &header, problem);
     if (status != STATUS_OK)
         return status;
+    *previous = header;
     if (options->json)
         print_block_json(&header);
     else
         print_block(&header);
-    if (!options->records)
-        return STATUS_OK;
-    return read_records(&header, block->bytes + BLOCK_HEADER_BYTES,
-                        options->json ? print_record_json : print_record, problem);
+    if (options->records)
+        status = read_records(&header, block->bytes + BLOCK_HEADER_BYTES,
+                              options->json ? print_record_json : print_record, problem);
+    if (status == STATUS_OK && before.block_no > 0)
+        status = block_follows(&header, before.block_no, before.header_crc, problem);
+    return status;
 }
 
 static int dump(const struct journal_command_options *options, struct journal *journal)
 {
     int exit_code = EXIT_DONE;
     uint64_t last_no = 0;
+    struct block_header previous = {0};
     struct problem problem = {0};
     enum status status = journal_seek(journal, options->from_no, &problem);
     while (status == STATUS_OK) {
@@ -394,9 +404,9 @@ static int dump(const struct journal_command_options *options, struct journal *j
         if (status != STATUS_OK || block.block_no > options->to_no)
             break;
         last_no = block.block_no;
-        /* A damaged block is said and passed over: dump is what one looks at damage with. */
+        /* A damaged block is named and passed over: dump is what one looks at damage with. */
         struct problem damage = {0};
-        if (dump_block(options, &block, &damage) != STATUS_OK)
+        if (dump_block(options, &block, &previous, &damage) != STATUS_OK)
             exit_code = command_fail(COMMAND, &damage);
     }
     if (status != STATUS_OK && status != STATUS_END)

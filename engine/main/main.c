@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/main/command.h"
+#include "flyover_commit.h"
 
 static const struct {
     const char *name;
@@ -10,6 +11,7 @@ static const struct {
 } commands[] = {
     {"ingest", command_ingest, "take in orders from CSV or NDJSON files as durable sagas"},
     {"generate", command_generate, "write made-up orders as CSV"},
+    {"run", command_run, "run one saga of a definition and tell its life"},
     {"bench", command_bench, "load-test the engine and print what it reached"},
     {"replay", command_replay, "replay a journal offline: totals, digest, the life of a saga"},
     {"journal", command_journal, "dump or verify the blocks of a journal"},
@@ -47,7 +49,12 @@ int main(int argc, char **argv)
         char title[32];
         snprintf(title, sizeof title, "flyover %s", name);
         argv[1] = title;
-        return commands[i].run(argc - 1, argv + 1);
+        int exit_code = commands[i].run(argc - 1, argv + 1);
+        if ((fflush(stdout) != 0 || ferror(stdout) != 0) && exit_code == EXIT_DONE)
+            return command_refuse(name, EXIT_FAILED,
+                                  "the report could not be written: is the disk full, or the "
+                                  "reader gone?");
+        return exit_code;
     }
     if (name[0] != '\0')
         fprintf(stderr, "flyover: there is no command '%s'\n\n", name);

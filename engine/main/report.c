@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "engine/main/progress.h"
+#include "flyover_commit.h"
 
 static bool has_service(const struct audit_report *audit, const char *service)
 {
@@ -138,7 +139,7 @@ json_t *report_audit_json(const struct report *report)
 
 const char *report_machine(void)
 {
-    static char text[256];
+    static char text[512];
     if (text[0] != '\0')
         return text;
     char model[128] = "unknown CPU";

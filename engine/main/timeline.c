@@ -41,7 +41,7 @@ void timeline_fini(struct timeline *timeline)
 void timeline_format_time(int64_t time_ms, char ret_text[TIMELINE_TIME_BYTES])
 {
     int64_t millisecond = (time_ms % 1000 + 1000) % 1000;
-    time_t second = (time_t)((time_ms - millisecond) / 1000);
+    time_t second = (time_t)(time_ms / 1000 - (time_ms % 1000 < 0));
     struct tm utc;
     size_t bytes = 0;
     if (gmtime_r(&second, &utc) != NULL)
@@ -340,7 +340,8 @@ static void tell_effect(struct timeline *self, const struct block_header *header
     case EFFECT_INVOKE: tell_invocation(self, core, event, effect->branch); break;
     case EFFECT_TIMER:
         if (core_view_branch(core, effect->branch, &view))
-            add_next(self, "tries again in %.3f s", (double)(view.due_ms - header->now_ms) / 1000);
+            add_next(self, "tries again in %.3f s",
+                     ((double)view.due_ms - (double)header->now_ms) / 1000);
         break;
     case EFFECT_REPLY: {
         const char *error = counted_error(self, core);
@@ -456,13 +457,19 @@ static bool next_branch(const struct timeline *self, const struct core *core, ui
     return false;
 }
 
+static bool sleeps(const struct core_branch_view *view)
+{
+    return transitions[view->phase][TRIGGER_TIMER].next != PHASE_FREE;
+}
+
 void timeline_finish(struct timeline *timeline, const struct partition_state *state)
 {
     assert(timeline_is_started(timeline) && timeline->out != NULL);
     FILE *out = timeline->out;
     fprintf(out, "\nsaga %" PRIu64 ": %s", timeline->saga_id, outcome_text(timeline->outcome));
     if (timeline->outcome != OUTCOME_RUNNING)
-        fprintf(out, " after %.3f s", (double)(timeline->ended_ms - timeline->started_ms) / 1000);
+        fprintf(out, " after %.3f s",
+                ((double)timeline->ended_ms - (double)timeline->started_ms) / 1000);
     fprintf(out, ", %" PRIu64 " event%s in blocks %" PRIu64 " to %" PRIu64 "\n",
             timeline->events_count, timeline->events_count == 1 ? "" : "s", timeline->first_block,
             timeline->last_block);
@@ -473,8 +480,7 @@ void timeline_finish(struct timeline *timeline, const struct partition_state *st
                 phase_text(view.phase), view.step_no, view.attempt_no);
         char due[TIMELINE_TIME_BYTES];
         timeline_format_time(view.due_ms, due);
-        bool sleeps = transitions[view.phase][TRIGGER_TIMER].next != PHASE_FREE;
-        fprintf(out, "%s%s\n", sleeps ? ", next try at " : "", sleeps ? due : "");
+        fprintf(out, "%s%s\n", sleeps(&view) ? ", next try at " : "", sleeps(&view) ? due : "");
     }
 }
 
@@ -484,10 +490,14 @@ json_t *timeline_to_json(struct timeline *timeline, const struct partition_state
     json_t *open = json_array();
     struct core_branch_view view;
     uint32_t at = 0;
-    while (next_branch(timeline, state->core, &at, &view))
-        json_array_append_new(open, json_pack("{s:s, s:s, s:i, s:i}", "state", view.state, "phase",
-                                              phase_text(view.phase), "step", (int)view.step_no,
-                                              "attempt", (int)view.attempt_no));
+    while (next_branch(timeline, state->core, &at, &view)) {
+        json_t *item =
+            json_pack("{s:s, s:s, s:i, s:i}", "state", view.state, "phase", phase_text(view.phase),
+                      "step", (int)view.step_no, "attempt", (int)view.attempt_no);
+        if (sleeps(&view))
+            json_object_set_new(item, "next_try_ms", json_integer(view.due_ms));
+        json_array_append_new(open, item);
+    }
     json_t *saga =
         json_pack("{s:I, s:s, s:s, s:I}", "id", (json_int_t)timeline->saga_id, "definition",
                   timeline->plan->name, "outcome", outcome_text(timeline->outcome), "started_ms",

@@ -110,7 +110,7 @@ static void decide(struct work *work, enum outcome outcome)
     struct core *core = work->core;
     work->saga->outcome = (uint8_t)outcome;
     if (outcome != OUTCOME_SUCCEEDED)
-        count_error(core, core_payload(core, work->saga->error));
+        count_error(core, core_error_of(core, work->saga));
     switch (outcome) {
     case OUTCOME_SUCCEEDED: core->totals.succeeded++; break;
     case OUTCOME_FAILED: core->totals.failed++; break;
@@ -158,7 +158,10 @@ static void fail(struct work *work, struct flyover_bytes name, struct flyover_by
     size_t bytes = value_make_error(name, cause, core->scratch, sizeof core->scratch);
     assert(bytes > 0);
     struct flyover_bytes error = {core->scratch, (uint32_t)bytes};
-    assert(work->saga->error.at == 0);
+    assert(!work->saga->failed);
+    /* No step will ask for it again, and the error may need its room. */
+    replace_payload(work, SLAB_NONE);
+    work->saga->failed = true;
     work->saga->error = core_keep_bytes(core, error);
     fire(work, TRIGGER_FAIL);
     undo_next(work);
@@ -190,10 +193,6 @@ static void detach(struct work *work, uint16_t state)
 static void begin_task(struct work *work, uint16_t state)
 {
     begin_step(work, state);
-    if (work->saga->step_no >= CORE_STEPS_MAX) {
-        fail_with(work, name_runtime, "the saga has taken more steps than the limit of 25000");
-        return;
-    }
     if (work->plan->states[state].compensated) {
         work->branch->completed = core_acquire_completed(work->core);
         if (work->branch->completed == CORE_NONE) {
@@ -222,7 +221,8 @@ static void succeed(struct work *work)
 /* Goes from state to state until a step has to be waited for or the saga is at its end. */
 static void walk(struct work *work, uint16_t at)
 {
-    for (uint32_t passed = 0; passed < CORE_WALK_MAX; passed++) {
+    /* One turn more than may be passed, for the step or the end behind them. */
+    for (uint32_t passed = 0; passed <= CORE_WALK_MAX; passed++) {
         if (at == PLAN_NO_STATE) {
             succeed(work);
             return;
@@ -231,6 +231,10 @@ static void walk(struct work *work, uint16_t at)
         work->branch->state = at;
         switch (state->type) {
         case STATE_TASK:
+            if (work->saga->step_no >= CORE_STEPS_MAX) {
+                fail_with(work, name_runtime, "the saga has taken as many steps as it may, 25000");
+                return;
+            }
             if (!state->fire_and_forget) {
                 begin_task(work, at);
                 return;
@@ -290,6 +294,9 @@ static enum status on_start(struct core *core, int64_t now_ms, const struct even
         event->start.input.count > FLYOVER_PAYLOAD_BYTES_MAX ||
         !core_can_start(core, event->start.plan, effects))
         return STATUS_INVALID;
+    if (event->start.source != EVENT_NO_SOURCE &&
+        (event->start.source >= core->sources_count || event->start.source >= CORE_SOURCES_MAX))
+        return STATUS_INVALID;
     const struct plan *plan = core->plans[event->start.plan];
     uint32_t index = core_acquire_saga(core);
     struct saga *saga = &core->sagas[index];
@@ -305,8 +312,6 @@ static enum status on_start(struct core *core, int64_t now_ms, const struct even
     core->branches_reserved += 1u + plan->detached_count;
     core->totals.started++;
     if (event->start.source != EVENT_NO_SOURCE) {
-        if (event->start.source >= CORE_SOURCES_MAX)
-            return STATUS_INVALID;
         struct core_source *source = &core->sources[event->start.source];
         source->chain_hash = XXH3_64bits_withSeed(event->start.input.at, event->start.input.count,
                                                   source->chain_hash);
@@ -490,6 +495,8 @@ enum status core_apply(struct core *core, int64_t now_ms, const struct event *ev
     switch (event->kind) {
     case EVENT_START: return on_start(core, now_ms, event, token, effects, ret_saga_id);
     case EVENT_RESULT:
+        if (event->result.output.count > FLYOVER_PAYLOAD_BYTES_MAX)
+            return STATUS_INVALID;
         if (find_work(core, event->result.branch, now_ms, effects, &work))
             on_result(&work, event->result.output);
         return STATUS_OK;

@@ -166,3 +166,16 @@ struct flyover_bytes core_payload(const struct core *core, slab_ref ref)
     return (struct flyover_bytes){slab_bytes(core->payloads, ref),
                                   slab_bytes_count(core->payloads, ref)};
 }
+
+struct flyover_bytes core_error_of(const struct core *core, const struct saga *saga)
+{
+    static const char no_room[] = "\x82\xa5"
+                                  "Error"
+                                  "\xb8States.DataLimitExceeded"
+                                  "\xa5"
+                                  "Cause"
+                                  "\xb9no room to keep the error";
+    if (saga->failed && saga->error.at == 0)
+        return (struct flyover_bytes){(const uint8_t *)no_room, sizeof no_room - 1};
+    return core_payload(core, saga->error);
+}

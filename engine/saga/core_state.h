@@ -33,6 +33,7 @@ struct saga {
     uint16_t plan;
     uint8_t outcome;
     bool in_use;
+    bool failed;
     uint32_t root;
     uint32_t branches_live;
     uint32_t detached_live;
@@ -40,8 +41,8 @@ struct saga {
     uint32_t undone_count;
     uint32_t step_no;    /* of the step begun last */
     uint32_t steps_done; /* results applied */
-    slab_ref error;
-    uint32_t next; /* free list */
+    slab_ref error; /* SLAB_NONE though it failed: there was no room */
+    uint32_t next;  /* free list */
     uint64_t token;
 };
 
@@ -99,5 +100,7 @@ void core_release_completed(struct core *core, uint32_t index);
  */
 slab_ref core_keep_bytes(struct core *core, struct flyover_bytes bytes);
 struct flyover_bytes core_payload(const struct core *core, slab_ref ref);
+/* {"Error", "Cause"} of the saga, count 0 if it has not failed. */
+struct flyover_bytes core_error_of(const struct core *core, const struct saga *saga);
 
 #endif

@@ -145,7 +145,7 @@ uint32_t core_branches_count(const struct core *core)
 
 struct flyover_bytes core_saga_error(const struct core *core, uint32_t branch)
 {
-    return core_payload(core, core->sagas[core->branches[branch].saga].error);
+    return core_error_of(core, &core->sagas[core->branches[branch].saga]);
 }
 
 struct core_totals core_totals(const struct core *core)

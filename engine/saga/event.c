@@ -163,7 +163,17 @@ static const uint8_t *decode_start(const uint8_t *at, const uint8_t *end, bool h
     at = decode_u32(at, end, &event->start.plan);
     if (at != NULL && has_source)
         at = decode_u32(at, end, &event->start.source);
+    if (at != NULL && has_source && event->start.source == EVENT_NO_SOURCE)
+        return NULL;
     return at == NULL ? NULL : decode_bytes(at, end, &event->start.input);
+}
+
+/* An optional part, which is left out where it is empty. */
+static const uint8_t *decode_part(const uint8_t *at, const uint8_t *end,
+                                  struct flyover_bytes *ret_bytes)
+{
+    at = decode_bytes(at, end, ret_bytes);
+    return at != NULL && ret_bytes->count > 0 ? at : NULL;
 }
 
 static const uint8_t *decode_result(const uint8_t *at, const uint8_t *end, uint8_t tag,
@@ -173,9 +183,9 @@ static const uint8_t *decode_result(const uint8_t *at, const uint8_t *end, uint8
     event->result.output = (struct flyover_bytes){0};
     at = decode_u32(at, end, &event->result.branch);
     if (at != NULL && (tag & TAG_FIRST_PART))
-        at = decode_bytes(at, end, &event->result.writes);
+        at = decode_part(at, end, &event->result.writes);
     if (at != NULL && (tag & TAG_SECOND_PART))
-        at = decode_bytes(at, end, &event->result.output);
+        at = decode_part(at, end, &event->result.output);
     return at;
 }
 

@@ -14,7 +14,8 @@
  *   TIMER       tag | branch v
  *
  * The low four bits of the tag are the kind, the high four say which optional parts are there. A
- * result's output that is nil, or that the plan has no use for, is left out.
+ * result's output that is nil, or that the plan has no use for, is left out. An event has exactly
+ * one encoding: an optional part that is there but empty is refused, and so is a long varint.
  *
  * Threads: none; pure functions over the caller's bytes. A decoded event borrows from the block.
  */
@@ -102,7 +103,8 @@ struct event {
 size_t event_encoded_bytes_max(const struct event *event);
 /* Writes the record; returns the first byte after it. The caller has made room. */
 uint8_t *event_encode(const struct event *event, uint8_t *at);
-/* Reads one record; returns the first byte after it, or NULL where it is not one. */
+/* Reads one record; returns the first byte after it, or NULL where it is not one (`*ret_event` is
+ * then of no use). */
 const uint8_t *event_decode(const uint8_t *at, const uint8_t *end, struct event *ret_event);
 
 #endif

@@ -134,13 +134,12 @@ static void worker_sleep(struct worker *worker)
 static void *worker_main(void *argument)
 {
     struct worker *worker = argument;
-    for (;;) {
-        if (worker_step(worker) > 0)
-            continue;
-        if (atomic_load(&worker->stop) != 0)
-            break;
-        worker_sleep(worker);
-    }
+    while (atomic_load(&worker->stop) == 0)
+        if (worker_step(worker) == 0)
+            worker_sleep(worker);
+    /* What was sent before the stop is seen after it. */
+    while (worker_step(worker) > 0)
+        continue;
     atomic_store_explicit(&worker->cpu_ns, clock_thread_cpu_ns(), memory_order_relaxed);
     return NULL;
 }
