@@ -107,7 +107,10 @@ static void say_recovered(const struct session *session, const char *directory)
             directory, recovery->blocks_count, recovery->records_count, totals.started,
             core_sagas_live(partition_state(session->partition)->core));
     if (recovery->lost_blocks_count > 0)
-        fprintf(stderr, "accepted the loss of %" PRIu64 " blocks\n", recovery->lost_blocks_count);
+        fprintf(stderr, "accepted the loss of %" PRIu64 " blocks: %s%s%s\n",
+                recovery->lost_blocks_count, recovery->loss.text,
+                recovery->lost_name[0] == '\0' ? "" : "; what could be read is saved in ",
+                recovery->lost_name);
 }
 
 enum status session_open(const struct session_options *options, struct session *ret_session,

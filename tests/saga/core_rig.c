@@ -1,0 +1,290 @@
+#include "tests/saga/core_rig.h"
+
+#include <jansson.h>
+#include <msgpack.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EFFECTS_CAPACITY = 16384, VALUES_COUNT = 8 };
+
+static char *quoted(const char *text)
+{
+    char *copy = strdup(text);
+    assert_non_null(copy);
+    for (char *at = copy; *at != '\0'; at++)
+        *at = *at == '\'' ? '"' : *at;
+    return copy;
+}
+
+/* ---- the core and its plans -------------------------------------------------------------------
+ */
+
+void rig_open(struct rig *rig, uint32_t sagas_max)
+{
+    struct core_limits limits = {sagas_max, 16u << 20};
+    *rig = (struct rig){.now_ms = 1000000, .effects = {.capacity = EFFECTS_CAPACITY}};
+    rig->effects.items = calloc(EFFECTS_CAPACITY, sizeof *rig->effects.items);
+    assert_non_null(rig->effects.items);
+    assert_int_equal(core_open(&limits, &rig->core), STATUS_OK);
+}
+
+void rig_close(struct rig *rig)
+{
+    core_close(rig->core);
+    free(rig->effects.items);
+    *rig = (struct rig){0};
+}
+
+int rig_set_up(void **state)
+{
+    static struct rig rig;
+    rig_open(&rig, 64);
+    *state = &rig;
+    return 0;
+}
+
+int rig_tear_down(void **state)
+{
+    rig_close(*state);
+    return 0;
+}
+
+uint32_t rig_add(struct rig *rig, const char *definition)
+{
+    struct plan *plan = NULL;
+    struct problem problem = {.text = ""};
+    char *text = quoted(definition);
+    enum status status = plan_compile("test", "test", text, strlen(text), &plan, &problem);
+    free(text);
+    if (status != STATUS_OK)
+        fail_msg("%s\n%s", problem.text, definition);
+    return core_add_plan(rig->core, plan);
+}
+
+/* ---- payloads ---------------------------------------------------------------------------------
+ */
+
+static msgpack_sbuffer *next_buffer(void)
+{
+    static msgpack_sbuffer buffers[VALUES_COUNT];
+    static uint32_t turn;
+    msgpack_sbuffer *buffer = &buffers[turn++ % VALUES_COUNT];
+    msgpack_sbuffer_destroy(buffer);
+    msgpack_sbuffer_init(buffer);
+    return buffer;
+}
+
+static void pack(msgpack_packer *packer, json_t *json)
+{
+    const char *key;
+    json_t *element;
+    size_t index;
+    switch (json_typeof(json)) {
+    case JSON_OBJECT:
+        msgpack_pack_map(packer, json_object_size(json));
+        json_object_foreach(json, key, element)
+        {
+            msgpack_pack_str_with_body(packer, key, strlen(key));
+            pack(packer, element);
+        }
+        break;
+    case JSON_ARRAY:
+        msgpack_pack_array(packer, json_array_size(json));
+        json_array_foreach(json, index, element) pack(packer, element);
+        break;
+    case JSON_STRING:
+        msgpack_pack_str_with_body(packer, json_string_value(json), json_string_length(json));
+        break;
+    case JSON_INTEGER: msgpack_pack_int64(packer, json_integer_value(json)); break;
+    case JSON_REAL: msgpack_pack_double(packer, json_real_value(json)); break;
+    case JSON_TRUE: msgpack_pack_true(packer); break;
+    case JSON_FALSE: msgpack_pack_false(packer); break;
+    case JSON_NULL: msgpack_pack_nil(packer); break;
+    }
+}
+
+struct flyover_bytes rig_value(const char *json)
+{
+    char *text = quoted(json);
+    json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+    free(text);
+    if (value == NULL)
+        fail_msg("not JSON: %s", json);
+    msgpack_sbuffer *buffer = next_buffer();
+    msgpack_packer packer;
+    msgpack_packer_init(&packer, buffer, msgpack_sbuffer_write);
+    pack(&packer, value);
+    json_decref(value);
+    return (struct flyover_bytes){(const uint8_t *)buffer->data, (uint32_t)buffer->size};
+}
+
+struct flyover_bytes rig_large_value(uint32_t bytes)
+{
+    static uint8_t value[FLYOVER_PAYLOAD_BYTES_MAX + 1];
+    assert_in_range(bytes, 5, sizeof value);
+    uint32_t body_bytes = bytes - 5;
+    memset(value, 'x', sizeof value);
+    value[0] = 0xdb; /* str 32 */
+    for (uint32_t i = 0; i < 4; i++)
+        value[1 + i] = (uint8_t)(body_bytes >> (24 - 8 * i));
+    return (struct flyover_bytes){value, bytes};
+}
+
+void rig_assert_value(struct flyover_bytes value, const char *json)
+{
+    static char text[4096];
+    char *wanted = quoted(json);
+    value_print(value, text, sizeof text);
+    assert_string_equal(text, wanted);
+    free(wanted);
+}
+
+/* ---- events in --------------------------------------------------------------------------------
+ */
+
+enum status rig_apply(struct rig *rig, const struct event *event)
+{
+    return core_apply(rig->core, rig->now_ms, event, RIG_TOKEN, &rig->effects, &rig->saga_id);
+}
+
+static void apply(struct rig *rig, const struct event *event)
+{
+    assert_int_equal(rig_apply(rig, event), STATUS_OK);
+}
+
+void rig_start(struct rig *rig, uint32_t plan, struct flyover_bytes input)
+{
+    struct event event = {.kind = EVENT_START, .start = {plan, EVENT_NO_SOURCE, input}};
+    apply(rig, &event);
+}
+
+bool rig_result_bytes(struct rig *rig, struct effect invoke, struct flyover_bytes output)
+{
+    if (!core_expects(rig->core, invoke.branch, invoke.generation))
+        return false;
+    struct event event = {.kind = EVENT_RESULT,
+                          .result = {.branch = invoke.branch, .output = output}};
+    apply(rig, &event);
+    return true;
+}
+
+bool rig_result(struct rig *rig, struct effect invoke, const char *output)
+{
+    struct flyover_bytes nil = {0};
+    return rig_result_bytes(rig, invoke, output == NULL ? nil : rig_value(output));
+}
+
+bool rig_error(struct rig *rig, struct effect invoke, const char *name, bool retryable)
+{
+    if (!core_expects(rig->core, invoke.branch, invoke.generation))
+        return false;
+    struct event event = {
+        .kind = EVENT_ERROR,
+        .error = {.branch = invoke.branch,
+                  .retryable = retryable,
+                  .name = {(const uint8_t *)name, (uint32_t)strlen(name)},
+                  .cause = {(const uint8_t *)"why", 3}},
+    };
+    apply(rig, &event);
+    return true;
+}
+
+bool rig_timer(struct rig *rig, struct effect timer)
+{
+    int64_t due_ms = core_timer_due_ms(rig->core, timer.branch, timer.generation);
+    if (due_ms < 0)
+        return false;
+    rig->now_ms = due_ms > rig->now_ms ? due_ms : rig->now_ms;
+    struct event event = {.kind = EVENT_TIMER, .timer = {timer.branch}};
+    apply(rig, &event);
+    return true;
+}
+
+/* ---- effects out ------------------------------------------------------------------------------
+ */
+
+static struct effect pop(struct rig *rig, enum effect_kind kind)
+{
+    struct effect_queue *effects = &rig->effects;
+    assert_int_not_equal(effect_queue_count(effects), 0);
+    struct effect effect = effects->items[effects->head++ & (effects->capacity - 1)];
+    if (effect.kind != (uint8_t)kind)
+        fail_msg("the effect is %s, not %s", effect_text((enum effect_kind)effect.kind),
+                 effect_text(kind));
+    return effect;
+}
+
+struct core_invocation rig_call(const struct rig *rig, struct effect invoke)
+{
+    struct core_invocation call;
+    assert_true(core_expects(rig->core, invoke.branch, invoke.generation));
+    core_invocation(rig->core, invoke.branch, &call);
+    return call;
+}
+
+const char *rig_handler(const struct rig *rig, struct effect invoke)
+{
+    struct core_invocation call = rig_call(rig, invoke);
+    return core_plan(rig->core, call.plan)->resources[call.resource].handler;
+}
+
+struct effect rig_invoke(struct rig *rig, const char *handler)
+{
+    struct effect effect = pop(rig, EFFECT_INVOKE);
+    assert_string_equal(rig_handler(rig, effect), handler);
+    assert_true(effect.id == rig_call(rig, effect).saga_id);
+    return effect;
+}
+
+struct effect rig_sleep(struct rig *rig, int64_t delay_ms)
+{
+    struct effect effect = pop(rig, EFFECT_TIMER);
+    int64_t due_ms = core_timer_due_ms(rig->core, effect.branch, effect.generation);
+    assert_int_equal(due_ms, rig->now_ms + delay_ms);
+    return effect;
+}
+
+struct effect rig_reply(struct rig *rig, enum outcome outcome)
+{
+    struct effect effect = pop(rig, EFFECT_REPLY);
+    assert_string_equal(outcome_text((enum outcome)effect.outcome), outcome_text(outcome));
+    assert_int_equal(effect.token, RIG_TOKEN);
+    return effect;
+}
+
+void rig_nothing(struct rig *rig)
+{
+    assert_int_equal(effect_queue_count(&rig->effects), 0);
+}
+
+/* ---- what stands ------------------------------------------------------------------------------
+ */
+
+bool rig_same(struct core_digest left, struct core_digest right)
+{
+    return left.high == right.high && left.low == right.low;
+}
+
+void rig_assert_empty(const struct rig *rig)
+{
+    assert_int_equal(core_sagas_live(rig->core), 0);
+    assert_int_equal(rig->core->branches_pool.used, 0);
+    assert_int_equal(rig->core->completed_pool.used, 0);
+    assert_int_equal(rig->core->branches_reserved, 0);
+    assert_int_equal(slab_used_bytes(rig->core->payloads), 0);
+}
+
+void rig_assert_error(const struct rig *rig, struct effect invoke, const char *json)
+{
+    rig_assert_value(core_saga_error(rig->core, invoke.branch), json);
+}
+
+uint64_t rig_errors_count(const struct rig *rig, const char *name)
+{
+    const struct core_error *errors;
+    uint32_t count = core_errors(rig->core, &errors);
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp(errors[i].name, name) == 0)
+            return errors[i].count;
+    return 0;
+}

@@ -1,0 +1,89 @@
+/*
+ * core_rig: a core driven by hand, one event at a time, the way the partition does it: an answer
+ * goes in only when the core still expects it. Definitions and payloads are written as JSON with '
+ * for ", so that they can be read.
+ *
+ * Threads: one.
+ * Memory:  rig_value lends one of a few buffers, taken in turn.
+ */
+#ifndef TESTS_SAGA_CORE_RIG_H
+#define TESTS_SAGA_CORE_RIG_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "engine/saga/core.h"
+#include "engine/saga/core_state.h"
+
+#define RIG_TOKEN 77u
+
+/* A Task; `rest` names what comes next, and all else. UNDONE: with a compensation, undo_HANDLER. */
+#define RIG_STATES(states) "{'StartAt':'A','States':{" states "}}"
+#define RIG_TASK(name, handler, rest)                                                              \
+    "'" name "':{'Type':'Task','Resource':'service:s." handler "'," rest "}"
+#define RIG_UNDONE(name, handler, rest)                                                            \
+    RIG_TASK(name, handler,                                                                        \
+             "'Compensate':{'Resource':'service:s.undo_" handler                                   \
+             "','Retry':[{'ErrorEquals':['Busy'],'MaxAttempts':2,'IntervalSeconds':5}]}," rest)
+
+struct rig {
+    struct core *core;
+    struct effect_queue effects;
+    int64_t now_ms;
+    uint64_t saga_id; /* of the saga started last */
+};
+
+void rig_open(struct rig *rig, uint32_t sagas_max);
+void rig_close(struct rig *rig);
+/* A rig of 64 sagas, for cmocka's fixtures. */
+int rig_set_up(void **state);
+int rig_tear_down(void **state);
+
+/* The same again under another core: for those who compare two. */
+uint32_t rig_add(struct rig *rig, const char *definition);
+/* msgpack of the JSON. */
+struct flyover_bytes rig_value(const char *json);
+/* A msgpack string of so many bytes in all. */
+struct flyover_bytes rig_large_value(uint32_t bytes);
+void rig_assert_value(struct flyover_bytes value, const char *json);
+
+/* ---- events in: false where the core does not wait for it, and nothing has changed ------------
+ */
+
+void rig_start(struct rig *rig, uint32_t plan, struct flyover_bytes input);
+bool rig_result(struct rig *rig, struct effect invoke, const char *output);
+bool rig_result_bytes(struct rig *rig, struct effect invoke, struct flyover_bytes output);
+bool rig_error(struct rig *rig, struct effect invoke, const char *name, bool retryable);
+/* Moves the clock to when it is due. */
+bool rig_timer(struct rig *rig, struct effect timer);
+/* Applied as it is, without asking whether the core waits for it. */
+enum status rig_apply(struct rig *rig, const struct event *event);
+
+/* ---- effects out, first in, first out ---------------------------------------------------------
+ */
+
+/* The next effect invokes this handler; returns it. */
+struct effect rig_invoke(struct rig *rig, const char *handler);
+/* The next effect is a timer, due in so many milliseconds. */
+struct effect rig_sleep(struct rig *rig, int64_t delay_ms);
+struct effect rig_reply(struct rig *rig, enum outcome outcome);
+void rig_nothing(struct rig *rig);
+/* Of an effect that invokes. */
+struct core_invocation rig_call(const struct rig *rig, struct effect invoke);
+const char *rig_handler(const struct rig *rig, struct effect invoke);
+
+/* ---- what stands ------------------------------------------------------------------------------
+ */
+
+bool rig_same(struct core_digest left, struct core_digest right);
+/* No saga, no branch, no remembered step, and not one payload byte is held. */
+void rig_assert_empty(const struct rig *rig);
+void rig_assert_error(const struct rig *rig, struct effect invoke, const char *json);
+/* The errors that sagas ended with, counted under this name. */
+uint64_t rig_errors_count(const struct rig *rig, const char *name);
+
+#endif
