@@ -14,7 +14,6 @@
 #include "engine/main/progress.h"
 #include "engine/main/report.h"
 #include "engine/main/session.h"
-#include "queues/sleeper.h"
 
 #define COMMAND           "bench"
 #define SAGAS_DEFAULT     2000000u
@@ -42,6 +41,8 @@ struct bench {
     uint32_t plan, return_plan;
     uint64_t started_count;
     uint64_t started_ns;
+    struct core_totals before; /* what the data directory held already */
+    uint32_t own_settings_count;
     char directory[256]; /* made here and removed at the end; "": the user's */
 };
 
@@ -201,7 +202,7 @@ static bool is_over(const struct bench *bench)
 }
 
 /* Starts what there is room for, but not so many at once that results wait long. */
-static enum status start_some(struct bench *bench)
+static enum status start_some(struct bench *bench, struct problem *problem)
 {
     const struct bench_options *options = bench->options;
     for (uint32_t i = 0; i < STARTS_PER_TURN; i++) {
@@ -212,8 +213,10 @@ static enum status start_some(struct bench *bench)
         enum status status =
             session_start(&bench->session, order.is_return ? bench->return_plan : bench->plan,
                           EVENT_NO_SOURCE, order.input);
+        if (status == STATUS_BUSY)
+            return session_check_room(&bench->session, problem);
         if (status != STATUS_OK)
-            return status == STATUS_BUSY ? STATUS_OK : status;
+            return status;
         bench->started_count++;
     }
     return STATUS_OK;
@@ -225,7 +228,7 @@ static enum status run(struct bench *bench, struct problem *problem)
     enum status status = STATUS_OK;
     while (status == STATUS_OK && !is_over(bench)) {
         uint64_t started_before = bench->started_count;
-        status = start_some(bench);
+        status = start_some(bench, problem);
         if (status == STATUS_OK)
             status = session_turn(&bench->session, bench->started_count == started_before, problem);
         show_progress(bench);
@@ -245,15 +248,20 @@ static enum status define(struct bench *bench, struct problem *problem)
     if (status == STATUS_OK && file == NULL && bench->options->shape == GENERATOR_RETAIL)
         status = session_define_shipped(&bench->session, "return.asl.json", &bench->return_plan,
                                         problem);
+    const struct plugin_path *plugins = &bench->options->session.plugins;
+    uint32_t own_count = bench->own_settings_count;
+    if (status == STATUS_OK)
+        status = session_check_settings(&bench->session, plugins->settings + own_count,
+                                        plugins->settings_count - own_count, problem);
     return status;
 }
 
 /* ---- what it reached ---------------------------------------------------------------------------
  */
 
-static struct figures figure(const struct bench *bench, const struct core_totals *before,
-                             uint64_t cpu_ns, uint64_t ended_ns)
+static struct figures figure(const struct bench *bench, uint64_t cpu_ns, uint64_t ended_ns)
 {
+    const struct core_totals *before = &bench->before;
     const struct core_totals totals = core_totals(partition_state(bench->session.partition)->core);
     struct figures figures = {
         .seconds = (double)(ended_ns - bench->started_ns) / 1e9,
@@ -283,7 +291,7 @@ static const char *find_bound(const struct figures *figures)
     double engine_ns = (double)figures->counts.threads[0].cpu_ns;
     double all_ns = figures->cpu_ns_per_step * (double)figures->steps;
     double journal_ns = (double)figures->counts.journal_busy_ns;
-    uint32_t cpus = sleeper_cpus_allowed();
+    uint32_t cpus = figures->counts.cpus_count;
     if (engine_ns > 0.9 * wall_ns)
         return "the engine thread: it has used up its core";
     if (all_ns > 0.9 * wall_ns * cpus)
@@ -382,6 +390,8 @@ static json_t *result_json(const struct bench *bench, const struct figures *figu
                            const struct report *report)
 {
     const struct bench_options *options = bench->options;
+    const struct core_totals *totals = &report->totals;
+    const struct core_totals *before = &bench->before;
     json_t *result = json_pack(
         "{s:I, s:I, s:f, s:f, s:f, s:s, s:f, s:I, s:f, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:o}",
         "sagas", (json_int_t)figures->sagas, "steps", (json_int_t)figures->steps, "seconds",
@@ -389,10 +399,12 @@ static json_t *result_json(const struct bench *bench, const struct figures *figu
         "durability", durability_name(options->session.durability), "bytes_per_step",
         figures->bytes_per_step, "syncs", (json_int_t)figures->counts.syncs, "cpu_ns_per_step",
         figures->cpu_ns_per_step, "cpu_ns_per_step_by_thread", threads_json(figures), "latency_us",
-        latency_json(bench->session.latency_ns), "succeeded", (json_int_t)report->totals.succeeded,
-        "compensated", (json_int_t)report->totals.compensated, "failed",
-        (json_int_t)report->totals.failed, "stuck", (json_int_t)report->totals.stuck,
-        "peak_rss_bytes", (json_int_t)figures->rss_bytes, "audit", report_audit_json(report));
+        latency_json(bench->session.latency_ns), "succeeded",
+        (json_int_t)(totals->succeeded - before->succeeded), "compensated",
+        (json_int_t)(totals->compensated - before->compensated), "failed",
+        (json_int_t)(totals->failed - before->failed), "stuck",
+        (json_int_t)(totals->stuck - before->stuck), "peak_rss_bytes",
+        (json_int_t)figures->rss_bytes, "audit", report_audit_json(report));
     json_object_set_new(result, "in_flight", json_integer(options->in_flight));
     json_object_set_new(result, "shape",
                         json_string(options->shape == GENERATOR_RETAIL ? "retail" : "small"));
@@ -411,8 +423,7 @@ static json_t *result_json(const struct bench *bench, const struct figures *figu
     return result;
 }
 
-static int finish(struct bench *bench, enum status status, struct problem *problem,
-                  const struct core_totals *before, uint64_t cpu_ns)
+static int finish(struct bench *bench, enum status status, struct problem *problem, uint64_t cpu_ns)
 {
     uint64_t ended_ns = clock_now_ns();
     cpu_ns = clock_read_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns;
@@ -422,7 +433,7 @@ static int finish(struct bench *bench, enum status status, struct problem *probl
     progress_end(&bench->progress);
     if (status != STATUS_OK)
         return command_fail(COMMAND, problem);
-    struct figures figures = figure(bench, before, cpu_ns, ended_ns);
+    struct figures figures = figure(bench, cpu_ns, ended_ns);
     static struct report report;
     report_fill(&report, bench->session.partition, digest);
     measure_limit(bench, &figures);
@@ -437,18 +448,21 @@ static int finish(struct bench *bench, enum status status, struct problem *probl
     return EXIT_DONE;
 }
 
-/* The generator's orders need credit and stock without end; what the user sets comes after. */
-static void settle(struct session_options *session)
+/* The generator's orders need credit and stock without end; what the user sets comes after.
+ * Returns how many settings it put before the user's. */
+static uint32_t settle(struct session_options *session)
 {
+    uint32_t own_count = 0;
     static const char *const settings[] = {"inventory.units_initial=" GENERATOR_UNITS_INITIAL,
                                            "payment.credit_limit=" GENERATOR_CREDIT_LIMIT};
     struct plugin_path *plugins = &session->plugins;
-    for (size_t i = 0; i < 2 && plugins->settings_count < PLUGIN_SETTINGS_MAX; i++) {
+    for (; own_count < 2 && plugins->settings_count < PLUGIN_SETTINGS_MAX; own_count++) {
         memmove(plugins->settings + 1, plugins->settings,
                 plugins->settings_count++ * sizeof *plugins->settings);
-        enum status status = plugin_setting_parse(settings[i], &plugins->settings[0], NULL);
+        enum status status = plugin_setting_parse(settings[own_count], &plugins->settings[0], NULL);
         (void)status;
     }
+    return own_count;
 }
 
 int command_bench(int argc, char **argv)
@@ -457,8 +471,7 @@ int command_bench(int argc, char **argv)
         .sagas_max = SAGAS_DEFAULT, .in_flight = IN_FLIGHT_DEFAULT, .seed = 1};
     session_options_init(&options.session);
     command_parse(&argp, argc, argv, &options);
-    settle(&options.session);
-    struct bench bench = {.options = &options};
+    struct bench bench = {.options = &options, .own_settings_count = settle(&options.session)};
     struct problem problem = {0};
     enum status status = STATUS_OK;
     if (options.session.directory == NULL && options.session.durability != DURABILITY_MEMORY) {
@@ -472,8 +485,8 @@ int command_bench(int argc, char **argv)
             remove_tree(bench.directory);
         return command_fail(COMMAND, &problem);
     }
-    struct core_totals before = core_totals(partition_state(bench.session.partition)->core);
-    status = generator_open(options.shape, options.seed, options.fail_rate, before.started,
+    bench.before = core_totals(partition_state(bench.session.partition)->core);
+    status = generator_open(options.shape, options.seed, options.fail_rate, bench.before.started,
                             &bench.generator);
     progress_init(&bench.progress, "sagas");
     uint64_t cpu_ns = clock_read_ns(CLOCK_PROCESS_CPUTIME_ID);
@@ -481,7 +494,7 @@ int command_bench(int argc, char **argv)
         status = define(&bench, &problem);
     if (status == STATUS_OK)
         status = run(&bench, &problem);
-    int exit_code = finish(&bench, status, &problem, &before, cpu_ns);
+    int exit_code = finish(&bench, status, &problem, cpu_ns);
     session_close(&bench.session);
     generator_close(bench.generator);
     if (bench.directory[0] != '\0')

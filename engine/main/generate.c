@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,8 +37,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
             argp_error(state, "--orders takes 1 to %u", ORDERS_MAX);
         return 0;
     case 's':
+        errno = 0;
         options->seed = strtoull(text, &end, 10);
-        if (*end != '\0' || options->seed == 0)
+        if (*text == '-' || *end != '\0' || errno != 0 || options->seed == 0)
             argp_error(state, "--seed takes a number from 1");
         return 0;
     case 'h':

@@ -169,6 +169,10 @@ static enum status open_intake(struct intake *intake, const char *name, struct p
     intake->file = is_stdin ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
     if (intake->file < 0)
         return problem_set(problem, STATUS_INVALID, "%s cannot be read: %s", name, strerror(errno));
+    struct stat file;
+    if (fstat(intake->file, &file) == 0 && S_ISDIR(file.st_mode))
+        return problem_set(problem, STATUS_INVALID,
+                           "%s is a directory: name the files of orders in it", name);
     return order_reader_open(intake->file, is_stdin ? "standard input" : name, &intake->reader,
                              problem);
 }
@@ -255,12 +259,12 @@ static enum status rewind_intake(struct ingest *ingest, struct intake *intake, u
 static enum status resume(struct ingest *ingest, struct intake *intake, struct problem *problem)
 {
     const struct core *core = partition_state(ingest->session.partition)->core;
+    uint64_t rejects_at = ingest->rejects == NULL ? 0 : (uint64_t)ftell(ingest->rejects);
     enum status status = read_order(ingest, intake, problem);
     if (status != STATUS_OK || intake->ended)
         return status;
     uint64_t first_hash = intake->first_hash;
     uint64_t count_max = find_count_max(core, first_hash);
-    uint64_t rejects_at = ingest->rejects == NULL ? 0 : (uint64_t)ftell(ingest->rejects);
     uint64_t known_count = 0;
     while (status == STATUS_OK && count_max > 0) {
         if (find_source(core, intake, &intake->source))
@@ -305,19 +309,6 @@ static bool has_room(const struct ingest *ingest)
     return ingest->session.outstanding_count < ingest->options->in_flight;
 }
 
-/* When every slot is held by a stuck saga there will never be room again. */
-static enum status check_room(const struct ingest *ingest, struct problem *problem)
-{
-    const struct core *core = partition_state(ingest->session.partition)->core;
-    struct core_totals totals = core_totals(core);
-    if (totals.stuck < core_limits(core).sagas_max)
-        return STATUS_OK;
-    return problem_set(problem, STATUS_BUSY,
-                       "all %u sagas that fit are stuck: mend what their compensations need, or "
-                       "begin a data directory with a larger --sagas-max",
-                       core_limits(core).sagas_max);
-}
-
 static enum status start_orders(struct ingest *ingest, struct intake *intake,
                                 struct problem *problem)
 {
@@ -331,7 +322,7 @@ static enum status start_orders(struct ingest *ingest, struct intake *intake,
         enum status status = session_start(&ingest->session, ingest->plans[intake->order.kind],
                                            intake->source, input);
         if (status == STATUS_BUSY)
-            return check_room(ingest, problem);
+            return session_check_room(&ingest->session, problem);
         if (status != STATUS_OK)
             return status;
         intake->pending = false;
@@ -421,6 +412,10 @@ static enum status run(struct ingest *ingest, struct problem *problem)
     if (status == STATUS_OK)
         status = session_define_shipped(&ingest->session, "return.asl.json",
                                         &ingest->plans[ORDER_RETURN], problem);
+    const struct plugin_path *plugins = &ingest->options->session.plugins;
+    if (status == STATUS_OK)
+        status = session_check_settings(&ingest->session, plugins->settings,
+                                        plugins->settings_count, problem);
     if (status == STATUS_OK)
         status = open_rejects(ingest, problem);
     measure_files(ingest);

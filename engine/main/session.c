@@ -98,15 +98,14 @@ static void catch_signals(void)
 static void say_recovered(const struct session *session, const char *directory)
 {
     const struct recovery_report *recovery = partition_recovery(session->partition);
-    if (recovery->blocks_count == 0)
-        return;
     struct core_totals totals = core_totals(partition_state(session->partition)->core);
-    fprintf(stderr,
-            "recovered %s: %" PRIu64 " blocks, %" PRIu64 " records, %" PRIu64
-            " sagas, %u of them still running\n",
-            directory, recovery->blocks_count, recovery->records_count, totals.started,
-            core_sagas_live(partition_state(session->partition)->core));
-    if (recovery->lost_blocks_count > 0)
+    if (recovery->blocks_count > 0)
+        fprintf(stderr,
+                "recovered %s: %" PRIu64 " blocks, %" PRIu64 " records, %" PRIu64
+                " sagas, %u of them still running\n",
+                directory, recovery->blocks_count, recovery->records_count, totals.started,
+                core_sagas_live(partition_state(session->partition)->core));
+    if (recovery->loss.status != STATUS_OK)
         fprintf(stderr, "accepted the loss of %" PRIu64 " blocks: %s%s%s\n",
                 recovery->lost_blocks_count, recovery->loss.text,
                 recovery->lost_name[0] == '\0' ? "" : "; what could be read is saved in ",
@@ -162,6 +161,9 @@ enum status session_define(struct session *session, const char *path, uint32_t *
     snprintf(name, sizeof name, "%.*s", (int)strcspn(base, "."), base);
     status = partition_define(session->partition, name, path, text, text_bytes, ret_plan, problem);
     free(text);
+    /* A service that is not there is the definition's fault, no fault of the data directory. */
+    if (status == STATUS_NOT_FOUND)
+        status = problem->status = STATUS_INVALID;
     return status;
 }
 
@@ -171,6 +173,54 @@ enum status session_define_shipped(struct session *session, const char *file, ui
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", command_plugin_directory(), file);
     return session_define(session, path, ret_plan, problem);
+}
+
+static bool is_for_service(const struct plugin_setting *setting, const char *service)
+{
+    return strlen(service) == setting->service_bytes &&
+           memcmp(service, setting->service, setting->service_bytes) == 0;
+}
+
+static enum status refuse_setting(const struct partition_state *state,
+                                  const struct plugin_setting *setting, struct problem *problem)
+{
+    char known[512] = "none";
+    size_t used = 0;
+    for (uint32_t i = 0; i < state->services_count && used < sizeof known; i++)
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i > 0 ? ", " : "",
+                                 state->services[i].name);
+    return problem_set(problem, STATUS_INVALID,
+                       "the setting '%.200s' is for a service that no definition asks for; there "
+                       "are: %s",
+                       setting->service, known);
+}
+
+enum status session_check_settings(const struct session *session,
+                                   const struct plugin_setting *settings, uint32_t settings_count,
+                                   struct problem *problem)
+{
+    const struct partition_state *state = partition_state(session->partition);
+    for (uint32_t i = 0; i < settings_count; i++) {
+        bool found = false;
+        for (uint32_t j = 0; j < state->services_count; j++)
+            found |= is_for_service(&settings[i], state->services[j].name);
+        if (!found)
+            return refuse_setting(state, &settings[i], problem);
+    }
+    return STATUS_OK;
+}
+
+enum status session_check_room(const struct session *session, struct problem *problem)
+{
+    const struct core *core = partition_state(session->partition)->core;
+    uint64_t stuck = core_totals(core).stuck;
+    if (stuck == 0 || !partition_is_at_rest(session->partition))
+        return STATUS_OK;
+    return problem_set(problem, STATUS_BUSY,
+                       "%" PRIu64 " sagas are stuck and hold the room that the %u sagas of this "
+                       "data directory may take: mend what their compensations need, or begin a "
+                       "data directory with a larger --sagas-max",
+                       stuck, core_limits(core).sagas_max);
 }
 
 enum status session_start(struct session *session, uint32_t plan, uint32_t source,

@@ -43,9 +43,18 @@ NODISCARD enum status session_define(struct session *session, const char *path, 
 NODISCARD enum status session_define_shipped(struct session *session, const char *file,
                                              uint32_t *ret_plan, struct problem *problem);
 
+/* Refuses the first setting that is for no service of the definitions made known so far.
+ * STATUS_INVALID: the sentence lists the services. */
+NODISCARD enum status session_check_settings(const struct session *session,
+                                             const struct plugin_setting *settings,
+                                             uint32_t settings_count, struct problem *problem);
+
 /* Starts a saga; STATUS_BUSY: session_turn, then again. */
 NODISCARD enum status session_start(struct session *session, uint32_t plan, uint32_t source,
                                     struct flyover_bytes input);
+/* After STATUS_BUSY: whether there can ever be room. STATUS_BUSY with a sentence when nothing runs
+ * any more and stuck sagas hold all there is. */
+NODISCARD enum status session_check_room(const struct session *session, struct problem *problem);
 /* One turn of the engine, replies taken; sleeps when there was nothing to do and `may_wait`. */
 NODISCARD enum status session_turn(struct session *session, bool may_wait, struct problem *problem);
 /* Turns until every saga has ended or is stuck, or a signal came. */

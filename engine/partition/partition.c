@@ -7,7 +7,10 @@
 #include "engine/partition/partition_parts.h"
 
 #define RESULTS_PER_TURN 1024u
-#define PREFETCH_AHEAD   8u
+/* How many events before its turn a branch, and then its saga, is asked for: about the time that a
+ * line takes to come from memory. */
+#define PREFETCH_BRANCH 12u
+#define PREFETCH_SAGA   6u
 
 static int64_t now_ms(struct partition *partition)
 {
@@ -96,21 +99,20 @@ static bool should_seal(const struct partition *partition)
 
 /* Next: worker_on_invoke, on a worker's thread. */
 static void partition_send_invoke(struct partition *partition, struct worker *worker,
-                                  uint32_t branch, uint32_t generation)
+                                  const struct core_invocation *call, uint32_t branch,
+                                  uint32_t generation)
 {
-    struct core_invocation call;
-    core_invocation(partition->state->core, branch, &call);
     struct invoke invoke = {
-        .input = call.input.at,
-        .output = call.output.at,
-        .saga_id = call.saga_id,
-        .input_bytes = call.input.count,
-        .output_bytes = call.output.count,
+        .input = call->input.at,
+        .output = call->output.at,
+        .saga_id = call->saga_id,
+        .input_bytes = call->input.count,
+        .output_bytes = call->output.count,
         .branch = branch,
         .generation = generation,
-        .step_no = call.step_no,
-        .handler = partition->handlers[call.plan][call.resource],
-        .phase = (uint8_t)call.phase,
+        .step_no = call->step_no,
+        .handler = partition->handlers[call->plan][call->resource],
+        .phase = (uint8_t)call->phase,
     };
     worker_send_invoke(worker, &invoke);
     partition->in_flight++;
@@ -126,23 +128,19 @@ static struct worker *choose_worker(const struct service *service)
     return worker_room(best) == 0 ? NULL : best;
 }
 
-static struct service *service_of(struct partition *partition, uint32_t branch)
-{
-    struct core_invocation call;
-    core_invocation(partition->state->core, branch, &call);
-    return &partition->services[partition->state->routes[call.plan][call.resource]];
-}
-
 static void release_invoke(struct partition *partition, const struct effect *effect)
 {
     /* On the way out nothing new begins: the next start dispatches what is pending. */
     if (partition->stopping ||
         !core_expects(partition->state->core, effect->branch, effect->generation))
         return;
-    struct service *service = service_of(partition, effect->branch);
+    struct core_invocation call;
+    core_invocation(partition->state->core, effect->branch, &call);
+    struct service *service =
+        &partition->services[partition->state->routes[call.plan][call.resource]];
     struct worker *worker = service->waiting_count > 0 ? NULL : choose_worker(service);
     if (worker != NULL) {
-        partition_send_invoke(partition, worker, effect->branch, effect->generation);
+        partition_send_invoke(partition, worker, &call, effect->branch, effect->generation);
         return;
     }
     assert(service->waiting_count < partition->waiting_capacity);
@@ -190,13 +188,14 @@ static bool release(struct partition *partition)
     partition->sent_count -= durable_count;
     memmove(partition->sent, partition->sent + durable_count,
             partition->sent_count * sizeof *partition->sent);
-    while (effects->head < partition->durable_tail && !replies_full(partition)) {
-        if (effects->head + PREFETCH_AHEAD < partition->durable_tail)
-            core_prefetch(
-                partition->state->core,
-                effects->items[(effects->head + PREFETCH_AHEAD) & (effects->capacity - 1)].branch);
-        release_effect(partition, &effects->items[effects->head & (effects->capacity - 1)]);
-        effects->head++;
+    for (; effects->head < partition->durable_tail && !replies_full(partition); effects->head++) {
+        if (effects->head + PREFETCH_BRANCH < partition->durable_tail)
+            core_prefetch_branch(partition->state->core,
+                                 effect_at(effects, effects->head + PREFETCH_BRANCH)->branch);
+        if (effects->head + PREFETCH_SAGA < partition->durable_tail)
+            core_prefetch_saga(partition->state->core,
+                               effect_at(effects, effects->head + PREFETCH_SAGA)->branch);
+        release_effect(partition, effect_at(effects, effects->head));
     }
     return effects->head != before || durable_count > 0;
 }
@@ -211,8 +210,11 @@ static void send_waiting(struct partition *partition, struct service *service)
         struct waiting_invoke waiting = service->waiting[service->waiting_head];
         service->waiting_head = (service->waiting_head + 1) & (partition->waiting_capacity - 1);
         service->waiting_count--;
-        if (core_expects(partition->state->core, waiting.branch, waiting.generation))
-            partition_send_invoke(partition, worker, waiting.branch, waiting.generation);
+        if (!core_expects(partition->state->core, waiting.branch, waiting.generation))
+            continue;
+        struct core_invocation call;
+        core_invocation(partition->state->core, waiting.branch, &call);
+        partition_send_invoke(partition, worker, &call, waiting.branch, waiting.generation);
     }
 }
 
@@ -265,9 +267,12 @@ static uint32_t take_results(struct partition *partition, struct worker *worker)
     uint32_t ready = worker_peek_results(worker, RESULTS_PER_TURN);
     uint32_t taken = 0;
     for (; taken < ready; taken++) {
-        if (taken + PREFETCH_AHEAD < ready)
-            core_prefetch(partition->state->core,
-                          worker_front_result(worker, taken + PREFETCH_AHEAD)->branch);
+        if (taken + PREFETCH_BRANCH < ready)
+            core_prefetch_branch(partition->state->core,
+                                 worker_front_result(worker, taken + PREFETCH_BRANCH)->branch);
+        if (taken + PREFETCH_SAGA < ready)
+            core_prefetch_saga(partition->state->core,
+                               worker_front_result(worker, taken + PREFETCH_SAGA)->branch);
         if (!partition_on_result(partition, worker_front_result(worker, taken)))
             break;
     }

@@ -68,7 +68,8 @@ struct partition_counts {
     uint64_t blocks, syncs, journal_bytes, records;
     uint64_t journal_busy_ns;
     uint64_t late_results;
-    uint64_t stalls; /* times the engine had input and no room in the journal for it */
+    uint32_t cpus_count; /* that this process may use */
+    uint64_t stalls;     /* times the engine had input and no room in the journal for it */
     uint32_t threads_count;
     struct partition_thread threads[PARTITION_THREADS_MAX];
 };

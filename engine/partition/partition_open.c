@@ -17,7 +17,8 @@
 static void find_cpus(struct partition *partition)
 {
     cpu_set_t allowed;
-    if (!partition->options.pin || sleeper_cpus_allowed() < 2 ||
+    partition->counts.cpus_count = sleeper_cpus_allowed();
+    if (!partition->options.pin || partition->counts.cpus_count < 2 ||
         sched_getaffinity(0, sizeof allowed, &allowed) != 0)
         return;
     for (uint32_t cpu = 0; cpu < CPU_SETSIZE && partition->cpus_count < 64; cpu++)

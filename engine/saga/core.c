@@ -317,9 +317,9 @@ static enum status on_start(struct core *core, int64_t now_ms, const struct even
                                                   source->chain_hash);
         source->count++;
     }
-    saga->root = core_acquire_branch(core, index);
+    uint32_t root = core_acquire_branch(core, index);
     struct work work;
-    bool found = find_work(core, saga->root, now_ms, effects, &work);
+    bool found = find_work(core, root, now_ms, effects, &work);
     assert(found);
     work.branch->payload = core_keep_bytes(core, event->start.input);
     assert(work.branch->payload.at != 0);

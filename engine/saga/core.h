@@ -131,7 +131,10 @@ bool core_needs_output(const struct core *core, uint32_t branch);
 void core_invocation(const struct core *core, uint32_t branch, struct core_invocation *ret_call);
 /* Milliseconds since 1970 when the TIMER effect of this generation is due; -1 if it is void. */
 int64_t core_timer_due_ms(const struct core *core, uint32_t branch, uint32_t generation);
-void core_prefetch(const struct core *core, uint32_t branch);
+/* Hints for a batch: the branch first, and a few events later, when it has come, what it points
+ * to. */
+void core_prefetch_branch(const struct core *core, uint32_t branch);
+void core_prefetch_saga(const struct core *core, uint32_t branch);
 
 /* After a replay: appends an INVOKE or TIMER effect for every branch that rests on one. */
 void core_resume(const struct core *core, struct effect_queue *effects);

@@ -12,39 +12,41 @@
 #define BRANCHES_PER_SAGA  2u /* on average, the root included */
 #define COMPLETED_PER_SAGA 8u /* on average */
 
+/* One cache line each: an event touches one branch and one saga. */
 struct branch {
-    uint32_t saga;
+    _Alignas(64) uint32_t saga;
     uint32_t generation;
+    uint16_t state;
     uint8_t phase;
     uint8_t retried[PLAN_RETRIERS_MAX]; /* retries spent, by retrier; saturates at 255 */
-    uint16_t state;
     uint32_t step_no;
     uint32_t attempt_no;
     slab_ref payload;       /* the input of the state */
     uint32_t completed;     /* forward: entry kept ready for this step; undoing: entry in work */
     uint32_t next;          /* free list */
-    int64_t due_ms;         /* BACKOFF phases */
     uint32_t retries_spent; /* of the retrier in use, beyond what `retried` can count */
+    int64_t due_ms;         /* BACKOFF phases */
 };
 
 struct saga {
-    uint64_t id;
+    _Alignas(64) uint64_t id;
     int64_t started_ms;
+    uint64_t token;
     uint16_t plan;
     uint8_t outcome;
-    bool in_use;
-    bool failed;
-    uint32_t root;
-    uint32_t branches_live;
-    uint32_t detached_live;
+    bool in_use : 1;
+    bool failed : 1;
+    uint16_t branches_live;
+    uint16_t detached_live;
     uint32_t completed_head; /* the step completed last */
     uint32_t undone_count;
     uint32_t step_no;    /* of the step begun last */
     uint32_t steps_done; /* results applied */
     slab_ref error; /* SLAB_NONE though it failed: there was no room */
     uint32_t next;  /* free list */
-    uint64_t token;
 };
+
+_Static_assert(sizeof(struct branch) == 64 && sizeof(struct saga) == 64, "one line each");
 
 /* A completed step that can be compensated. */
 struct completed {

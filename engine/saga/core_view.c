@@ -93,9 +93,19 @@ int64_t core_timer_due_ms(const struct core *core, uint32_t branch, uint32_t gen
     return sleeping->due_ms;
 }
 
-void core_prefetch(const struct core *core, uint32_t branch)
+void core_prefetch_branch(const struct core *core, uint32_t branch)
 {
     __builtin_prefetch(&core->branches[branch]);
+}
+
+void core_prefetch_saga(const struct core *core, uint32_t branch)
+{
+    const struct branch *found = &core->branches[branch];
+    __builtin_prefetch(&core->sagas[found->saga]);
+    if (found->payload.at != 0)
+        __builtin_prefetch(slab_bytes(core->payloads, found->payload) - sizeof(uint64_t));
+    if (found->completed != CORE_NONE)
+        __builtin_prefetch(&core->completed[found->completed]);
 }
 
 void core_resume(const struct core *core, struct effect_queue *effects)
@@ -218,7 +228,6 @@ static void hash_saga(XXH3_state_t *hash, const struct core *core, const struct 
     hash_u64(hash, (uint64_t)saga->started_ms);
     hash_u64(hash, saga->plan);
     hash_u64(hash, saga->outcome);
-    hash_u64(hash, saga->root);
     hash_u64(hash, saga->branches_live);
     hash_u64(hash, saga->detached_live);
     hash_u64(hash, saga->undone_count);

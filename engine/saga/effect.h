@@ -43,6 +43,11 @@ static inline uint32_t effect_queue_count(const struct effect_queue *queue)
     return (uint32_t)(queue->tail - queue->head);
 }
 
+static inline const struct effect *effect_at(const struct effect_queue *queue, uint64_t position)
+{
+    return &queue->items[position & (queue->capacity - 1)];
+}
+
 /* There is room: admission has seen to it. */
 static inline struct effect *effect_queue_push(struct effect_queue *queue)
 {

@@ -12,8 +12,10 @@
 #include "queues/ring.h"
 
 #define BATCH 64u /* invocations run before their results are published */
-/* Twice the window, so that the last end the engine gave back is never written over. */
-#define ARENA_ENDS (2u * WORKER_WINDOW)
+/* More than the window, so that the last end the engine gave back is never written over, and a
+ * power of two, so that counts of results may wrap. */
+#define ARENA_ENDS 32768u
+_Static_assert(ARENA_ENDS > WORKER_WINDOW + 1, "the ends of all results under way are kept");
 
 struct worker {
     const struct plugin *plugin;

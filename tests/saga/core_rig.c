@@ -90,7 +90,8 @@ static void pack(msgpack_packer *packer, json_t *json)
         break;
     case JSON_ARRAY:
         msgpack_pack_array(packer, json_array_size(json));
-        json_array_foreach(json, index, element) pack(packer, element);
+        for (index = 0; index < json_array_size(json); index++)
+            pack(packer, json_array_get(json, index));
         break;
     case JSON_STRING:
         msgpack_pack_str_with_body(packer, json_string_value(json), json_string_length(json));

@@ -21,14 +21,28 @@
 
 #define RIG_TOKEN 77u
 
-/* A Task; `rest` names what comes next, and all else. UNDONE: with a compensation, undo_HANDLER. */
-#define RIG_STATES(states) "{'StartAt':'A','States':{" states "}}"
-#define RIG_TASK(name, handler, rest)                                                              \
-    "'" name "':{'Type':'Task','Resource':'service:s." handler "'," rest "}"
-#define RIG_UNDONE(name, handler, rest)                                                            \
-    RIG_TASK(name, handler,                                                                        \
-             "'Compensate':{'Resource':'service:s.undo_" handler                                   \
-             "','Retry':[{'ErrorEquals':['Busy'],'MaxAttempts':2,'IntervalSeconds':5}]}," rest)
+/* A definition of up to six states; it starts at A. `rest` is what else a state has. */
+#define STATES(...)                                                                                \
+    "{'StartAt':'A','States':{" STATES_PICK(__VA_ARGS__, STATES_6, STATES_5, STATES_4, STATES_3,   \
+                                            STATES_2, STATES_1, 0)(__VA_ARGS__) "}}"
+#define STATES_PICK(a, b, c, d, e, f, picked, ...) picked
+#define STATES_1(a)                                a
+#define STATES_2(a, b)                             a "," b
+#define STATES_3(a, b, c)                          a "," STATES_2(b, c)
+#define STATES_4(a, b, c, d)                       a "," STATES_3(b, c, d)
+#define STATES_5(a, b, c, d, e)                    a "," STATES_4(b, c, d, e)
+#define STATES_6(a, b, c, d, e, f)                 a "," STATES_5(b, c, d, e, f)
+
+#define STATE(type, name, rest)   "'" name "':{'Type':'" type "'," rest "}"
+#define TASK(name, handler, rest) STATE("Task", name, "'Resource':'service:s." handler "'," rest)
+/* With a compensation, undo_HANDLER, which is tried three times. */
+#define UNDONE(name, handler, rest)                                                                \
+    TASK(name, handler,                                                                            \
+         "'Compensate':{'Resource':'service:s.undo_" handler                                       \
+         "','Retry':[{'ErrorEquals':['Busy'],'MaxAttempts':2,'IntervalSeconds':5}]}," rest)
+#define RETRY(errors, attempts_max, rest)                                                          \
+    "{'ErrorEquals':[" errors "],'MaxAttempts':" #attempts_max rest "}"
+#define FAIL(name, error) STATE("Fail", name, "'Error':'" error "','Cause':'why'")
 
 struct rig {
     struct core *core;
@@ -43,7 +57,7 @@ void rig_close(struct rig *rig);
 int rig_set_up(void **state);
 int rig_tear_down(void **state);
 
-/* The same again under another core: for those who compare two. */
+/* Compiles the definition and adds it; returns its index. */
 uint32_t rig_add(struct rig *rig, const char *definition);
 /* msgpack of the JSON. */
 struct flyover_bytes rig_value(const char *json);
