@@ -66,7 +66,7 @@ static void count_block(struct recovery_report *report, const struct block_heade
 static enum status read_good_blocks(struct recovery *self, bool *ret_refused,
                                     struct problem *problem)
 {
-    enum status status = journal_seek(self->journal, 0, problem);
+    enum status status = journal_seek(self->journal, self->options->after_no + 1, problem);
     while (status == STATUS_OK) {
         struct journal_slice block;
         struct block_header header;
@@ -255,6 +255,7 @@ enum status recovery_run(struct journal *journal, const struct recovery_options 
         .journal = journal,
         .options = options,
         .acknowledged_no = journal_acknowledged_no(journal),
+        .report = {.last_no = options->after_no, .last_crc = options->after_crc},
     };
     bool refused = false;
     struct problem found = {.status = STATUS_OK};

@@ -27,6 +27,8 @@ typedef enum status (*recovery_on_block)(void *context, const struct block_heade
 struct recovery_options {
     const char *directory; /* NULL: a journal in memory, no watermark to hold it against */
     bool accept_loss;      /* go on without what is damaged or missing, and say so */
+    uint64_t after_no; /* begin behind this block, whose header_crc is after_crc; 0: at the first */
+    uint32_t after_crc;
     recovery_on_block on_block;
     void *context;
 };

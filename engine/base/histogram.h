@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#define HISTOGRAM_STEPS 64u
+#define HISTOGRAM_STEPS   64u
 #define HISTOGRAM_BUCKETS (59u * HISTOGRAM_STEPS)
 
 struct histogram {

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 
 #define UNIT_BYTES 16u
-#define NO_PAGE UINT32_MAX
+#define NO_PAGE    UINT32_MAX
 
 /* Stands before every object. */
 struct object {
@@ -17,9 +17,8 @@ struct object {
 
 /* Sizes with the object's header, each a multiple of UNIT_BYTES. */
 static const uint32_t class_bytes[] = {
-    32,    48,    64,    96,    128,   192,   256,   384,   512,    768,    1024,   1536,  2048,
-    3072,  4096,  6144,  8192,  12288, 16384, 24576, 32768, 49152,  65536,  98304,  131072, 196608,
-    262160,
+    32,   48,   64,   96,    128,   192,   256,   384,   512,   768,   1024,   1536,   2048,   3072,
+    4096, 6144, 8192, 12288, 16384, 24576, 32768, 49152, 65536, 98304, 131072, 196608, 262160,
 };
 #define CLASSES_COUNT (sizeof class_bytes / sizeof class_bytes[0])
 
@@ -51,7 +50,7 @@ static uint32_t class_of(const struct slab *slab, uint32_t bytes)
         return slab->small_class[(bytes + UNIT_BYTES - 1) / UNIT_BYTES];
     uint32_t class = slab->small_class[1024 / UNIT_BYTES];
     while (class_bytes[class] < bytes)
-        class++;
+        class ++;
     assert(class < CLASSES_COUNT);
     return class;
 }
@@ -77,12 +76,12 @@ enum status slab_open(uint64_t bytes_max, struct slab **ret_slab)
         return STATUS_NO_MEMORY;
     }
     slab->empty_page = NO_PAGE;
-    for (size_t class = 0; class < CLASSES_COUNT; class++)
+    for (size_t class = 0; class < CLASSES_COUNT; class ++)
         slab->open_page[class] = NO_PAGE;
     uint8_t class = 0;
     for (uint32_t units = 0; units <= 1024 / UNIT_BYTES; units++) {
         while (class_bytes[class] < units * UNIT_BYTES)
-            class++;
+            class ++;
         slab->small_class[units] = class;
     }
     *ret_slab = slab;
@@ -235,4 +234,58 @@ uint64_t slab_used_bytes(const struct slab *slab)
 uint64_t slab_region_bytes(const struct slab *slab)
 {
     return slab->region_bytes;
+}
+
+void slab_write_image(const struct slab *slab, struct image *image)
+{
+    image_write_u64(image, slab->region_bytes);
+    image_write_u64(image, sizeof(struct page));
+    image_write_u64(image, slab->pages_used);
+    image_write_u64(image, slab->pages_touched);
+    image_write_u64(image, slab->empty_page);
+    image_write(image, slab->open_page, sizeof slab->open_page);
+    image_write(image, slab->pages, slab->pages_touched * sizeof *slab->pages);
+    for (uint32_t i = 0; i < slab->pages_touched; i++)
+        if (slab->pages[i].used_count > 0)
+            image_write(image, slab->region + (uint64_t)i * SLAB_PAGE_BYTES,
+                        slab->pages[i].bump_bytes);
+}
+
+static void read_pages(struct image *image, struct slab *slab)
+{
+    for (uint32_t i = 0; i < slab->pages_touched; i++) {
+        struct page *page = &slab->pages[i];
+        if (page->used_count == 0) {
+            /* Nothing in it is kept, so its free list is begun anew. */
+            page->free_unit = 0;
+            page->bump_bytes = i == 0 ? UNIT_BYTES : 0;
+        } else if (page->class < CLASSES_COUNT && page->bump_bytes <= SLAB_PAGE_BYTES) {
+            image_read(image, slab->region + (uint64_t)i * SLAB_PAGE_BYTES, page->bump_bytes);
+        } else {
+            image_refuse(image);
+        }
+    }
+}
+
+enum status slab_read_image(struct image *image, struct slab **ret_slab)
+{
+    struct slab *slab;
+    enum status status = slab_open(image_read_u64(image), &slab);
+    if (status != STATUS_OK) {
+        image_refuse(image);
+        return status;
+    }
+    image_expect_u64(image, sizeof(struct page));
+    slab->pages_used = (uint32_t)image_read_u64(image);
+    slab->pages_touched = (uint32_t)image_read_u64(image);
+    slab->empty_page = (uint32_t)image_read_u64(image);
+    image_read(image, slab->open_page, sizeof slab->open_page);
+    if (slab->pages_touched > slab->pages_count) {
+        slab->pages_touched = 0;
+        image_refuse(image);
+    }
+    image_read(image, slab->pages, slab->pages_touched * sizeof *slab->pages);
+    read_pages(image, slab);
+    *ret_slab = slab;
+    return STATUS_OK;
 }

@@ -3,9 +3,9 @@
  *
  * The region is cut into pages of 1 MiB; a page holds objects of one size class (a quarter to a
  * half apart), handed out last-freed-first, then never-used, so that a busy engine stays in warm
- * memory. An empty page goes back at once and may serve another class. Objects are known by a 32-bit
- * reference and not by a pointer, so that state which holds them can be compared and moved. They
- * count their holders.
+ * memory. An empty page goes back at once and may serve another class. Objects are known by a
+ * 32-bit reference and not by a pointer, so that state which holds them can be compared and moved.
+ * They count their holders.
  *
  * Threads: one owner. Readers on other threads may hold a pointer from slab_bytes for as long as
  * the owner keeps the object alive and unchanged.
@@ -16,9 +16,10 @@
 
 #include <stdint.h>
 
+#include "engine/base/image.h"
 #include "engine/base/status.h"
 
-#define SLAB_PAGE_BYTES (1u << 20)
+#define SLAB_PAGE_BYTES       (1u << 20)
 #define SLAB_OBJECT_BYTES_MAX 262144u
 #define SLAB_REGION_BYTES_MAX (64ull << 30)
 
@@ -50,5 +51,10 @@ uint32_t slab_bytes_count(const struct slab *slab, slab_ref ref);
 /* Whole pages that are in use, and the region, in bytes: what admission looks at. */
 uint64_t slab_used_bytes(const struct slab *slab);
 uint64_t slab_region_bytes(const struct slab *slab);
+
+/* The whole region as it is, free lists too: read back, every later slab_acquire gives the same. */
+void slab_write_image(const struct slab *slab, struct image *image);
+/* Returns owned. STATUS_NO_MEMORY; what is wrong with the image stands in the image. */
+NODISCARD enum status slab_read_image(struct image *image, struct slab **ret_slab);
 
 #endif

@@ -22,7 +22,7 @@
 
 struct ingest_options {
     struct session_options session;
-    const char *rejects; /* NULL: DIR/rejects.csv */
+    const char *rejects; /* NULL: DIR/rejects.csv, in mode memory none */
     uint32_t in_flight;
     bool json;
     const char *files[FILES_MAX];
@@ -63,7 +63,8 @@ enum { KEY_REJECTS = 2000, KEY_JSON };
 static const struct argp_option options_list[] = {
     {"in-flight", 'i', "N", 0, "Orders under way at once (default 8192)", 0},
     {"rejects", KEY_REJECTS, "FILE", 0,
-     "Where refused orders go, with line and reason (default DIR/rejects.csv)", 0},
+     "Where refused orders go, with line and reason (default DIR/rejects.csv; in mode memory none)",
+     0},
     {"json", KEY_JSON, NULL, 0, "Print the report as one JSON object", 0},
     {0},
 };
@@ -120,7 +121,7 @@ static enum status open_rejects(struct ingest *ingest, struct problem *problem)
     const struct ingest_options *options = ingest->options;
     if (options->rejects != NULL)
         snprintf(ingest->rejects_path, sizeof ingest->rejects_path, "%s", options->rejects);
-    else if (options->session.directory != NULL)
+    else if (options->session.durability != DURABILITY_MEMORY)
         snprintf(ingest->rejects_path, sizeof ingest->rejects_path, "%s/rejects.csv",
                  options->session.directory);
     else
@@ -390,7 +391,7 @@ static void print_report(const struct ingest *ingest, const struct report *repor
            progress_number(a, (uint64_t)((double)orders / seconds)),
            progress_number(b, (uint64_t)((double)steps / seconds)),
            durability_name(options->session.durability));
-    if (options->session.directory != NULL)
+    if (options->session.durability != DURABILITY_MEMORY)
         printf("  data      %s\n", options->session.directory);
 }
 

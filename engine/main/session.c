@@ -6,13 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "engine/base/clock.h"
 #include "engine/main/command.h"
 
 #define WAIT_NS_MAX 200000000u
 
-enum { KEY_PLUGIN_DIR = 1000, KEY_ACCEPT_LOSS, KEY_SAGAS_MAX, KEY_NO_PIN };
+enum { KEY_PLUGIN_DIR = 1000, KEY_ACCEPT_LOSS, KEY_SAGAS_MAX, KEY_CHECKPOINT, KEY_NO_PIN };
 
 static const struct argp_option options_list[] = {
     {"data", 'd', "DIR", 0, "The data directory; made if it is not there", 1},
@@ -22,6 +23,8 @@ static const struct argp_option options_list[] = {
     {"plugin-dir", KEY_PLUGIN_DIR, "DIR", 0, "Look for plug-ins here first, may be given again", 1},
     {"sagas-max", KEY_SAGAS_MAX, "N", 0,
      "Sagas that may run at once, for a new data directory (default 65536)", 1},
+    {"checkpoint-mib", KEY_CHECKPOINT, "N", 0,
+     "Journal between two checkpoints, in MiB (default 1024); 0: none is taken", 1},
     {"accept-loss", KEY_ACCEPT_LOSS, NULL, 0,
      "Go on without blocks that are damaged or missing; they are saved aside", 1},
     {"no-pin", KEY_NO_PIN, NULL, 0, "Do not pin threads to cores", 1},
@@ -38,6 +41,12 @@ static void add_setting(struct argp_state *state, struct plugin_path *plugins, c
         argp_error(state, "%s", problem.text);
 }
 
+static bool is_directory(const char *path)
+{
+    struct stat file;
+    return stat(path, &file) == 0 && S_ISDIR(file.st_mode);
+}
+
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
     struct session_options *options = state->input;
@@ -52,6 +61,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     case KEY_PLUGIN_DIR:
         if (options->plugins.directories_count == PLUGIN_DIRECTORIES_MAX - 1)
             argp_error(state, "more than %u plug-in folders", PLUGIN_DIRECTORIES_MAX - 1);
+        if (!is_directory(text))
+            argp_error(state, "--plugin-dir %s is no folder", text);
         options->plugins.directories[options->plugins.directories_count++] = text;
         return 0;
     case KEY_SAGAS_MAX: {
@@ -59,6 +70,13 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         if (*end != '\0' || count == 0 || count > CORE_SAGAS_MAX)
             argp_error(state, "--sagas-max takes 1 to %u", CORE_SAGAS_MAX);
         options->sagas_max = (uint32_t)count;
+        return 0;
+    }
+    case KEY_CHECKPOINT: {
+        unsigned long long mebibytes = strtoull(text, &end, 10);
+        if (end == text || *end != '\0' || *text == '-' || mebibytes > (1u << 30))
+            argp_error(state, "--checkpoint-mib takes 0 to %u", 1u << 30);
+        options->checkpoint_bytes = mebibytes << 20;
         return 0;
     }
     case KEY_ACCEPT_LOSS: options->accept_loss = true; return 0;
@@ -72,7 +90,11 @@ const struct argp_child session_argp_child[] = {{&session_argp, 0, "Engine:", 1}
 
 void session_options_init(struct session_options *options)
 {
-    *options = (struct session_options){.durability = DURABILITY_SYNC, .pin = true};
+    *options = (struct session_options){
+        .durability = DURABILITY_SYNC,
+        .checkpoint_bytes = PARTITION_CHECKPOINT_BYTES_DEFAULT,
+        .pin = true,
+    };
 }
 
 static volatile sig_atomic_t signal_seen;
@@ -120,6 +142,7 @@ enum status session_open(const struct session_options *options, struct session *
         .durability = options->durability,
         .limits = {.sagas_max = options->sagas_max},
         .plugins = options->plugins,
+        .checkpoint_bytes = options->checkpoint_bytes,
         .accept_loss = options->accept_loss,
         .pin = options->pin,
     };

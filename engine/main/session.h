@@ -11,12 +11,14 @@
 #include "engine/base/histogram.h"
 #include "engine/partition/partition.h"
 
-/* What --data, --durability, --set, --plugin-dir, --accept-loss, --sagas-max and --no-pin gave. */
+/* What --data, --durability, --set, --plugin-dir, --accept-loss, --sagas-max,
+ * --checkpoint-mib and --no-pin gave. */
 struct session_options {
     const char *directory;
     enum durability durability;
     struct plugin_path plugins;
     uint32_t sagas_max;
+    uint64_t checkpoint_bytes;
     bool accept_loss;
     bool pin;
 };

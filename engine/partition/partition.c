@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/plant.h"
 #include "engine/partition/partition_parts.h"
 
-#define RESULTS_PER_TURN 1024u
+#define CHECKPOINT_LOOK_NS 20000000u /* a child that ends wakes nobody */
+#define RESULTS_PER_TURN   1024u
 /* How many events before its turn a branch, and then its saga, is asked for: about the time that a
  * line takes to come from memory. */
 #define PREFETCH_BRANCH 12u
@@ -17,14 +19,19 @@ static int64_t now_ms(struct partition *partition)
     int64_t now =
         partition->options.wall_ms != NULL ? partition->options.wall_ms() : clock_wall_ms();
     /* The clock of the journal never goes back, whatever the machine's does. */
-    if (now > partition->last_now_ms)
+    if (now > partition->last_now_ms || PLANTED(CLOCK_BACK))
         partition->last_now_ms = now;
     return partition->last_now_ms;
 }
 
+static uint64_t now_ns(const struct partition *partition)
+{
+    return partition->options.now_ns != NULL ? partition->options.now_ns() : clock_now_ns();
+}
+
 /* ---- the open block ------------------------------------------------------------------------- */
 
-static void seal(struct partition *partition)
+void partition_seal(struct partition *partition)
 {
     struct open_block *open = &partition->open;
     assert(open->buffer != NULL && open->record_count > 0);
@@ -45,9 +52,10 @@ static void seal(struct partition *partition)
     partition->sent[partition->sent_count++] =
         (struct sent_block){header.block_no, partition->state->effects.tail};
     partition->counts.records += open->record_count;
+    partition->checkpointing.bytes_since += open->used_bytes;
     writer_send_block(partition->writer, open->buffer);
     *open = (struct open_block){0};
-    partition->sealed_ns = clock_now_ns();
+    partition->sealed_ns = now_ns(partition);
 }
 
 bool partition_reserve(struct partition *partition, size_t record_bytes)
@@ -55,7 +63,7 @@ bool partition_reserve(struct partition *partition, size_t record_bytes)
     struct open_block *open = &partition->open;
     assert(record_bytes <= BLOCK_BYTES_MAX - BLOCK_HEADER_BYTES);
     if (open->buffer != NULL && open->used_bytes + record_bytes > BLOCK_BYTES_MAX)
-        seal(partition);
+        partition_seal(partition);
     if (open->buffer == NULL) {
         open->buffer = writer_acquire(partition->writer);
         if (open->buffer == NULL) {
@@ -92,7 +100,7 @@ static bool should_seal(const struct partition *partition)
         return false;
     if (partition->in_flight == 0)
         return true;
-    return clock_now_ns() - partition->sealed_ns >= PARTITION_SEAL_INTERVAL_NS;
+    return now_ns(partition) - partition->sealed_ns >= PARTITION_SEAL_INTERVAL_NS;
 }
 
 /* ---- effects leave --------------------------------------------------------------------------- */
@@ -138,7 +146,8 @@ static void release_invoke(struct partition *partition, const struct effect *eff
     core_invocation(partition->state->core, effect->branch, &call);
     struct service *service =
         &partition->services[partition->state->routes[call.plan][call.resource]];
-    struct worker *worker = service->waiting_count > 0 ? NULL : choose_worker(service);
+    bool held = service->waiting_count > 0 || partition_is_draining(partition);
+    struct worker *worker = held ? NULL : choose_worker(service);
     if (worker != NULL) {
         partition_send_invoke(partition, worker, &call, effect->branch, effect->generation);
         return;
@@ -185,6 +194,8 @@ static bool release(struct partition *partition)
     while (durable_count < partition->sent_count &&
            partition->sent[durable_count].block_no <= partition->durable_no)
         partition->durable_tail = partition->sent[durable_count++].effects_tail;
+    if (PLANTED(EARLY_EFFECTS))
+        partition->durable_tail = effects->tail;
     partition->sent_count -= durable_count;
     memmove(partition->sent, partition->sent + durable_count,
             partition->sent_count * sizeof *partition->sent);
@@ -203,7 +214,8 @@ static bool release(struct partition *partition)
 /* Invocations that found their service full go as room comes. */
 static void send_waiting(struct partition *partition, struct service *service)
 {
-    while (service->waiting_count > 0 && !partition->stopping) {
+    while (service->waiting_count > 0 && !partition->stopping &&
+           !partition_is_draining(partition)) {
         struct worker *worker = choose_worker(service);
         if (worker == NULL)
             return;
@@ -234,6 +246,10 @@ static struct event event_of_result(const struct partition *partition, const str
         event.result.output = second;
         if (nil || !core_needs_output(partition->state->core, result->branch))
             event.result.output.count = 0;
+        if (PLANTED(LOST_WRITES) && partition->counts.records % 16 == 0)
+            event.result.writes.count = 0;
+        if (PLANTED(LOST_RESULT) && partition->counts.records % 16 == 0)
+            event = (struct event){.kind = EVENT_ERROR, .error = {.branch = result->branch}};
         return event;
     }
     event.kind = EVENT_ERROR;
@@ -318,12 +334,18 @@ static bool fire_timers(struct partition *partition)
     return fired;
 }
 
+static bool may_step(const struct partition *partition, enum partition_part part)
+{
+    return partition->options.may_step == NULL || partition->options.may_step(part);
+}
+
 static bool step_threads(struct partition *partition)
 {
-    bool worked = writer_step(partition->writer);
+    bool worked = may_step(partition, PARTITION_JOURNAL) && writer_step(partition->writer);
     for (uint32_t i = 0; i < partition->state->services_count; i++)
         for (uint32_t j = 0; j < partition->services[i].workers_count; j++)
-            worked |= worker_step(partition->services[i].workers[j]) > 0;
+            if (may_step(partition, PARTITION_WORKER))
+                worked |= worker_step(partition->services[i].workers[j]) > 0;
     return worked;
 }
 
@@ -333,9 +355,10 @@ enum status partition_poll(struct partition *partition, bool *ret_worked, struct
     worked |= serve_services(partition);
     worked |= fire_timers(partition);
     if (should_seal(partition)) {
-        seal(partition);
+        partition_seal(partition);
         worked = true;
     }
+    worked |= partition_turn_checkpoint(partition);
     if (partition->options.threadless)
         worked |= step_threads(partition);
     *ret_worked = worked;
@@ -388,11 +411,13 @@ static uint64_t wait_ns(struct partition *partition, uint64_t timeout_ns)
         timeout_ns = left_ns < timeout_ns ? left_ns : timeout_ns;
     }
     if (partition->open.record_count > 0 && partition->sent_count == 0) {
-        uint64_t since_ns = clock_now_ns() - partition->sealed_ns;
+        uint64_t since_ns = now_ns(partition) - partition->sealed_ns;
         uint64_t left_ns =
             since_ns >= PARTITION_SEAL_INTERVAL_NS ? 0 : PARTITION_SEAL_INTERVAL_NS - since_ns;
         timeout_ns = left_ns < timeout_ns ? left_ns : timeout_ns;
     }
+    if (partition->checkpointing.stage != CHECKPOINT_IDLE && timeout_ns > CHECKPOINT_LOOK_NS)
+        timeout_ns = CHECKPOINT_LOOK_NS;
     return timeout_ns;
 }
 

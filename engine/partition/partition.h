@@ -31,24 +31,33 @@
 #include "storage/journal.h"
 #include "storage/recovery.h"
 
-#define PARTITION_SAGAS_MAX_DEFAULT     65536u
-#define PARTITION_PAYLOAD_BYTES_DEFAULT (256ull << 20)
-#define PARTITION_BUILT_IN_MAX          16u
-#define PARTITION_SEAL_INTERVAL_NS      2500000u
+#define PARTITION_SAGAS_MAX_DEFAULT        65536u
+#define PARTITION_PAYLOAD_BYTES_DEFAULT    (256ull << 20)
+#define PARTITION_CHECKPOINT_BYTES_DEFAULT (1ull << 30)
+#define PARTITION_BUILT_IN_MAX             16u
+#define PARTITION_SEAL_INTERVAL_NS         2500000u
 
 struct partition;
+
+/* What takes a step in a threadless partition. */
+enum partition_part { PARTITION_JOURNAL, PARTITION_WORKER };
 
 struct partition_options {
     const char *directory; /* borrowed for the life of the partition; NULL in mode memory */
     enum durability durability;
+    struct journal *journal;    /* opened, borrowed; then no directory. NULL: opens its own */
     struct core_limits limits;  /* for a new data directory; an old one keeps its own */
     struct plugin_path plugins; /* copied; its text is borrowed for the life of the partition */
     const struct flyover_service *built_in[PARTITION_BUILT_IN_MAX]; /* looked at before files */
     uint32_t built_in_count;
+    uint64_t checkpoint_bytes; /* of journal between two checkpoints; 0: none is taken */
     bool accept_loss;
     bool pin;                 /* threads to cores, when there are at least two */
     bool threadless;          /* tests: partition_poll also steps journal and workers */
     int64_t (*wall_ms)(void); /* NULL: the clock of the machine */
+    uint64_t (*now_ns)(void); /* that paces the journal; NULL: the machine's */
+    /* Threadless: asked before each part takes its step; false: not in this turn. NULL: all do. */
+    bool (*may_step)(enum partition_part part);
 };
 
 /* A saga has ended, or is parked. */
@@ -67,6 +76,8 @@ struct partition_thread {
 struct partition_counts {
     uint64_t blocks, syncs, journal_bytes, records;
     uint64_t journal_busy_ns;
+    uint64_t checkpoints;
+    uint64_t checkpoint_stop_ns_max; /* the longest that starts and steps waited for one to begin */
     uint64_t late_results;
     uint32_t cpus_count; /* that this process may use */
     uint64_t stalls;     /* times the engine had input and no room in the journal for it */
@@ -86,8 +97,9 @@ NODISCARD enum status partition_stop(struct partition *partition,
 /* Accepts NULL. Without partition_stop first it ends as a crash would: nothing more is written. */
 void partition_free(struct partition *partition);
 
-/* What recovery found. */
+/* What recovery found in the journal, behind the checkpoint it began from (0: from the first). */
 const struct recovery_report *partition_recovery(const struct partition *partition);
+uint64_t partition_recovered_from(const struct partition *partition);
 
 /* Makes a definition known and its services ready. The same name and text give the same plan; the
  * same name with another text gives a new version, and running sagas keep theirs. */

@@ -228,6 +228,10 @@ static enum status on_block(void *context, const struct block_header *header, co
 static enum status open_journal(struct partition *partition, struct problem *problem)
 {
     const struct partition_options *options = &partition->options;
+    if (options->journal != NULL) {
+        partition->journal = options->journal;
+        return STATUS_OK;
+    }
     if (options->durability == DURABILITY_MEMORY)
         return journal_open_memory(false, &partition->journal);
     struct journal_options journal = {
@@ -239,27 +243,51 @@ static enum status open_journal(struct partition *partition, struct problem *pro
     return journal_open(&journal, &partition->journal, problem);
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* The state as the newest checkpoint and the blocks behind it say. */
 static enum status recover(struct partition *partition, struct problem *problem)
 {
     const struct partition_options *options = &partition->options;
+    bool on_disk = options->durability != DURABILITY_MEMORY;
+    struct checkpoint_place place = {0};
+    enum status status = STATUS_OK;
+    if (on_disk)
+        status =
+            checkpoint_load(options->directory, UINT64_MAX, &partition->state, &place, problem);
+    if (status != STATUS_OK)
+        return status;
     struct recovery_options recovery = {
-        .directory = options->durability == DURABILITY_MEMORY ? NULL : options->directory,
+        .directory = on_disk ? options->directory : NULL,
         .accept_loss = options->accept_loss,
+        .after_no = place.block_no,
+        .after_crc = place.block_crc,
         .on_block = on_block,
         .context = partition->state,
     };
-    enum status status = recovery_run(partition->journal, &recovery, &partition->recovery, problem);
+    status = recovery_run(partition->journal, &recovery, &partition->recovery, problem);
     if (status != STATUS_OK)
         return status;
+    partition->recovered_from = place.block_no;
     partition->last_block_no = partition->recovery.last_no;
     partition->last_block_crc = partition->recovery.last_crc;
-    partition->epoch = partition->recovery.last_epoch + 1;
-    partition->last_now_ms = partition->recovery.last_now_ms;
+    partition->epoch = (uint32_t)later(place.epoch, partition->recovery.last_epoch) + 1;
+    partition->last_now_ms = later(place.now_ms, partition->recovery.last_now_ms);
+    partition->checkpointing.bytes_since = partition->recovery.bytes_count;
     partition->durable_no = partition->recovery.last_no;
+    return STATUS_OK;
+}
+
+static enum status keep_watermark(struct partition *partition, struct problem *problem)
+{
     uint64_t block_no;
-    if (recovery.directory == NULL)
+    if (partition->options.durability == DURABILITY_MEMORY)
         return STATUS_OK;
-    status = watermark_open(&partition->watermark, options->directory, &block_no, problem);
+    enum status status =
+        watermark_open(&partition->watermark, partition->options.directory, &block_no, problem);
     partition->has_watermark = status == STATUS_OK;
     return status;
 }
@@ -330,6 +358,8 @@ static enum status open_parts(struct partition *partition, struct problem *probl
     if (status == STATUS_OK)
         status = recover(partition, problem);
     if (status == STATUS_OK)
+        status = keep_watermark(partition, problem);
+    if (status == STATUS_OK)
         status = open_writer(partition, problem);
     if (status == STATUS_OK)
         status = state_limits(partition, problem);
@@ -343,7 +373,8 @@ static enum status open_parts(struct partition *partition, struct problem *probl
 enum status partition_open(const struct partition_options *options,
                            struct partition **ret_partition, struct problem *problem)
 {
-    assert(options->directory != NULL || options->durability == DURABILITY_MEMORY);
+    assert(options->directory != NULL || options->durability == DURABILITY_MEMORY ||
+           options->journal != NULL);
     struct partition *partition = aligned_alloc(128, (sizeof *partition + 127) / 128 * 128);
     if (partition == NULL)
         return problem_set(problem, STATUS_NO_MEMORY, "out of memory");
@@ -424,6 +455,8 @@ enum status partition_stop(struct partition *partition, char ret_digest[PARTITIO
             partition_wait(partition, 100000000);
     }
     stop_workers(partition);
+    if (status == STATUS_OK)
+        partition_end_checkpoint(partition);
     partition->counts = partition_counts(partition);
     partition->stopped = true;
     writer_close(partition->writer);
@@ -445,6 +478,7 @@ void partition_free(struct partition *partition)
 {
     if (partition == NULL)
         return;
+    partition_drop_checkpoint(partition);
     stop_workers(partition);
     writer_close(partition->writer);
     for (uint32_t i = 0; i < PARTITION_SERVICES_MAX; i++)
@@ -458,13 +492,19 @@ void partition_free(struct partition *partition)
     partition_state_close(partition->state);
     if (partition->has_watermark)
         watermark_close(&partition->watermark);
-    journal_close(partition->journal);
+    if (partition->options.journal == NULL)
+        journal_close(partition->journal);
     free(partition);
 }
 
 const struct recovery_report *partition_recovery(const struct partition *partition)
 {
     return &partition->recovery;
+}
+
+uint64_t partition_recovered_from(const struct partition *partition)
+{
+    return partition->recovered_from;
 }
 
 const struct partition_state *partition_state(const struct partition *partition)

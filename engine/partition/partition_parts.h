@@ -5,6 +5,7 @@
 #ifndef ENGINE_PARTITION_PARTITION_PARTS_H
 #define ENGINE_PARTITION_PARTITION_PARTS_H
 
+#include "engine/partition/checkpoint.h"
 #include "engine/partition/partition.h"
 #include "engine/partition/timers.h"
 #include "engine/service/worker.h"
@@ -46,14 +47,28 @@ struct sent_block {
     uint64_t effects_tail;
 };
 
+/* A checkpoint on its way: what services have in hand comes back; the child writes; the block it is
+ * of becomes durable. */
+enum checkpoint_stage { CHECKPOINT_IDLE, CHECKPOINT_DRAINING, CHECKPOINT_WRITING };
+
+struct checkpointing {
+    enum checkpoint_stage stage;
+    uint64_t bytes_since; /* journalled behind the last one */
+    uint64_t began_ns;
+    pid_t child; /* 0: it has ended well */
+    struct checkpoint_place place;
+};
+
 struct partition {
     struct partition_options options;
+    struct checkpointing checkpointing;
     struct partition_state *state;
     struct journal *journal;
     struct watermark watermark;
     bool has_watermark;
     struct writer *writer;
     struct recovery_report recovery;
+    uint64_t recovered_from;
 
     struct open_block open;
     struct sent_block sent[WRITER_BUFFERS_COUNT];
@@ -89,6 +104,19 @@ struct partition {
 /* Room in the open block, opening or sealing one as needed; false while the journal has every
  * buffer. */
 bool partition_reserve(struct partition *partition, size_t record_bytes);
+/* Hands the open block to the journal thread. It has records, and fewer than WRITER_BUFFERS_COUNT
+ * are there already. */
+void partition_seal(struct partition *partition);
+/* True while no invocation may leave: what is out comes back. */
+bool partition_is_draining(const struct partition *partition);
+/* Begins, watches and ends checkpoints; true if it did something. */
+bool partition_turn_checkpoint(struct partition *partition);
+/* Ends the child, if there is one; what it wrote is no checkpoint. */
+void partition_drop_checkpoint(struct partition *partition);
+/* At the end, with nothing in hand and all durable: writes one, if that spares the next start
+ * much. */
+void partition_end_checkpoint(struct partition *partition);
+
 /* Applies the event and writes its record. partition_reserve came before. */
 NODISCARD enum status partition_apply(struct partition *partition, const struct event *event,
                                       uint64_t token, uint64_t *ret_saga_id,

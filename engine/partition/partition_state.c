@@ -13,9 +13,9 @@ enum status partition_state_open(struct partition_state **ret_state)
     struct partition_state *state = calloc(1, sizeof *state);
     if (state == NULL)
         return STATUS_NO_MEMORY;
-    state->definition_hashes = calloc(CORE_PLANS_MAX, sizeof *state->definition_hashes);
+    state->definitions = calloc(CORE_PLANS_MAX, sizeof *state->definitions);
     state->routes = calloc(CORE_PLANS_MAX, sizeof *state->routes);
-    if (state->definition_hashes == NULL || state->routes == NULL) {
+    if (state->definitions == NULL || state->routes == NULL) {
         partition_state_close(state);
         return STATUS_NO_MEMORY;
     }
@@ -27,14 +27,15 @@ void partition_state_close(struct partition_state *state)
 {
     if (state == NULL)
         return;
-    if (state->routes != NULL && state->core != NULL)
-        for (uint32_t i = 0; i < core_plans_count(state->core); i++)
-            free(state->routes[i]);
+    for (uint32_t i = 0; state->core != NULL && i < core_plans_count(state->core); i++) {
+        free(state->routes[i]);
+        free(state->definitions[i].text);
+    }
     core_close(state->core);
     for (uint32_t i = 0; i < state->services_count; i++)
         tables_close(state->services[i].tables);
     free(state->routes);
-    free(state->definition_hashes);
+    free(state->definitions);
     free(state->effects.items);
     free(state);
 }
@@ -54,20 +55,28 @@ static uint32_t effects_capacity(uint32_t branches_max)
     return capacity;
 }
 
+enum status partition_state_take_core(struct partition_state *state, struct core *core)
+{
+    assert(state->core == NULL);
+    state->core = core;
+    state->effects.capacity = effects_capacity(core_branches_max(core));
+    state->effects.items = malloc(state->effects.capacity * sizeof *state->effects.items);
+    return state->effects.items == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+}
+
 static enum status on_limits(struct partition_state *state, const struct event *event,
                              struct problem *problem)
 {
     struct core_limits limits = {event->limits.sagas_max, event->limits.payload_bytes_max};
     if (state->core != NULL)
         return problem_set(problem, STATUS_CORRUPT, "the journal states its limits twice");
-    enum status status = core_open(&limits, &state->core);
+    struct core *core;
+    enum status status = core_open(&limits, &core);
     if (status != STATUS_OK)
         return problem_set(problem, status,
                            "the limits of %u sagas and %" PRIu64 " payload bytes cannot be had: %s",
                            limits.sagas_max, limits.payload_bytes_max, status_text(status));
-    state->effects.capacity = effects_capacity(core_branches_max(state->core));
-    state->effects.items = malloc(state->effects.capacity * sizeof *state->effects.items);
-    return state->effects.items == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    return partition_state_take_core(state, core);
 }
 
 static enum status on_service(struct partition_state *state, const struct event *event,
@@ -98,6 +107,28 @@ static enum status on_service(struct partition_state *state, const struct event 
     return STATUS_OK;
 }
 
+/* Which service each resource of the plan belongs to. Returns owned. */
+static enum status make_routes(const struct partition_state *state, const struct plan *plan,
+                               uint8_t **ret_routes, struct problem *problem)
+{
+    uint8_t *routes = calloc(plan->resources_count + 1, 1);
+    if (routes == NULL)
+        return STATUS_NO_MEMORY;
+    for (uint32_t i = 0; i < plan->resources_count; i++) {
+        uint32_t service = partition_state_find_service(state, plan->resources[i].service);
+        if (service == PARTITION_SERVICES_MAX) {
+            free(routes);
+            return problem_set(problem, STATUS_CORRUPT,
+                               "definition '%s' names service '%s', which the journal does not "
+                               "declare",
+                               plan->name, plan->resources[i].service);
+        }
+        routes[i] = (uint8_t)service;
+    }
+    *ret_routes = routes;
+    return STATUS_OK;
+}
+
 static enum status on_definition(struct partition_state *state, const struct event *event,
                                  struct problem *problem)
 {
@@ -116,26 +147,22 @@ static enum status on_definition(struct partition_state *state, const struct eve
         plan_compile(name, name, text, event->definition.text.count, &plan, problem);
     if (status != STATUS_OK)
         return status;
-    uint8_t *routes = calloc(plan->resources_count + 1, 1);
-    for (uint32_t i = 0; routes != NULL && i < plan->resources_count; i++) {
-        uint32_t service = partition_state_find_service(state, plan->resources[i].service);
-        if (service == PARTITION_SERVICES_MAX) {
-            status = problem_set(problem, STATUS_CORRUPT,
-                                 "definition '%s' names service '%s', which the journal does not "
-                                 "declare",
-                                 name, plan->resources[i].service);
-            break;
-        }
-        routes[i] = (uint8_t)service;
-    }
-    if (routes == NULL || status != STATUS_OK) {
-        free(routes);
+    uint8_t *routes = NULL;
+    char *kept = malloc(event->definition.text.count + 1);
+    status = kept == NULL ? STATUS_NO_MEMORY : make_routes(state, plan, &routes, problem);
+    if (status != STATUS_OK) {
+        free(kept);
         plan_free(plan);
-        return routes == NULL ? STATUS_NO_MEMORY : status;
+        return status;
     }
+    memcpy(kept, text, event->definition.text.count);
     uint32_t index = core_add_plan(state->core, plan);
     state->routes[index] = routes;
-    state->definition_hashes[index] = hash_definition(name, text, event->definition.text.count);
+    state->definitions[index] = (struct partition_definition){
+        .hash = hash_definition(name, text, event->definition.text.count),
+        .text = kept,
+        .text_bytes = event->definition.text.count,
+    };
     return STATUS_OK;
 }
 
@@ -231,7 +258,7 @@ uint32_t partition_state_find_definition(const struct partition_state *state, co
     uint64_t hash = hash_definition(name, text, text_bytes);
     uint32_t count = state->core == NULL ? 0 : core_plans_count(state->core);
     while (count-- > 0)
-        if (state->definition_hashes[count] == hash)
+        if (state->definitions[count].hash == hash)
             return count;
     return PARTITION_NO_PLAN;
 }

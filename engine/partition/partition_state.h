@@ -24,14 +24,24 @@ struct partition_service {
     struct tables *tables;
 };
 
+/* The text that a plan was made from: a checkpoint has to keep it. */
+struct partition_definition {
+    uint64_t hash; /* over name and text */
+    char *text;
+    size_t text_bytes;
+};
+
 struct partition_state {
     struct core *core; /* NULL until EVENT_LIMITS */
     uint32_t services_count;
     struct partition_service services[PARTITION_SERVICES_MAX];
-    uint64_t *definition_hashes; /* plans_count */
-    uint8_t **routes;            /* plans_count: resource -> index in `services` */
+    struct partition_definition *definitions; /* plans_count */
+    uint8_t **routes;                         /* plans_count: resource -> index in `services` */
     struct effect_queue effects;
 };
+
+/* Takes a core that was read from a checkpoint, without plans: the definitions are applied next. */
+NODISCARD enum status partition_state_take_core(struct partition_state *state, struct core *core);
 
 /* Who applies: the engine, whose workers have made the writes already, or a replay. */
 enum apply_by { APPLY_LIVE, APPLY_REPLAY };

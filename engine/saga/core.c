@@ -5,6 +5,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "engine/base/plant.h"
 #include "engine/saga/core_state.h"
 
 /* The state in work: one event on one branch. */
@@ -66,7 +67,8 @@ static void fire(struct work *work, enum trigger trigger)
     if (row.effect == EFFECT_NONE)
         return;
     if (row.effect == EFFECT_INVOKE) {
-        branch->generation++;
+        if (!PLANTED(SAME_GENERATION))
+            branch->generation++;
         branch->attempt_no++;
     }
     struct effect *effect = effect_queue_push(work->effects);
@@ -349,6 +351,14 @@ static void on_step_done(struct work *work, struct flyover_bytes output)
         completed->next = work->saga->completed_head;
         work->saga->completed_head = branch->completed;
         branch->completed = CORE_NONE;
+        if (PLANTED(FORWARD_COMPENSATION) && completed->next != CORE_NONE) {
+            uint32_t *last = &core->completed[completed->next].next;
+            while (*last != CORE_NONE)
+                last = &core->completed[*last].next;
+            *last = work->saga->completed_head;
+            work->saga->completed_head = completed->next;
+            completed->next = CORE_NONE;
+        }
     }
     fire(work, TRIGGER_RESULT);
     if (!room || !put_result(work, state->result_kind, &state->result_path, output))
@@ -366,6 +376,11 @@ static void on_undo_done(struct work *work)
     core_release_completed(core, index);
     work->branch->completed = CORE_NONE;
     work->saga->undone_count++;
+    index = work->saga->completed_head;
+    if (PLANTED(SKIPPED_COMPENSATION) && index != CORE_NONE) {
+        work->saga->completed_head = core->completed[index].next;
+        core_release_completed(core, index);
+    }
     fire(work, TRIGGER_RESULT);
     undo_next(work);
 }

@@ -31,6 +31,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/base/image.h"
 #include "engine/base/status.h"
 #include "engine/saga/effect.h"
 #include "engine/saga/event.h"
@@ -156,6 +157,12 @@ uint32_t core_next_source(const struct core *core);
 uint32_t core_sagas_live(const struct core *core);
 struct core_limits core_limits(const struct core *core);
 uint32_t core_branches_max(const struct core *core);
+
+/* The whole state but the plans, for a checkpoint; read back, it goes on as if nothing had been.
+ * Returns owned, to be given its plans again by core_add_plan, in the same order.
+ * STATUS_NO_MEMORY; what is wrong with the image stands in the image. */
+void core_write_image(const struct core *core, struct image *image);
+NODISCARD enum status core_read_image(struct image *image, struct core **ret_core);
 
 /* 128 bits over all that the state means (not over where it happens to lie). */
 struct core_digest {

@@ -42,8 +42,8 @@ struct saga {
     uint32_t undone_count;
     uint32_t step_no;    /* of the step begun last */
     uint32_t steps_done; /* results applied */
-    slab_ref error; /* SLAB_NONE though it failed: there was no room */
-    uint32_t next;  /* free list */
+    slab_ref error;      /* SLAB_NONE though it failed: there was no room */
+    uint32_t next;       /* free list */
 };
 
 _Static_assert(sizeof(struct branch) == 64 && sizeof(struct saga) == 64, "one line each");

@@ -5,6 +5,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "engine/base/plant.h"
 #include "engine/saga/core_state.h"
 
 const char *outcome_text(enum outcome outcome)
@@ -117,7 +118,7 @@ void core_resume(const struct core *core, struct effect_queue *effects)
             kind = EFFECT_INVOKE;
         else if (transitions[branch->phase][TRIGGER_TIMER].next != PHASE_FREE)
             kind = EFFECT_TIMER;
-        if (kind == EFFECT_NONE)
+        if (kind == EFFECT_NONE || (PLANTED(NO_RESUME) && kind == EFFECT_INVOKE))
             continue;
         *effect_queue_push(effects) = (struct effect){
             .kind = (uint8_t)kind,

@@ -1,4 +1,4 @@
-#include "engine/service/tables.h"
+#include "engine/service/tables_parts.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -6,7 +6,6 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "engine/base/slab.h"
 #include "engine/base/varint.h"
 
 #define INDEX_CAPACITY_FIRST 1024u
@@ -15,63 +14,8 @@
 #define OP_DELETE            2u
 #define OP_SHIFT             6u
 #define TABLE_MASK           0x3fu
-#define DROPS_MAX            2u /* entries that one new entry may drop */
+#define DROPS_MAX            2u               /* entries that one new entry may drop */
 #define CHANGES_MAX          (DROPS_MAX + 2u) /* of one write: drops, creation, addition */
-
-/* Stands before key and value. An entry of a counter table is changed in place, one of a value
- * table is replaced by another in the same place of the order. */
-struct entry {
-    int64_t count;
-    uint32_t hash;
-    slab_ref older;
-    slab_ref newer;
-    uint16_t value_bytes;
-    uint8_t key_bytes;
-    uint8_t table;
-    uint8_t key[]; /* key_bytes, then value_bytes */
-};
-
-struct table {
-    char name[FLYOVER_NAME_BYTES_MAX + 1];
-    enum flyover_table_kind kind;
-    enum flyover_when_full when_full;
-    uint32_t entries_max;
-    uint32_t entries_count;
-    slab_ref oldest;
-    slab_ref newest;
-};
-
-/* What to put back when a call is aborted. The entry stays in the slab until then. */
-enum change_kind { CHANGE_CREATED, CHANGE_REPLACED, CHANGE_REMOVED, CHANGE_ADDED };
-
-struct change {
-    enum change_kind kind;
-    slab_ref entry;    /* created, now in place, or removed */
-    slab_ref replaced; /* REPLACED */
-    int64_t delta;     /* ADDED */
-};
-
-struct tables {
-    struct slab *slab;
-    uint64_t *index; /* hash << 32 | entry, 0 for empty; linear probing */
-    uint32_t index_capacity;
-    uint32_t index_used;
-    uint32_t tables_count;
-    struct table tables[FLYOVER_TABLES_MAX];
-    bool in_call;
-    bool full;
-    uint8_t *out;
-    uint32_t out_capacity;
-    uint32_t out_bytes;
-    uint32_t changes_count;
-    uint32_t changes_capacity;
-    struct change *changes;
-};
-
-static struct entry *entry_at(const struct tables *tables, slab_ref ref)
-{
-    return (struct entry *)slab_bytes(tables->slab, ref);
-}
 
 /* Bytes with a count of 0 may be at NULL, which memcpy does not take. */
 static uint8_t *copy(uint8_t *to, struct flyover_bytes bytes)
@@ -624,37 +568,4 @@ enum status tables_apply(struct tables *tables, struct flyover_bytes writes)
         at = apply_one(tables, at, end, &status);
     forget_changes(tables);
     return status;
-}
-
-void tables_each(const struct tables *tables, uint32_t table, flyover_visit visit, void *context)
-{
-    assert(table < tables->tables_count);
-    slab_ref ref = tables->tables[table].oldest;
-    while (ref.at != 0) {
-        const struct entry *entry = entry_at(tables, ref);
-        struct flyover_bytes key = {entry->key, entry->key_bytes};
-        struct flyover_bytes value = {entry->key + entry->key_bytes, entry->value_bytes};
-        visit(context, key, value, entry->count);
-        ref = entry->newer;
-    }
-}
-
-static void hash_entry(void *context, struct flyover_bytes key, struct flyover_bytes value,
-                       int64_t count)
-{
-    uint64_t *digest = context;
-    *digest = XXH3_64bits_withSeed(key.at, key.count, *digest);
-    *digest = XXH3_64bits_withSeed(value.at, value.count, *digest);
-    *digest = XXH3_64bits_withSeed(&count, sizeof count, *digest);
-}
-
-uint64_t tables_digest(const struct tables *tables)
-{
-    uint64_t digest = 0;
-    for (uint32_t i = 0; i < tables->tables_count; i++) {
-        digest =
-            XXH3_64bits_withSeed(tables->tables[i].name, strlen(tables->tables[i].name), digest);
-        tables_each(tables, i, hash_entry, &digest);
-    }
-    return digest;
 }

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/base/image.h"
 #include "engine/base/status.h"
 #include "engine/flyover_service.h"
 #include "engine/saga/event.h"
@@ -69,5 +70,10 @@ NODISCARD enum status tables_apply(struct tables *tables, struct flyover_bytes w
 void tables_each(const struct tables *tables, uint32_t table, flyover_visit visit, void *context);
 /* 64 bits over all entries in their order. */
 uint64_t tables_digest(const struct tables *tables);
+
+/* All of it as it is, for a checkpoint; not within a call. Returns owned. STATUS_NO_MEMORY; what is
+ * wrong with the image stands in the image. */
+void tables_write_image(const struct tables *tables, struct image *image);
+NODISCARD enum status tables_read_image(struct image *image, struct tables **ret_tables);
 
 #endif

@@ -1,0 +1,49 @@
+/*
+ * checkpoint: the state after one block, in a file, so that a start reads it and only the blocks
+ * behind it.
+ *
+ *   DIR/checkpoint-BLOCK_NO   magic, version, block_no, crc of the block, epoch, now_ms; services
+ *                             with their tables; the core; definitions; CRC-32C over all of it.
+ *
+ * The last two are kept. One that cannot be read is passed over: an older one, or the journal from
+ * its first block, gives the same state, only later.
+ *
+ * How it is taken while the engine runs: the engine lets what its services have in hand come back,
+ * seals the block, forks, and goes on; the child writes the state as it stood and ends. It counts
+ * only when the child is done and the block is durable; then the file gets its name.
+ *
+ * Threads: the engine's; the child has no other.
+ */
+#ifndef ENGINE_PARTITION_CHECKPOINT_H
+#define ENGINE_PARTITION_CHECKPOINT_H
+
+#include <sys/types.h>
+
+#include "engine/partition/partition_state.h"
+
+/* The block after which the state is. */
+struct checkpoint_place {
+    uint64_t block_no; /* 0: before the first */
+    uint32_t block_crc;
+    uint32_t epoch;
+    int64_t now_ms;
+};
+
+/* Reads the newest checkpoint that can be read into `state`, which is new; where there is none,
+ * ret_place->block_no is 0 and `state` stays new. `block_no_max`: none newer than that (for
+ * replays up to a block). STATUS_NO_MEMORY, STATUS_IO. */
+NODISCARD enum status checkpoint_load(const char *directory, uint64_t block_no_max,
+                                      struct partition_state **state,
+                                      struct checkpoint_place *ret_place, struct problem *problem);
+
+/* Writes the state to a file that has no name yet: checkpoint_name gives it one. */
+NODISCARD enum status checkpoint_write(const char *directory, const struct partition_state *state,
+                                       const struct checkpoint_place *place);
+/* Makes what was written the newest checkpoint, durably, and removes all but the last two. */
+NODISCARD enum status checkpoint_name(const char *directory, uint64_t block_no);
+
+/* checkpoint_write in a child process off the CPU of the engine; -1 where none could be made. */
+pid_t checkpoint_fork(const char *directory, const struct partition_state *state,
+                      const struct checkpoint_place *place);
+
+#endif

@@ -1,0 +1,116 @@
+#include <assert.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "engine/base/clock.h"
+#include "engine/partition/partition_parts.h"
+
+/* Less journal than this is replayed faster than a checkpoint is worth writing. */
+#define END_BYTES_MIN (64u << 20)
+
+bool partition_is_draining(const struct partition *partition)
+{
+    return partition->checkpointing.stage == CHECKPOINT_DRAINING;
+}
+
+static bool is_due(const struct partition *partition)
+{
+    const struct partition_options *options = &partition->options;
+    return options->checkpoint_bytes > 0 && options->durability != DURABILITY_MEMORY &&
+           !partition->stopping &&
+           partition->checkpointing.bytes_since >= options->checkpoint_bytes;
+}
+
+static struct checkpoint_place place_of(const struct partition *partition)
+{
+    return (struct checkpoint_place){
+        .block_no = partition->last_block_no,
+        .block_crc = partition->last_block_crc,
+        .epoch = partition->epoch,
+        .now_ms = partition->last_now_ms,
+    };
+}
+
+/* Nothing is out: the tables are at rest, and hold just what the blocks up to the one sealed here
+ * say. The child gets the state as it is now; the engine goes on. */
+static bool begin(struct partition *partition)
+{
+    struct checkpointing *checkpointing = &partition->checkpointing;
+    if (partition->in_flight > 0 || partition->sent_count == WRITER_BUFFERS_COUNT)
+        return false;
+    if (partition->open.record_count > 0)
+        partition_seal(partition);
+    checkpointing->place = place_of(partition);
+    checkpointing->child =
+        checkpoint_fork(partition->options.directory, partition->state, &checkpointing->place);
+    /* Where no child can be made now, the next one is tried after as much journal again. */
+    checkpointing->stage = checkpointing->child < 0 ? CHECKPOINT_IDLE : CHECKPOINT_WRITING;
+    checkpointing->bytes_since = 0;
+    uint64_t stop_ns = clock_now_ns() - checkpointing->began_ns;
+    if (stop_ns > partition->counts.checkpoint_stop_ns_max)
+        partition->counts.checkpoint_stop_ns_max = stop_ns;
+    return true;
+}
+
+/* It counts when the child has ended well and the block it is of is durable. */
+static bool watch(struct partition *partition)
+{
+    struct checkpointing *checkpointing = &partition->checkpointing;
+    int exit_status = 0;
+    if (checkpointing->child > 0) {
+        if (waitpid(checkpointing->child, &exit_status, WNOHANG) != checkpointing->child)
+            return false;
+        checkpointing->child = 0;
+        if (!WIFEXITED(exit_status) || WEXITSTATUS(exit_status) != 0) {
+            checkpointing->stage = CHECKPOINT_IDLE;
+            return true;
+        }
+    }
+    if (partition->durable_no < checkpointing->place.block_no)
+        return false;
+    if (checkpoint_name(partition->options.directory, checkpointing->place.block_no) == STATUS_OK)
+        partition->counts.checkpoints++;
+    checkpointing->stage = CHECKPOINT_IDLE;
+    return true;
+}
+
+bool partition_turn_checkpoint(struct partition *partition)
+{
+    struct checkpointing *checkpointing = &partition->checkpointing;
+    switch (checkpointing->stage) {
+    case CHECKPOINT_IDLE:
+        if (!is_due(partition))
+            return false;
+        checkpointing->stage = CHECKPOINT_DRAINING;
+        checkpointing->began_ns = clock_now_ns();
+        return true;
+    case CHECKPOINT_DRAINING: return begin(partition);
+    case CHECKPOINT_WRITING: return watch(partition);
+    }
+    assert(false && "every stage is handled");
+    return false;
+}
+
+void partition_drop_checkpoint(struct partition *partition)
+{
+    struct checkpointing *checkpointing = &partition->checkpointing;
+    if (checkpointing->stage == CHECKPOINT_WRITING && checkpointing->child > 0) {
+        kill(checkpointing->child, SIGKILL);
+        waitpid(checkpointing->child, NULL, 0);
+    }
+    checkpointing->stage = CHECKPOINT_IDLE;
+}
+
+void partition_end_checkpoint(struct partition *partition)
+{
+    const struct partition_options *options = &partition->options;
+    partition_drop_checkpoint(partition);
+    if (options->checkpoint_bytes == 0 || options->durability == DURABILITY_MEMORY ||
+        partition->checkpointing.bytes_since < END_BYTES_MIN)
+        return;
+    struct checkpoint_place place = place_of(partition);
+    /* A start without it only takes longer: no failure of the stop. */
+    if (checkpoint_write(options->directory, partition->state, &place) == STATUS_OK &&
+        checkpoint_name(options->directory, place.block_no) == STATUS_OK)
+        partition->counts.checkpoints++;
+}
