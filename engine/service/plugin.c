@@ -32,7 +32,7 @@ enum status plugin_setting_parse(const char *text, struct plugin_setting *ret_se
 
 static bool name_is_valid(const char *name)
 {
-    size_t bytes = name == NULL ? 0 : strnlen(name, FLYOVER_NAME_BYTES_MAX + 1);
+    size_t bytes = name == NULL ? 0 : strlen(name);
     return bytes > 0 && bytes <= FLYOVER_NAME_BYTES_MAX && strpbrk(name, "./: ") == NULL;
 }
 

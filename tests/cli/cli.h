@@ -30,6 +30,18 @@ enum {
     CLI_AUDIT = 5,
 };
 
+/* Memory is not to be measured in a program that a sanitizer is part of. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CLI_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define CLI_SANITIZED 1
+#endif
+#endif
+#ifndef CLI_SANITIZED
+#define CLI_SANITIZED 0
+#endif
+
 #define CLI_SECONDS_MAX 120u
 #define CLI_ARGS_MAX    64u
 

@@ -2,7 +2,6 @@
  * libFuzzer: any bytes as a file of orders. The reader must come to an end, and every order it
  * gives must be msgpack of the shape that the saga is promised.
  */
-#define _GNU_SOURCE /* memfd_create */
 #include <assert.h>
 #include <msgpack.h>
 #include <string.h>

@@ -172,7 +172,7 @@ static void missing_columns_are_named(void **state)
 {
     (void)state;
     expect_transcript(
-        "\nInvoiceNo,Qty,Price\n1,1,1\n",
+        "\nInvoiceNo,Qty,Cost\n1,1,1\n",
         "failed INVALID: orders.csv: line 2: the header lacks Quantity, UnitPrice: the first "
         "row must name the columns, among them InvoiceNo, Quantity and UnitPrice\n");
     expect_transcript(

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE /* asprintf */
 #include "engine/ingest/order_ndjson.h"
 
 #include <setjmp.h>

@@ -3,7 +3,6 @@
  * the same on every run, and a damaged file never breaks the reader. Damage is drawn from a fixed
  * seed, so that a failure comes again.
  */
-#define _GNU_SOURCE /* asprintf */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>

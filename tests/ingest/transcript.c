@@ -1,4 +1,3 @@
-#define _GNU_SOURCE /* memfd_create, pipe2 */
 #include "tests/ingest/transcript.h"
 
 #include <fcntl.h>

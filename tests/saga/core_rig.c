@@ -19,9 +19,9 @@ static char *quoted(const char *text)
 /* ---- the core and its plans -------------------------------------------------------------------
  */
 
-void rig_open(struct rig *rig, uint32_t sagas_max)
+void rig_open(struct rig *rig, uint32_t sagas_max, uint64_t payload_bytes_max)
 {
-    struct core_limits limits = {sagas_max, 16u << 20};
+    struct core_limits limits = {sagas_max, payload_bytes_max};
     *rig = (struct rig){.now_ms = 1000000, .effects = {.capacity = EFFECTS_CAPACITY}};
     rig->effects.items = calloc(EFFECTS_CAPACITY, sizeof *rig->effects.items);
     assert_non_null(rig->effects.items);
@@ -38,7 +38,7 @@ void rig_close(struct rig *rig)
 int rig_set_up(void **state)
 {
     static struct rig rig;
-    rig_open(&rig, 64);
+    rig_open(&rig, 64, 16u << 20);
     *state = &rig;
     return 0;
 }

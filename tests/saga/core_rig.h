@@ -51,9 +51,9 @@ struct rig {
     uint64_t saga_id; /* of the saga started last */
 };
 
-void rig_open(struct rig *rig, uint32_t sagas_max);
+void rig_open(struct rig *rig, uint32_t sagas_max, uint64_t payload_bytes_max);
 void rig_close(struct rig *rig);
-/* A rig of 64 sagas, for cmocka's fixtures. */
+/* A rig of 64 sagas and 16 MiB, for cmocka's fixtures. */
 int rig_set_up(void **state);
 int rig_tear_down(void **state);
 

@@ -308,7 +308,7 @@ static void jitter_spreads_sagas_and_is_the_same_in_every_replay(void **state)
                     "'Retry':[{'ErrorEquals':['X'],'IntervalSeconds':100,'MaxAttempts':5,"
                     "'JitterStrategy':'FULL'}],'End':true"));
     struct rig *rig = *state, twin;
-    rig_open(&twin, 64);
+    rig_open(&twin, 64, 16u << 20);
     uint32_t plan = rig_add(rig, definition);
     assert_int_equal(rig_add(&twin, definition), plan);
     int64_t least_ms = INT64_MAX, most_ms = -1;

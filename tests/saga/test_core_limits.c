@@ -245,7 +245,7 @@ static void a_step_that_could_not_be_remembered_is_not_begun(void **state)
 {
     (void)state;
     struct rig small;
-    rig_open(&small, 1);
+    rig_open(&small, 1, 16u << 20);
     uint32_t plan = rig_add(&small, LOOP(STATE("Pass", "A", "'Next':'B'"),
                                          UNDONE("B", "b", "'ResultPath':null,'Next':'C'")));
     rig_start(&small, plan, rig_value("{'n':1}"));

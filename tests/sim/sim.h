@@ -1,0 +1,24 @@
+/*
+ * sim: one life of a partition under one seed. The engine, its journal thread and its services run
+ * in the caller's thread; what runs next, what the clocks show, what the disk does and when the
+ * machine dies is drawn from the seed. At every durable block and every step of a handler the
+ * ledger is asked whether that may be; at the end everything has to come to rest.
+ *
+ * One at a time in a process: the clocks and handlers that the engine calls know no context.
+ */
+#ifndef TESTS_SIM_SIM_H
+#define TESTS_SIM_SIM_H
+
+#include <stdint.h>
+
+/* What happened, over all seeds so far. */
+struct sim_figures {
+    uint64_t sagas, steps, blocks, crashes, failures, damages, losses, stops, replies;
+};
+extern struct sim_figures sim_figures;
+
+/* Runs the seed; ends the process with a verdict where something is wrong. Returns a hash of all
+ * that happened: the same for the same seed. */
+uint64_t sim_run(uint64_t seed);
+
+#endif
