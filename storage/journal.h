@@ -25,6 +25,9 @@
 
 #define JOURNAL_FORMAT           1u
 #define JOURNAL_MEMORY_BYTES_MAX (384u << 20)
+/* A journal is opened for writing only where this much is free: RocksDB writes some of it at once,
+ * and on a disk too full for its info log it ends the process instead of saying so. */
+#define JOURNAL_FREE_BYTES_MIN (384u << 10)
 
 /* What "acknowledged" means. Printed by everything that prints a figure. */
 enum durability {

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "storage/directory.h"
@@ -280,15 +281,32 @@ static enum status open_if_complete(struct journal_rocks *self, const struct pro
                        last_no + 1, acknowledged_no, refusal->text, self->directory);
 }
 
+static enum status check_free_space(const char *directory, struct problem *problem)
+{
+    struct statvfs disk;
+    if (statvfs(directory, &disk) != 0)
+        return directory_problem(problem, "cannot look at the disk of", directory, errno);
+    uint64_t free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    if (free_bytes >= JOURNAL_FREE_BYTES_MIN)
+        return STATUS_OK;
+    return problem_set(problem, STATUS_NO_SPACE,
+                       "No space left to start: %" PRIu64 " bytes are free where %s is, and a "
+                       "start needs %u; make room there, then start again",
+                       free_bytes, directory, JOURNAL_FREE_BYTES_MIN);
+}
+
 static enum status open_for_writing(struct journal_rocks *self,
                                     const struct journal_options *options, enum presence presence,
                                     struct problem *problem)
 {
+    enum status status = check_free_space(self->directory, problem);
+    if (status != STATUS_OK)
+        return status;
     /* RocksDB would make it too, but only after it was asked whether it takes direct I/O. */
     if (presence == ABSENT && mkdir(self->path, 0755) != 0 && errno != EEXIST)
         return directory_problem(problem, "cannot make the directory", self->path, errno);
     struct problem refusal;
-    enum status status = STATUS_CORRUPT;
+    status = STATUS_CORRUPT;
     if (presence == HEADLESS)
         headless_problem(self, &refusal);
     else

@@ -20,6 +20,7 @@
 
 #define ORDERS       "1200"
 #define ORDERS_COUNT 1200
+#define MANY_ORDERS  "12000"
 #define IN_FLIGHT    "64"
 #define PLACES_COUNT 12u
 #define POLL_NS      200000
@@ -28,6 +29,7 @@
 
 static char scratch[PATH_MAX];
 static char orders[PATH_MAX];
+static char many_orders[PATH_MAX];
 static char sound_log[PATH_MAX];   /* every block in the write-ahead log */
 static char sound_table[PATH_MAX]; /* every block in a table */
 static char data[PATH_MAX];
@@ -125,7 +127,9 @@ static int set_up_all(void **state)
     cli_path(orders, scratch, "orders.csv");
     cli_path(sound_log, scratch, "sound-log");
     cli_path(sound_table, scratch, "sound-table");
+    cli_path(many_orders, scratch, "many-orders.csv");
     cli_generate(orders, ORDERS, "small");
+    cli_generate(many_orders, MANY_ORDERS, "small");
     cli_path(data, scratch, "sound-log");
     sound = cli_expect_json(ingest());
     assert_true(cli_watermark(data) > 30);
@@ -323,6 +327,36 @@ static void one_damaged_copy_of_the_watermark_is_no_loss_and_both_are_refused(vo
         cli_expect_says(&results[i], CLI_DATA, path, "backup", (char *)NULL);
         cli_free(&results[i]);
     }
+}
+
+/* A checkpoint only spares a start the reading of the journal, where all of it stands. */
+static void damaged_checkpoints_are_no_loss(void **state)
+{
+    (void)state;
+    char name[64];
+    char path[PATH_MAX];
+    cli_remove(data);
+    json_t *report = cli_expect_json(cli_run("ingest", "--data", data, "--checkpoint-mib", "1",
+                                             "--json", many_orders, (char *)NULL));
+    uint32_t damaged_count = 0;
+    for (uint64_t block_no = 1; block_no <= cli_watermark(data); block_no++) {
+        snprintf(name, sizeof name, "checkpoint-%" PRIu64, block_no);
+        cli_path(path, data, name);
+        if (access(path, F_OK) != 0)
+            continue;
+        cli_flip(path, cli_file_bytes(path) / 2, 1);
+        damaged_count++;
+        json_t *again =
+            cli_expect_json(cli_run("ingest", "--data", data, "--json", many_orders, (char *)NULL));
+        assert_true(json_equal(cli_member(again, "sagas"), cli_member(report, "sagas")));
+        assert_true(json_equal(cli_member(again, "audit"), cli_member(report, "audit")));
+        json_t *replayed = cli_expect_json(replay());
+        assert_string_equal(cli_text(again, "state_digest"), cli_text(replayed, "state_digest"));
+        json_decref(replayed);
+        json_decref(again);
+    }
+    assert_true(damaged_count > 0);
+    json_decref(report);
 }
 
 /* What is accepted is kept aside, and said where. */
@@ -534,7 +568,7 @@ static void use_full_disk(void **state)
 static void use_disk_that_fills(void **state)
 {
     (void)state;
-    cli_generate(orders, "12000", "small");
+    memcpy(orders, many_orders, sizeof orders);
     cli_remove(data);
     json_decref(sound);
     sound = cli_expect_json(ingest());
@@ -595,6 +629,7 @@ int main(int argc, char **argv)
         OF_LOG(a_watermark_ahead_of_the_journal_is_refused_until_accepted),
         OF_LOG(a_watermark_behind_the_journal_is_no_damage),
         OF_LOG(one_damaged_copy_of_the_watermark_is_no_loss_and_both_are_refused),
+        TEST(damaged_checkpoints_are_no_loss),
         OF_LOG(an_accepted_loss_keeps_what_could_be_read),
         OF_LOG(accepting_where_nothing_is_lost_changes_nothing),
         OF_LOG(a_directory_in_use_is_refused_with_the_pid_of_its_owner),

@@ -302,6 +302,56 @@ static void killed_runs_of_customers_who_share_a_limit_stay_balanced(void **stat
     json_decref(report);
 }
 
+static bool has_checkpoint(void)
+{
+    bool found = false;
+    DIR *entries = opendir(data);
+    const struct dirent *entry;
+    while (entries != NULL && (entry = readdir(entries)) != NULL)
+        found = found || strncmp(entry->d_name, "checkpoint-", 11) == 0;
+    if (entries != NULL)
+        closedir(entries);
+    return found;
+}
+
+static struct cli_process start_with_checkpoints(const char *file)
+{
+    return cli_start(-1, "ingest", "--data", data, "--checkpoint-mib", "1", "--in-flight", "256",
+                     "--set", CREDIT_LIMIT, "--json", file, (char *)NULL);
+}
+
+/* A start reads the newest checkpoint and the journal behind it; a replay reads the journal alone,
+ * and must come to the same state. */
+static void killed_runs_that_start_from_checkpoints_come_to_what_the_journal_says(void **state)
+{
+    (void)state;
+    char many[PATH_MAX];
+    cli_path(many, scratch, "many.csv");
+    cli_generate(many, "6000", "retail");
+    uint64_t random = 51;
+    bool runs = true;
+    bool began_at_checkpoint = false;
+    struct cli_result result;
+    while (runs) {
+        began_at_checkpoint = began_at_checkpoint || has_checkpoint();
+        uint64_t block_no = cli_watermark(data) + 1 + cli_draw(&random) % 50;
+        struct cli_process process = start_with_checkpoints(many);
+        runs = reach_block(&process, block_no, &result);
+        if (!runs)
+            break;
+        kill_now(&process);
+        expect_verified_up_to(block_no);
+    }
+    assert_true(began_at_checkpoint);
+    json_t *report = cli_expect_json(result);
+    assert_int_equal(cli_integer(report, "sagas/started"), 6000);
+    assert_int_equal(cli_integer(report, "sagas/failed"), 0);
+    assert_int_equal(cli_integer(report, "sagas/stuck"), 0);
+    assert_true(cli_truth(report, "audit/balanced"));
+    expect_digest_of_replay(report);
+    json_decref(report);
+}
+
 static uint32_t count_files(const char *directory)
 {
     uint32_t count = 0;
@@ -524,6 +574,7 @@ int main(int argc, char **argv)
         TEST(killed_at_random_blocks_an_async_run_ends_as_an_undisturbed_one),
         TEST(killed_runs_of_changing_modes_end_as_an_undisturbed_one),
         TEST(killed_runs_of_customers_who_share_a_limit_stay_balanced),
+        TEST(killed_runs_that_start_from_checkpoints_come_to_what_the_journal_says),
         TEST(killed_while_it_starts_a_run_ends_as_an_undisturbed_one),
         TEST(a_file_that_grew_has_only_its_new_orders_started),
         TEST(a_file_that_grew_while_its_run_was_killed_ends_as_if_read_at_once),

@@ -94,7 +94,7 @@ static void quantities_that_no_line_can_have_are_refused(void **state)
                                     "returns, whose number is C and digits");
     expect_refused("c1,A,3,1,,,\n",
                    "c1 line 2: the quantity \"3\" is positive: in a return, whose number is "
-                   "with C, it must be negative");
+                   "C and digits, it must be negative");
     expect_refused("1,A,1.5,1,,,\n",
                    "1 line 2: the quantity \"1.5\" is not a whole number such as 6");
     expect_refused("1,A,six,1,,,\n",
