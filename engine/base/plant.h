@@ -9,14 +9,15 @@
 #include <stdbool.h>
 
 #define PLANT_LIST(X)                                                                              \
-    X(EARLY_EFFECTS, "early-effects")     /* leave before their block is durable */                \
-    X(IGNORED_FAILURE, "ignored-failure") /* a failed append counts as durable */                  \
-    X(BROKEN_CHAIN, "broken-chain")       /* recovery does not check the chain */                  \
-    X(CLOCK_BACK, "clock-back")           /* the journal's clock follows the machine's */          \
-    X(LOST_WRITES, "lost-writes")         /* some records lack the writes of the step */           \
-    X(LOST_RESULT, "lost-result")         /* some results are recorded as errors */                \
-    X(NO_RESUME, "no-resume")             /* pending steps are not dispatched again */             \
-    X(SAME_GENERATION, "same-generation") /* it does not grow with an invocation */                \
+    X(EARLY_EFFECTS, "early-effects")       /* leave before their block is durable */              \
+    X(IGNORED_FAILURE, "ignored-failure")   /* a failed append counts as durable */                \
+    X(EARLY_CHECKPOINT, "early-checkpoint") /* counts before its block is durable */               \
+    X(BROKEN_CHAIN, "broken-chain")         /* recovery does not check the chain */                \
+    X(CLOCK_BACK, "clock-back")             /* the journal's clock follows the machine's */        \
+    X(LOST_WRITES, "lost-writes")           /* some records lack the writes of the step */         \
+    X(LOST_RESULT, "lost-result")           /* some results are recorded as errors */              \
+    X(NO_RESUME, "no-resume")               /* pending steps are not dispatched again */           \
+    X(SAME_GENERATION, "same-generation")   /* it does not grow with an invocation */              \
     X(SKIPPED_COMPENSATION, "skipped-compensation") /* each one done skips the next */             \
     X(FORWARD_COMPENSATION, "forward-compensation") /* first step first */
 

@@ -32,9 +32,9 @@
  * order number and a reason that says what would be right: quantity zero, negative outside of a
  * return, positive in a return, not a whole number, over ORDER_QUANTITY_MAX; price not a number,
  * negative, of more than 18 digits, amount over the maximum; adjustments (InvoiceNo A or a and
- * then a digit: bad debt is not an order); code or number empty, a text too long, or not UTF-8 without control
- * characters; a row with another number of fields than the header and a row longer than
- * ORDER_ROW_BYTES_MAX (skipped to its end in bounded memory); an order with more than
+ * then a digit: bad debt is not an order); code or number empty, a text too long, or not UTF-8
+ * without control characters; a row with another number of fields than the header and a row longer
+ * than ORDER_ROW_BYTES_MAX (skipped to its end in bounded memory); an order with more than
  * ORDER_LINES_MAX lines or ORDER_INPUT_BYTES_MAX; NDJSON that is not an order; an order that the
  * file breaks off in. A row whose InvoiceNo cannot be read is refused by itself. An order is never
  * given without some of its rows: order_csv.h says how.

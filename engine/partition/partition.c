@@ -334,17 +334,18 @@ static bool fire_timers(struct partition *partition)
     return fired;
 }
 
-static bool may_step(const struct partition *partition, enum partition_part part)
+bool partition_may_step(const struct partition *partition, enum partition_part part)
 {
     return partition->options.may_step == NULL || partition->options.may_step(part);
 }
 
 static bool step_threads(struct partition *partition)
 {
-    bool worked = may_step(partition, PARTITION_JOURNAL) && writer_step(partition->writer);
+    bool worked =
+        partition_may_step(partition, PARTITION_JOURNAL) && writer_step(partition->writer);
     for (uint32_t i = 0; i < partition->state->services_count; i++)
         for (uint32_t j = 0; j < partition->services[i].workers_count; j++)
-            if (may_step(partition, PARTITION_WORKER))
+            if (partition_may_step(partition, PARTITION_WORKER))
                 worked |= worker_step(partition->services[i].workers[j]) > 0;
     return worked;
 }
@@ -358,9 +359,11 @@ enum status partition_poll(struct partition *partition, bool *ret_worked, struct
         partition_seal(partition);
         worked = true;
     }
-    worked |= partition_turn_checkpoint(partition);
+    /* Before a checkpoint may begin: it must see that handlers have run since results were taken.
+     */
     if (partition->options.threadless)
         worked |= step_threads(partition);
+    worked |= partition_turn_checkpoint(partition);
     *ret_worked = worked;
     return writer_failure(partition->writer, problem);
 }

@@ -40,12 +40,12 @@
 struct partition;
 
 /* What takes a step in a threadless partition. */
-enum partition_part { PARTITION_JOURNAL, PARTITION_WORKER };
+enum partition_part { PARTITION_JOURNAL, PARTITION_WORKER, PARTITION_CHECKPOINT };
 
 struct partition_options {
     const char *directory; /* borrowed for the life of the partition; NULL in mode memory */
     enum durability durability;
-    struct journal *journal;    /* opened, borrowed; then no directory. NULL: opens its own */
+    struct journal *journal;    /* opened, borrowed; NULL: opens the directory's */
     struct core_limits limits;  /* for a new data directory; an old one keeps its own */
     struct plugin_path plugins; /* copied; its text is borrowed for the life of the partition */
     const struct flyover_service *built_in[PARTITION_BUILT_IN_MAX]; /* looked at before files */

@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/plant.h"
 #include "engine/partition/partition_parts.h"
 
 /* Less journal than this is replayed faster than a checkpoint is worth writing. */
@@ -31,6 +32,15 @@ static struct checkpoint_place place_of(const struct partition *partition)
     };
 }
 
+/* The child that writes; 0: it is written already, -1: it cannot be. */
+static pid_t start_writing(const struct partition *partition, const struct checkpoint_place *place)
+{
+    const struct partition_options *options = &partition->options;
+    if (!options->threadless)
+        return checkpoint_fork(options->directory, partition->state, place);
+    return checkpoint_write(options->directory, partition->state, place) == STATUS_OK ? 0 : -1;
+}
+
 /* Nothing is out: the tables are at rest, and hold just what the blocks up to the one sealed here
  * say. The child gets the state as it is now; the engine goes on. */
 static bool begin(struct partition *partition)
@@ -41,8 +51,7 @@ static bool begin(struct partition *partition)
     if (partition->open.record_count > 0)
         partition_seal(partition);
     checkpointing->place = place_of(partition);
-    checkpointing->child =
-        checkpoint_fork(partition->options.directory, partition->state, &checkpointing->place);
+    checkpointing->child = start_writing(partition, &checkpointing->place);
     /* Where no child can be made now, the next one is tried after as much journal again. */
     checkpointing->stage = checkpointing->child < 0 ? CHECKPOINT_IDLE : CHECKPOINT_WRITING;
     checkpointing->bytes_since = 0;
@@ -66,7 +75,9 @@ static bool watch(struct partition *partition)
             return true;
         }
     }
-    if (partition->durable_no < checkpointing->place.block_no)
+    if (partition->durable_no < checkpointing->place.block_no && !PLANTED(EARLY_CHECKPOINT))
+        return false;
+    if (!partition_may_step(partition, PARTITION_CHECKPOINT))
         return false;
     if (checkpoint_name(partition->options.directory, checkpointing->place.block_no) == STATUS_OK)
         partition->counts.checkpoints++;

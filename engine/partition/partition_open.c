@@ -373,8 +373,7 @@ static enum status open_parts(struct partition *partition, struct problem *probl
 enum status partition_open(const struct partition_options *options,
                            struct partition **ret_partition, struct problem *problem)
 {
-    assert(options->directory != NULL || options->durability == DURABILITY_MEMORY ||
-           options->journal != NULL);
+    assert(options->directory != NULL || options->durability == DURABILITY_MEMORY);
     struct partition *partition = aligned_alloc(128, (sizeof *partition + 127) / 128 * 128);
     if (partition == NULL)
         return problem_set(problem, STATUS_NO_MEMORY, "out of memory");

@@ -107,6 +107,8 @@ bool partition_reserve(struct partition *partition, size_t record_bytes);
 /* Hands the open block to the journal thread. It has records, and fewer than WRITER_BUFFERS_COUNT
  * are there already. */
 void partition_seal(struct partition *partition);
+/* True unless a threadless engine's options say that the part takes no step in this turn. */
+bool partition_may_step(const struct partition *partition, enum partition_part part);
 /* True while no invocation may leave: what is out comes back. */
 bool partition_is_draining(const struct partition *partition);
 /* Begins, watches and ends checkpoints; true if it did something. */

@@ -63,6 +63,9 @@ enum status core_read_image(struct image *image, struct core **ret_core)
     core->sources_count = (uint32_t)image_read_u64(image);
     image_read(image, core->sources, sizeof core->sources);
     image_read(image, core->sagas, core->sagas_pool.touched * sizeof *core->sagas);
+    /* Whoever waited for these did so in another process. */
+    for (uint32_t i = 0; i < core->sagas_pool.touched; i++)
+        core->sagas[i].token = 0;
     image_read(image, core->branches, core->branches_pool.touched * sizeof *core->branches);
     image_read(image, core->completed, core->completed_pool.touched * sizeof *core->completed);
     slab_close(core->payloads);

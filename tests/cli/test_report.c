@@ -247,6 +247,48 @@ static void a_bench_runs_the_definition_it_is_given(void **state)
     json_decref(report);
 }
 
+#define TASK(name, handler, undo, next)                                                            \
+    "\"" name "\":{\"Type\":\"Task\",\"Resource\":\"service:" handler "\",\"ResultPath\":null,"    \
+    "\"Compensate\":{\"Resource\":\"service:" undo "\"},\"Next\":\"" next "\"},"
+
+/* Each step is done and then undone, the last ones too, which nothing can follow in the shipped
+ * definitions. */
+static void expect_all_undone(const char *name, const char *definition)
+{
+    char path[PATH_MAX];
+    cli_path(path, scratch, name);
+    cli_write(path, definition);
+    json_t *report = cli_expect_json(cli_run("bench", "--durability", "memory", "--sagas", "1000",
+                                             "--definition", path, "--json", (char *)NULL));
+    expect_bench(report, "memory", 1000);
+    expect_audit(report, 2);
+    assert_int_equal(cli_integer(report, "compensated"), 1000);
+    assert_int_equal(cli_integer(report, "steps"), 1000 * 6);
+    assert_int_equal(cli_integer(report, "audit/figures/order.orders_standing"), 0);
+    assert_int_equal(cli_integer(report, "audit/figures/order.returns_standing"), 0);
+    assert_int_equal(cli_integer(report, "audit/figures/order.value_standing"), 0);
+    assert_int_equal(cli_integer(report, "audit/figures/payment.money_captured"), 0);
+    assert_int_equal(cli_integer(report, "audit/figures/inventory.units_on_hand"),
+                     cli_integer(report, "audit/figures/inventory.units_start"));
+    json_decref(report);
+}
+
+static void sales_and_returns_that_fail_after_their_last_step_are_undone_to_nothing(void **state)
+{
+    (void)state;
+    expect_all_undone("sale.asl.json",
+                      "{\"StartAt\":\"A\",\"States\":{" TASK("A", "order.record", "order.void", "B")
+                          TASK("B", "inventory.reserve", "inventory.release", "C") TASK(
+                              "C", "payment.charge", "payment.refund",
+                              "D") "\"D\":{\"Type\":\"Fail\",\"Error\":\"No\",\"Cause\":\"no\"}}}");
+    expect_all_undone(
+        "back.asl.json",
+        "{\"StartAt\":\"A\",\"States\":{" TASK("A", "order.record_return", "order.void_return", "B")
+            TASK("B", "inventory.restock", "inventory.unstock", "C")
+                TASK("C", "payment.refund_return", "payment.recharge",
+                     "D") "\"D\":{\"Type\":\"Fail\",\"Error\":\"No\",\"Cause\":\"no\"}}}");
+}
+
 static void a_bench_on_a_data_directory_reports_its_own_sagas_alone(void **state)
 {
     (void)state;
@@ -514,6 +556,7 @@ int main(void)
         cmocka_unit_test(a_bench_in_which_all_fail_compensates_all),
         cmocka_unit_test(a_bench_of_a_real_shop_has_returns),
         cmocka_unit_test(a_bench_runs_the_definition_it_is_given),
+        cmocka_unit_test(sales_and_returns_that_fail_after_their_last_step_are_undone_to_nothing),
         cmocka_unit_test(a_bench_on_a_data_directory_reports_its_own_sagas_alone),
         cmocka_unit_test(a_bench_measures_the_journal_alone_and_leaves_nothing_behind),
         cmocka_unit_test(memory_does_not_grow_with_the_number_of_sagas),

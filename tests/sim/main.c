@@ -90,13 +90,30 @@ static void print_figures(uint64_t begun_ns)
     const struct sim_figures *done = &sim_figures;
     double s = (double)(clock_now_ns() - begun_ns) / 1e9;
     uint64_t seeds = verdict_place.seeds_run;
-    printf("%" PRIu64 " seeds in %.1f s (%.0f a second): %" PRIu64 " sagas, %" PRIu64
-           " steps (%.0f a second), %" PRIu64 " blocks, %" PRIu64 " crashes, %" PRIu64
-           " failures of the disk, %" PRIu64 " damaged journals, %" PRIu64 " losses accepted, "
-           "%" PRIu64 " stops, %" PRIu64 " replies\n",
-           seeds, s, (double)seeds / s, done->sagas, done->steps, (double)done->steps / s,
-           done->blocks, done->crashes, done->failures, done->damages, done->losses, done->stops,
-           done->replies);
+    printf("%" PRIu64 " seeds in %.1f s (%.0f a second), %" PRIu64 " steps (%.0f a second)\n",
+           seeds, s, (double)seeds / s, done->steps, (double)done->steps / s);
+    const struct {
+        const char *name;
+        uint64_t count;
+    } figures[] = {
+        {"sagas", done->sagas},
+        {"succeeded", done->succeeded},
+        {"compensated", done->compensated},
+        {"failed", done->failed},
+        {"stuck", done->stuck},
+        {"retries", done->retries},
+        {"replies", done->replies},
+        {"blocks", done->blocks},
+        {"waits for room in the journal", done->stalls},
+        {"crashes", done->crashes},
+        {"failures of the disk", done->failures},
+        {"damaged blocks and checkpoints", done->damages},
+        {"losses accepted", done->losses},
+        {"stops", done->stops},
+        {"starts from a checkpoint", done->checkpoints},
+    };
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
+        printf("%12" PRIu64 "  %s\n", figures[i].count, figures[i].name);
 }
 
 int main(int count, char **words)

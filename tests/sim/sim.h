@@ -14,6 +14,9 @@
 /* What happened, over all seeds so far. */
 struct sim_figures {
     uint64_t sagas, steps, blocks, crashes, failures, damages, losses, stops, replies;
+    uint64_t checkpoints; /* starts from one */
+    uint64_t succeeded, compensated, failed, stuck, retries;
+    uint64_t stalls; /* times the journal had no room for an event */
 };
 extern struct sim_figures sim_figures;
 

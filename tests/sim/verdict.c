@@ -18,6 +18,8 @@ static noreturn void leave(void)
            verdict_place.seed, verdict_place.step, verdict_place.seeds_run, verdict_place.seed,
            wanted ? " --plant " : "", verdict_place.plant);
     fflush(stdout);
+    if (verdict_place.clean_up != NULL)
+        verdict_place.clean_up();
     _exit(wanted ? 0 : 1);
 }
 

@@ -13,7 +13,8 @@ struct verdict_place {
     uint64_t seed;
     uint32_t step;
     uint64_t seeds_run;
-    const char *plant; /* the planted bug, "" for none: then the verdict is what is wanted */
+    const char *plant;      /* the planted bug, "" for none: then the verdict is what is wanted */
+    void (*clean_up)(void); /* called before the process ends; may be NULL */
 };
 extern struct verdict_place verdict_place;
 

@@ -1,0 +1,301 @@
+#include "tests/sim/sim_parts.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/saga/core_state.h"
+#include "tests/sim/services.h"
+
+/* ---- what the engine calls ------------------------------------------------------------------- */
+
+static int64_t show_wall_ms(void)
+{
+    if (sim->wall_ms > sim->wall_ms_max)
+        sim->wall_ms_max = sim->wall_ms;
+    return sim->wall_ms;
+}
+
+static uint64_t show_now_ns(void)
+{
+    return sim->now_ns;
+}
+
+static bool may_step(enum partition_part part)
+{
+    const uint32_t percents[] = {
+        [PARTITION_JOURNAL] = sim->habits.journal_percent,
+        [PARTITION_WORKER] = sim->habits.worker_percent,
+        [PARTITION_CHECKPOINT] = sim->habits.checkpoint_percent,
+    };
+    return sim->calm || chance_percent(&sim->chance, percents[part]);
+}
+
+static void replay_block(const struct disk_block *block)
+{
+    struct block_header header;
+    struct problem problem = {0};
+    verdict_check(block_decode(block->bytes, block->bytes_count, block->block_no, &header,
+                               &problem) == STATUS_OK,
+                  "%s", problem.text);
+    ledger_on_block(&sim->ledger, &header, sim->wall_ms_max);
+    verdict_check(partition_state_replay(sim->shadow, &header, block->bytes + BLOCK_HEADER_BYTES,
+                                         ledger_on_event, &sim->ledger, &problem) == STATUS_OK,
+                  "%s", problem.text);
+    sim_trace(header.header_crc);
+    if (sim->shadow->core == NULL)
+        return;
+    ledger_check_totals(&sim->ledger, sim->shadow->core);
+    ledger_check_tables(&sim->ledger, sim->shadow);
+}
+
+void sim_engine_on_durable(const struct disk_block *block)
+{
+    replay_block(block);
+    sim_figures.blocks++;
+}
+
+/* ---- looking at the engine ------------------------------------------------------------------- */
+
+static void check_core(void)
+{
+    struct core_digest live = core_digest(sim->partition->state->core);
+    struct core_digest replayed = core_digest(sim->shadow->core);
+    verdict_check(live.low == replayed.low && live.high == replayed.high,
+                  "block %" PRIu64 ": the core is not what a replay of the journal gives",
+                  sim->ledger.last_no);
+}
+
+static void check_state(const char *when)
+{
+    char live[PARTITION_DIGEST_BYTES], replayed[PARTITION_DIGEST_BYTES];
+    partition_state_digest(sim->partition->state, live);
+    partition_state_digest(sim->shadow, replayed);
+    verdict_check(strcmp(live, replayed) == 0,
+                  "%s, block %" PRIu64 ": the state is %s, a replay of the journal gives %s", when,
+                  sim->ledger.last_no, live, replayed);
+    ledger_check_tables(&sim->ledger, sim->partition->state);
+}
+
+void sim_engine_check_room(void)
+{
+    const struct core *core = sim->shadow->core;
+    uint32_t kept = 0;
+    for (uint32_t i = 1; i <= sim->ledger.sagas_count; i++)
+        if (!sim->ledger.sagas[i].ended)
+            kept += sim->ledger.sagas[i].done_count;
+    verdict_check(core->completed_pool.used == kept,
+                  "at rest, %u completed steps are remembered, and %u have to be",
+                  core->completed_pool.used, kept);
+    uint64_t bytes = slab_used_bytes(core->payloads);
+    verdict_check(core_sagas_live(core) > 0 || bytes == 0,
+                  "at rest, no saga is there, and %" PRIu64 " bytes of payload are", bytes);
+}
+
+void sim_engine_check(void)
+{
+    const struct partition *partition = sim->partition;
+    if (sim->shadow->core == NULL || partition->open.record_count > 0 ||
+        partition->last_block_no != sim->ledger.last_no)
+        return;
+    check_core();
+    if (partition->in_flight == 0)
+        check_state("at rest");
+}
+
+/* ---- the engine comes and goes --------------------------------------------------------------- */
+
+static enum status open_partition(bool accept_loss, struct problem *problem)
+{
+    struct partition_options options = {
+        .directory = sim->directory,
+        .durability = DURABILITY_SYNC,
+        .journal = disk_start(&sim->disk),
+        .limits = sim->habits.limits,
+        .checkpoint_bytes = sim->habits.checkpoint_bytes,
+        .accept_loss = accept_loss,
+        .threadless = true,
+        .wall_ms = show_wall_ms,
+        .now_ns = show_now_ns,
+        .may_step = may_step,
+    };
+    for (uint32_t i = 0; i < SCRIPT_SERVICES; i++)
+        options.built_in[options.built_in_count++] = &services[i];
+    return partition_open(&options, &sim->partition, problem);
+}
+
+/* What was written and never acknowledged, and is there all the same, counts from now on. */
+static void take_what_is_there(void)
+{
+    for (uint32_t i = 0; i < sim->disk.count; i++)
+        if (sim->disk.blocks[i].block_no > sim->ledger.last_no)
+            replay_block(&sim->disk.blocks[i]);
+    sim->disk.acknowledged_no = sim->ledger.last_no;
+    sim->ledger.boot++;
+}
+
+void sim_engine_open_shadow(void)
+{
+    partition_state_close(sim->shadow);
+    enum status status = partition_state_open(&sim->shadow);
+    assert(status == STATUS_OK);
+}
+
+/* The loss of acknowledged blocks was accepted: all begins again from those that are left. */
+static void rebuild(void)
+{
+    sim_figures.losses++;
+    sim_engine_open_shadow();
+    ledger_begin_rebuild(&sim->ledger);
+    take_what_is_there();
+    sim->ledger.rebuilding = false;
+    sim_client_forget_lost();
+}
+
+static bool is_refusal(enum status status)
+{
+    return status == STATUS_CORRUPT || status == STATUS_GAP || status == STATUS_LOST;
+}
+
+/* What lies behind the damaged block is given up. */
+static void accept_loss(uint64_t block_no)
+{
+    struct problem problem = {0};
+    enum status status = open_partition(true, &problem);
+    verdict_check(status == STATUS_OK, "%s", problem.text);
+    verdict_check(partition_recovery(sim->partition)->last_no == block_no - 1,
+                  "block %" PRIu64 " is damaged, and what is accepted ends with block %" PRIu64,
+                  block_no, partition_recovery(sim->partition)->last_no);
+    partition_free(sim->partition);
+    disk_settle(&sim->disk);
+    if (block_no > sim->ledger.last_no)
+        return;
+    sim->disk.acknowledged_no = block_no - 1;
+    rebuild();
+}
+
+/* A block is damaged while the machine is down. Recovery must refuse, and change nothing, unless a
+ * checkpoint spares it the block; then the block is put back, or what is left is accepted. */
+static void start_on_damage(void)
+{
+    uint32_t index = chance_draw(&sim->chance, sim->disk.count);
+    enum disk_damage damage = (enum disk_damage)chance_draw(&sim->chance, DISK_LOSE + 1);
+    uint64_t block_no = sim->disk.blocks[index].block_no;
+    bool unknown =
+        index + 1 == sim->disk.count && damage == DISK_LOSE && block_no > sim->disk.acknowledged_no;
+    if (unknown)
+        return;
+    sim_figures.damages++;
+    disk_damage(&sim->disk, index, damage);
+    struct problem problem = {0};
+    enum status status = open_partition(false, &problem);
+    bool spared = status == STATUS_OK && block_no <= partition_recovered_from(sim->partition);
+    if (status == STATUS_OK)
+        partition_free(sim->partition);
+    verdict_check(spared || is_refusal(status),
+                  "block %" PRIu64 " of %u is damaged (%d), and recovery says %s", block_no,
+                  sim->disk.count, (int)damage, status_text(status));
+    verdict_check(!sim->disk.removed, "recovery removed blocks, and nobody allowed it");
+    sim_trace(status);
+    if (spared || chance_percent(&sim->chance, 70))
+        disk_mend(&sim->disk, index, damage);
+    else
+        accept_loss(block_no);
+}
+
+/* The newest checkpoint cannot be read any more: recovery has to do without it. */
+static void damage_checkpoint(void)
+{
+    char path[128];
+    DIR *entries = opendir(sim->directory);
+    assert(entries != NULL);
+    uint64_t newest_no = 0;
+    for (struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries)) {
+        uint64_t block_no = 0;
+        if (sscanf(entry->d_name, "checkpoint-%" SCNu64, &block_no) == 1 && block_no > newest_no)
+            newest_no = block_no;
+    }
+    closedir(entries);
+    snprintf(path, sizeof path, "%s/checkpoint-%" PRIu64, sim->directory, newest_no);
+    FILE *file = newest_no == 0 ? NULL : fopen(path, "r+");
+    if (file == NULL)
+        return;
+    fseek(file, 0, SEEK_END);
+    long at = (long)chance_draw(&sim->chance, (uint32_t)ftell(file));
+    fseek(file, at, SEEK_SET);
+    int byte = getc(file);
+    fseek(file, at, SEEK_SET);
+    putc(byte ^ 0x40, file);
+    fclose(file);
+    sim_figures.damages++;
+}
+
+void sim_engine_start(void)
+{
+    if (!sim->calm && chance_percent(&sim->chance, 10))
+        damage_checkpoint();
+    if (sim->disk.count > 0 && !sim->calm && chance_percent(&sim->chance, 30))
+        start_on_damage();
+    struct problem problem = {0};
+    enum status status = open_partition(false, &problem);
+    verdict_check(status == STATUS_OK, "recovery says: %s", problem.text);
+    take_what_is_there();
+    verdict_check(partition_recovery(sim->partition)->last_no == sim->ledger.last_no,
+                  "recovery found blocks up to %" PRIu64 ", there are %" PRIu64,
+                  partition_recovery(sim->partition)->last_no, sim->ledger.last_no);
+    sim_figures.checkpoints += partition_recovered_from(sim->partition) > 0;
+    if (sim->ledger.last_no > 0)
+        check_state("after recovery");
+    sim_client_check_told();
+    sim->waiting_count = 0;
+    for (uint32_t i = 0; i < sim->scripts_count; i++) {
+        sim->plans[i] = PARTITION_NO_PLAN;
+        sim_client_define(i);
+    }
+}
+
+void sim_engine_crash(void)
+{
+    sim_figures.crashes++;
+    sim_figures.stalls += partition_counts(sim->partition).stalls;
+    sim->disk.mood = DISK_FAILING;
+    partition_free(sim->partition);
+    sim_engine_start();
+}
+
+void sim_engine_stop(void)
+{
+    char digest[PARTITION_DIGEST_BYTES], replayed[PARTITION_DIGEST_BYTES];
+    struct problem problem = {0};
+    bool calm = sim->calm;
+    sim->calm = true;
+    verdict_check(partition_stop(sim->partition, digest, &problem) == STATUS_OK, "%s",
+                  problem.text);
+    sim_client_take_replies();
+    check_core();
+    partition_state_digest(sim->shadow, replayed);
+    verdict_check(strcmp(digest, replayed) == 0, "stopped: the digest is not that of a replay");
+    sim_figures.stalls += partition_counts(sim->partition).stalls;
+    partition_free(sim->partition);
+    sim->calm = calm;
+    sim_figures.stops++;
+}
+
+void sim_engine_fail_disk(void)
+{
+    sim_figures.failures++;
+    sim->disk.mood = DISK_FAILING;
+    uint32_t turns = 1 + chance_draw(&sim->chance, 30);
+    for (uint32_t i = 0; i < turns; i++) {
+        bool worked;
+        struct problem problem;
+        if (chance_percent(&sim->chance, 30))
+            sim_client_start();
+        sim->now_ns += 1000000;
+        (void)!partition_poll(sim->partition, &worked, &problem);
+        sim_client_take_replies();
+    }
+    sim_engine_crash();
+}

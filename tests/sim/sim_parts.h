@@ -1,0 +1,86 @@
+/*
+ * sim_parts: what a life under a seed is made of. Internal to the simulator: sim.c draws and steps,
+ * sim_engine.c starts, kills and inspects the engine, sim_client.c starts sagas and hears of them.
+ */
+#ifndef TESTS_SIM_SIM_PARTS_H
+#define TESTS_SIM_SIM_PARTS_H
+
+#include "engine/partition/partition_parts.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/ledger.h"
+#include "tests/sim/sim.h"
+#include "tests/sim/verdict.h"
+
+#define SCRIPTS_MAX 8u
+#define STARTS_MAX  400u
+
+/* What a client was told: it must stay true over every crash. */
+struct told {
+    uint64_t saga_id;
+    enum outcome outcome;
+};
+
+/* How this seed behaves; all in percent of a step or of a turn. */
+struct habits {
+    uint32_t steps;
+    uint32_t start_percent, clock_percent, crash_permille, failure_permille, stop_permille;
+    uint32_t journal_percent, worker_percent, checkpoint_percent;
+    uint64_t checkpoint_bytes;
+    uint32_t pad_max;
+    struct core_limits limits;
+};
+
+struct sim {
+    struct chance chance;
+    struct habits habits;
+    struct disk disk;
+    char directory[64]; /* of the watermark and the checkpoints; the journal is `disk` */
+    struct ledger ledger;
+    struct partition_state *shadow; /* replays every durable block */
+    struct partition *partition;
+    const struct script *scripts[SCRIPTS_MAX];
+    uint32_t scripts_count;
+    uint32_t plans[SCRIPTS_MAX]; /* of this start of the engine; PARTITION_NO_PLAN: not defined */
+    bool calm;                   /* nothing fails any more, nobody lags */
+    int64_t wall_ms, wall_ms_max;
+    uint64_t now_ns;
+    uint64_t token_last;
+    uint32_t waiting_count; /* starts whose reply is still to come */
+    struct told told[STARTS_MAX * 2];
+    uint32_t told_count;
+    uint64_t trace;
+};
+
+extern struct sim *sim; /* in work */
+
+/* Adds to the hash of all that happens. */
+void sim_trace(uint64_t what);
+
+/* A disk_on_durable. */
+void sim_engine_on_durable(const struct disk_block *block);
+void sim_engine_open_shadow(void);
+void sim_engine_start(void);
+/* The machine dies: nothing more happens, except that a write under way may have reached the disk;
+ * then it starts again. */
+void sim_engine_crash(void);
+/* The disk fails under the running engine: it goes on a while with what it knows to be durable, and
+ * then dies, and starts again. */
+void sim_engine_fail_disk(void);
+void sim_engine_stop(void);
+/* The state is what a replay gives, as far as that can be compared now: the tables are their
+ * workers' while any is at work. */
+void sim_engine_check(void);
+/* At rest: no room is taken by what is not there any more. */
+void sim_engine_check_room(void);
+
+#define SIM_INPUT_MAX (200u << 10)
+void sim_client_start(void);
+void sim_client_take_replies(void);
+/* What clients were told is still so. */
+void sim_client_check_told(void);
+/* After a loss that was accepted: what is not so any more was told in vain. */
+void sim_client_forget_lost(void);
+void sim_client_draw_script(void);
+void sim_client_define(uint32_t index);
+
+#endif
