@@ -248,6 +248,39 @@ static int64_t later(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+/* The journal is the truth: a checkpoint counts only if the journal has the block it is of, and so
+ * everything that led to it. In mode async a power loss may leave it without. */
+static bool journal_has(struct journal *journal, const struct checkpoint_place *place)
+{
+    struct journal_slice block;
+    struct block_header header;
+    return journal_seek(journal, place->block_no, NULL) == STATUS_OK &&
+           journal_next(journal, &block, NULL) == STATUS_OK && block.block_no == place->block_no &&
+           block_decode(block.bytes, block.bytes_count, block.block_no, &header, NULL) ==
+               STATUS_OK &&
+           header.header_crc == place->block_crc;
+}
+
+static enum status load_checkpoint(struct partition *partition, struct checkpoint_place *ret_place,
+                                   struct problem *problem)
+{
+    const char *directory = partition->options.directory;
+    uint64_t block_no_max = UINT64_MAX;
+    for (;;) {
+        enum status status =
+            checkpoint_load(directory, block_no_max, &partition->state, ret_place, problem);
+        if (status != STATUS_OK || ret_place->block_no == 0 ||
+            journal_has(partition->journal, ret_place))
+            return status;
+        block_no_max = ret_place->block_no - 1;
+        partition_state_close(partition->state);
+        partition->state = NULL;
+        status = partition_state_open(&partition->state);
+        if (status != STATUS_OK)
+            return status;
+    }
+}
+
 /* The state as the newest checkpoint and the blocks behind it say. */
 static enum status recover(struct partition *partition, struct problem *problem)
 {
@@ -256,8 +289,7 @@ static enum status recover(struct partition *partition, struct problem *problem)
     struct checkpoint_place place = {0};
     enum status status = STATUS_OK;
     if (on_disk)
-        status =
-            checkpoint_load(options->directory, UINT64_MAX, &partition->state, &place, problem);
+        status = load_checkpoint(partition, &place, problem);
     if (status != STATUS_OK)
         return status;
     struct recovery_options recovery = {

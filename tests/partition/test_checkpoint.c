@@ -212,6 +212,32 @@ static void a_cut_checkpoint_is_passed_over(void **state)
     }
 }
 
+static void one_that_the_journal_does_not_reach_is_passed_over(void **state)
+{
+    struct rig *rig = *state;
+    char live[PARTITION_DIGEST_BYTES], all[PARTITION_DIGEST_BYTES], path[128];
+    open_engine(rig, 1500);
+    start_mixed(rig, 100);
+    wait_for_checkpoints(rig, 1);
+    rig_stop(rig, live);
+    uint64_t newest = newest_checkpoint(rig, path);
+
+    struct problem problem = {0};
+    struct journal *journal;
+    struct journal_options writable = {.directory = rig->directory, .durability = DURABILITY_ASYNC};
+    assert_int_equal(journal_open(&writable, &journal, &problem), STATUS_OK);
+    assert_int_equal(journal_remove_from(journal, newest, &problem), STATUS_OK);
+    journal_close(journal);
+    struct partition_options options = rig_options(rig, DURABILITY_ASYNC);
+    assert_int_equal(partition_open(&options, &rig->partition, &problem), STATUS_LOST);
+    options.accept_loss = true;
+    rig_open(rig, &options, NULL);
+    assert_true(partition_recovered_from(rig->partition) < newest);
+    rig_stop(rig, live);
+    replay_all(rig, all);
+    assert_string_equal(live, all);
+}
+
 static void a_crash_while_one_is_written_leaves_the_one_before(void **state)
 {
     struct rig *rig = *state;
@@ -260,6 +286,7 @@ int main(void)
         RIG_TEST(only_the_last_two_are_kept),
         RIG_TEST(a_damaged_checkpoint_is_passed_over),
         RIG_TEST(a_cut_checkpoint_is_passed_over),
+        RIG_TEST(one_that_the_journal_does_not_reach_is_passed_over),
         RIG_TEST(a_crash_while_one_is_written_leaves_the_one_before),
         RIG_TEST(with_threads_a_checkpoint_holds_what_its_block_says),
     };
