@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define NUMBER_DIGITS     8u /* room for 100 million orders, and a letter before them */
 #define CODES_SMALL       1000u
@@ -14,6 +15,8 @@
 #define LINES_MAX         600u
 #define QUANTITY_TOO_MANY 2000000000000
 #define AMOUNT_TOO_DEAR   2000000000000
+#define ORDERS_COUNT      (GENERATOR_POOL + GENERATOR_POOL / 16)
+#define HUGE_PAGE_BYTES   (2u << 20)
 
 struct pooled_order {
     uint8_t *bytes;
@@ -31,6 +34,7 @@ struct generator {
     double *popularity; /* cumulative, codes_count */
     struct pooled_order pool[GENERATOR_POOL];
     struct pooled_order failing[GENERATOR_POOL / 16];
+    uint8_t *arena; /* the bytes of all of them, one behind the other */
 };
 
 /* xorshift64*: Vigna, "An experimental exploration of Marsaglia's xorshift generators", 2016. */
@@ -171,6 +175,34 @@ static enum status make_order(struct generator *generator, enum make make,
     return order->bytes == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 }
 
+/* Pool first. */
+static struct pooled_order *order_at(struct generator *generator, uint32_t i)
+{
+    return i < GENERATOR_POOL ? &generator->pool[i] : &generator->failing[i - GENERATOR_POOL];
+}
+
+/* Orders are drawn at random: in small pages, spread over the heap, each would miss the TLB. */
+static enum status move_to_arena(struct generator *generator)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < ORDERS_COUNT; i++)
+        bytes += order_at(generator, i)->bytes_count;
+    bytes = (bytes + HUGE_PAGE_BYTES - 1) & ~(size_t)(HUGE_PAGE_BYTES - 1);
+    generator->arena = aligned_alloc(HUGE_PAGE_BYTES, bytes);
+    if (generator->arena == NULL)
+        return STATUS_NO_MEMORY;
+    madvise(generator->arena, bytes, MADV_HUGEPAGE);
+    uint8_t *at = generator->arena;
+    for (uint32_t i = 0; i < ORDERS_COUNT; i++) {
+        struct pooled_order *order = order_at(generator, i);
+        memcpy(at, order->bytes, order->bytes_count);
+        free(order->bytes);
+        order->bytes = at;
+        at += order->bytes_count;
+    }
+    return STATUS_OK;
+}
+
 enum status generator_open(enum generator_shape shape, uint64_t seed, double fail_rate,
                            uint64_t number_last, struct generator **ret_generator)
 {
@@ -187,6 +219,8 @@ enum status generator_open(enum generator_shape shape, uint64_t seed, double fai
         status = make_order(generator, MAKE_GOOD, &generator->pool[i]);
     for (uint32_t i = 0; i < GENERATOR_POOL / 16 && status == STATUS_OK; i++)
         status = make_order(generator, i % 2 == 0 ? MAKE_SHORT : MAKE_DEAR, &generator->failing[i]);
+    if (status == STATUS_OK)
+        status = move_to_arena(generator);
     if (status != STATUS_OK) {
         generator_close(generator);
         return status;
@@ -199,10 +233,9 @@ void generator_close(struct generator *generator)
 {
     if (generator == NULL)
         return;
-    for (uint32_t i = 0; i < GENERATOR_POOL; i++)
-        free(generator->pool[i].bytes);
-    for (uint32_t i = 0; i < GENERATOR_POOL / 16; i++)
-        free(generator->failing[i].bytes);
+    for (uint32_t i = 0; i < ORDERS_COUNT && generator->arena == NULL; i++)
+        free(order_at(generator, i)->bytes);
+    free(generator->arena);
     free(generator->popularity);
     free(generator);
 }

@@ -104,6 +104,9 @@ pid_t checkpoint_fork(const char *directory, const struct partition_state *state
     pid_t child = fork();
     if (child != 0)
         return child;
+    /* Among the files is the lock of the data directory: with a copy of it here, a parent that is
+     * killed would leave it held. */
+    close_range(STDERR_FILENO + 1, ~0u, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(1);

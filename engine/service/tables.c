@@ -192,6 +192,15 @@ static void remove_entry(struct tables *tables, slab_ref ref)
     remember(tables, (struct change){.kind = CHANGE_REMOVED, .entry = ref});
 }
 
+/* What the next creation in a full table will drop, and its place in the index. */
+static void prefetch_oldest(const struct tables *tables, const struct table *table)
+{
+    const struct entry *oldest = entry_at(tables, table->oldest);
+    __builtin_prefetch(&tables->index[slot_home(tables, oldest->hash)], 1);
+    if (oldest->newer.at != 0)
+        __builtin_prefetch(entry_at(tables, oldest->newer), 1);
+}
+
 /* Creates an entry at the new end, dropping the oldest one where the table says so. A table whose
  * limit was lowered shrinks to it by one entry a creation, and so never holds up a call. */
 static bool create_entry(struct tables *tables, uint32_t table_index, struct flyover_bytes key,
@@ -211,6 +220,8 @@ static bool create_entry(struct tables *tables, uint32_t table_index, struct fly
     entry_at(tables, ref)->older = table->newest;
     link_entry(tables, ref);
     index_insert(tables, ref);
+    if (full)
+        prefetch_oldest(tables, table);
     remember(tables, (struct change){.kind = CHANGE_CREATED, .entry = ref});
     *ret_ref = ref;
     return true;
