@@ -10,12 +10,21 @@ void byte_source_init(struct byte_source *source, int file, const char *name)
 {
     assert(name != NULL);
     source->file = file;
+    source->before_read = NULL;
+    source->context = NULL;
     source->name = name;
     source->begin = 0;
     source->end = 0;
     source->read_bytes = 0;
     source->state = BYTE_SOURCE_MORE;
     source->error = 0;
+}
+
+void byte_source_set_before_read(struct byte_source *source, byte_source_before_read before_read,
+                                 void *context)
+{
+    source->before_read = before_read;
+    source->context = context;
 }
 
 /* Moves what is held to the front where there is no room for a whole piece behind it. */
@@ -47,6 +56,11 @@ enum byte_source_result byte_source_fill(struct byte_source *source)
 {
     if (source->state != BYTE_SOURCE_MORE)
         return source->state;
+    if (source->before_read != NULL && !source->before_read(source->context)) {
+        source->error = EINTR;
+        source->state = BYTE_SOURCE_FAILED;
+        return source->state;
+    }
     byte_source_make_room(source);
     ssize_t bytes;
     do

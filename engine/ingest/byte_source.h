@@ -9,6 +9,7 @@
 #ifndef ENGINE_INGEST_BYTE_SOURCE_H
 #define ENGINE_INGEST_BYTE_SOURCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,8 +20,14 @@
 
 enum byte_source_result { BYTE_SOURCE_MORE, BYTE_SOURCE_END, BYTE_SOURCE_FAILED };
 
+/* Called before each read, which may block; false: there will be none, the source has FAILED with
+ * EINTR. */
+typedef bool (*byte_source_before_read)(void *context);
+
 struct byte_source {
-    int file;            /* borrowed */
+    int file;                            /* borrowed */
+    byte_source_before_read before_read; /* NULL: none */
+    void *context;
     const char *name;    /* borrowed: stands in sentences */
     size_t begin;        /* in the buffer, of what is held */
     size_t end;          /* in the buffer, of what is held */
@@ -31,6 +38,8 @@ struct byte_source {
 };
 
 void byte_source_init(struct byte_source *source, int file, const char *name);
+void byte_source_set_before_read(struct byte_source *source, byte_source_before_read before_read,
+                                 void *context);
 /*
  * Waits for more bytes behind what is held, which may move. Nothing more comes after END or FAILED.
  * The caller must not hold more than the buffer less BYTE_SOURCE_READ_BYTES.

@@ -87,6 +87,13 @@ static enum status order_reader_begin(struct order_reader *reader, struct proble
 enum status order_reader_open(int file, const char *name, struct order_reader **ret_reader,
                               struct problem *problem)
 {
+    return order_reader_open_live(file, name, NULL, NULL, ret_reader, problem);
+}
+
+enum status order_reader_open_live(int file, const char *name, bool (*before_read)(void *context),
+                                   void *context, struct order_reader **ret_reader,
+                                   struct problem *problem)
+{
     assert(file >= 0 && ret_reader != NULL);
     struct order_reader *reader = malloc(sizeof *reader);
     if (reader == NULL)
@@ -94,6 +101,7 @@ enum status order_reader_open(int file, const char *name, struct order_reader **
                            "%.300s: no memory for a reader of %zu bytes: stop other programs", name,
                            sizeof *reader);
     byte_source_init(&reader->source, file, name);
+    byte_source_set_before_read(&reader->source, before_read, context);
     enum status status = order_reader_begin(reader, problem);
     if (status != STATUS_OK) {
         free(reader);

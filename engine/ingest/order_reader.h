@@ -49,6 +49,7 @@
 #ifndef ENGINE_INGEST_ORDER_READER_H
 #define ENGINE_INGEST_ORDER_READER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -90,6 +91,15 @@ struct order_reader;
  */
 NODISCARD enum status order_reader_open(int file, const char *name,
                                         struct order_reader **ret_reader, struct problem *problem);
+/*
+ * The same for a pipe or a terminal, which may be silent for long: `before_read` is called whenever
+ * the next order asks for a read that may block. Where it says false nothing more is read, and the
+ * reader fails with STATUS_IO.
+ */
+NODISCARD enum status order_reader_open_live(int file, const char *name,
+                                             bool (*before_read)(void *context), void *context,
+                                             struct order_reader **ret_reader,
+                                             struct problem *problem);
 /*
  * The next order or refusal. ORDER_END and ORDER_FAILED stay. ORDER_FAILED: `problem` says why,
  * nothing more can be read. The order in hand, if any, was refused before it: its other rows may

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #define COMMAND           "ingest"
 #define FILES_MAX         1024u
 #define IN_FLIGHT_DEFAULT 8192u
+#define INPUT_WAIT_MS     200
 
 struct ingest_options {
     struct session_options session;
@@ -41,6 +43,9 @@ struct ingest {
     uint64_t skipped_count; /* taken in by an earlier run */
     uint64_t bytes_total;   /* of all files, 0 where that is not known */
     uint64_t bytes_before;  /* of the files before this one */
+    int file;               /* of the intake that is read now */
+    bool gave_up;           /* while it waited for input: a signal, or `problem` */
+    struct problem problem;
 };
 
 /* One file on its way in. */
@@ -163,7 +168,36 @@ static void reject(struct ingest *ingest, struct intake *intake,
 /* ---- one file ---------------------------------------------------------------------------------
  */
 
-static enum status open_intake(struct intake *intake, const char *name, struct problem *problem)
+static void show_progress(void *context)
+{
+    struct ingest *ingest = context;
+    if (!progress_is_due(&ingest->progress))
+        return;
+    struct core_totals totals = core_totals(partition_state(ingest->session.partition)->core);
+    progress_print(&ingest->progress, ingest->read_count, ingest->session.outstanding_count,
+                   totals.succeeded, totals.failed + totals.compensated + totals.stuck);
+}
+
+/* Called by the reader before it may have to wait for a pipe: the engine runs on meanwhile, and a
+ * signal is heard. */
+static bool wait_for_input(void *context)
+{
+    struct ingest *ingest = context;
+    struct pollfd file = {.fd = ingest->file, .events = POLLIN};
+    while (session_signal() == 0 && ingest->problem.status == STATUS_OK) {
+        bool rests = partition_is_at_rest(ingest->session.partition);
+        if (poll(&file, 1, rests ? INPUT_WAIT_MS : 0) > 0)
+            return true;
+        if (!rests)
+            ingest->problem.status = session_turn(&ingest->session, true, &ingest->problem);
+        show_progress(ingest);
+    }
+    ingest->gave_up = true;
+    return false;
+}
+
+static enum status open_intake(struct ingest *ingest, struct intake *intake, const char *name,
+                               struct problem *problem)
 {
     *intake = (struct intake){.name = name, .file = -1};
     bool is_stdin = strcmp(name, "-") == 0;
@@ -171,11 +205,14 @@ static enum status open_intake(struct intake *intake, const char *name, struct p
     if (intake->file < 0)
         return problem_set(problem, STATUS_INVALID, "%s cannot be read: %s", name, strerror(errno));
     struct stat file;
-    if (fstat(intake->file, &file) == 0 && S_ISDIR(file.st_mode))
+    bool known = fstat(intake->file, &file) == 0;
+    if (known && S_ISDIR(file.st_mode))
         return problem_set(problem, STATUS_INVALID,
                            "%s is a directory: name the files of orders in it", name);
-    return order_reader_open(intake->file, is_stdin ? "standard input" : name, &intake->reader,
-                             problem);
+    ingest->file = intake->file;
+    return order_reader_open_live(intake->file, is_stdin ? "standard input" : name,
+                                  known && S_ISREG(file.st_mode) ? NULL : wait_for_input, ingest,
+                                  &intake->reader, problem);
 }
 
 static void close_intake(struct intake *intake)
@@ -192,7 +229,13 @@ static enum status read_order(struct ingest *ingest, struct intake *intake, stru
 {
     struct order_reject rejected;
     for (;;) {
-        switch (order_reader_next(intake->reader, &intake->order, &rejected, problem)) {
+        enum order_result result =
+            order_reader_next(intake->reader, &intake->order, &rejected, problem);
+        if (ingest->gave_up) {
+            intake->ended = true;
+            return STATUS_OK;
+        }
+        switch (result) {
         case ORDER_READ:
             intake->pending = true;
             intake->chain_hash = XXH3_64bits_withSeed(
@@ -244,7 +287,7 @@ static enum status rewind_intake(struct ingest *ingest, struct intake *intake, u
     close_intake(intake);
     if (ingest->rejects != NULL && strcmp(name, "-") == 0)
         fflush(ingest->rejects);
-    enum status status = open_intake(intake, name, problem);
+    enum status status = open_intake(ingest, intake, name, problem);
     while (status == STATUS_OK && intake->taken_count < count) {
         status = read_order(ingest, intake, problem);
         intake->pending = false;
@@ -295,16 +338,6 @@ static enum status resume(struct ingest *ingest, struct intake *intake, struct p
     return status;
 }
 
-static void show_progress(void *context)
-{
-    struct ingest *ingest = context;
-    if (!progress_is_due(&ingest->progress))
-        return;
-    struct core_totals totals = core_totals(partition_state(ingest->session.partition)->core);
-    progress_print(&ingest->progress, ingest->read_count, ingest->session.outstanding_count,
-                   totals.succeeded, totals.failed + totals.compensated + totals.stuck);
-}
-
 static bool has_room(const struct ingest *ingest)
 {
     return ingest->session.outstanding_count < ingest->options->in_flight;
@@ -334,7 +367,7 @@ static enum status start_orders(struct ingest *ingest, struct intake *intake,
 static enum status take_in(struct ingest *ingest, const char *name, struct problem *problem)
 {
     struct intake intake;
-    enum status status = open_intake(&intake, name, problem);
+    enum status status = open_intake(ingest, &intake, name, problem);
     if (status == STATUS_OK)
         status = resume(ingest, &intake, problem);
     uint64_t read_before = ingest->read_count;
@@ -353,6 +386,10 @@ static enum status take_in(struct ingest *ingest, const char *name, struct probl
     ingest->rejected_count += intake.rejected_count;
     ingest->bytes_before += intake.order.offset_bytes;
     close_intake(&intake);
+    if (ingest->gave_up)
+        status = ingest->problem.status;
+    if (ingest->gave_up && status != STATUS_OK)
+        *problem = ingest->problem;
     return status;
 }
 

@@ -1,6 +1,7 @@
 #include "engine/saga/core.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -109,8 +110,19 @@ void core_prefetch_saga(const struct core *core, uint32_t branch)
         __builtin_prefetch(&core->completed[found->completed]);
 }
 
+static int compare_by_saga(const void *a, const void *b)
+{
+    const struct effect *left = a, *right = b;
+    if (left->id != right->id)
+        return left->id < right->id ? -1 : 1;
+    return left->branch < right->branch ? -1 : left->branch > right->branch;
+}
+
 void core_resume(const struct core *core, struct effect_queue *effects)
 {
+    assert(effect_queue_count(effects) == 0);
+    effects->head = 0;
+    effects->tail = 0;
     for (uint32_t index = 0; index < core->branches_pool.touched; index++) {
         const struct branch *branch = &core->branches[index];
         enum effect_kind kind = EFFECT_NONE;
@@ -128,6 +140,7 @@ void core_resume(const struct core *core, struct effect_queue *effects)
             .id = core->sagas[branch->saga].id,
         };
     }
+    qsort(effects->items, effects->tail, sizeof *effects->items, compare_by_saga);
 }
 
 bool core_view_branch(const struct core *core, uint32_t branch, struct core_branch_view *ret_view)
