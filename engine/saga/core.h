@@ -137,8 +137,8 @@ int64_t core_timer_due_ms(const struct core *core, uint32_t branch, uint32_t gen
 void core_prefetch_branch(const struct core *core, uint32_t branch);
 void core_prefetch_saga(const struct core *core, uint32_t branch);
 
-/* After a replay, with an empty queue: appends an INVOKE or TIMER effect for every branch that rests
- * on one, in the order the sagas were started, which is the order they would have gone in. */
+/* After a replay, with an empty queue: appends an INVOKE or TIMER effect for every branch that
+ * rests on one, in the order the sagas were started, which is the order they would have gone in. */
 void core_resume(const struct core *core, struct effect_queue *effects);
 
 /* False for a branch that is not in use. */

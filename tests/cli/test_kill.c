@@ -299,10 +299,8 @@ static void killed_runs_of_customers_who_share_a_limit_end_as_an_undisturbed_one
                          cli_integer(report, "sagas/compensated"),
                      ALL_ORDERS_COUNT);
     assert_true(cli_integer(report, "sagas/compensated") > 0);
-    assert_true(
-        json_equal(json_object_get(report, "sagas"), json_object_get(whole, "sagas")));
-    assert_true(
-        json_equal(json_object_get(report, "audit"), json_object_get(whole, "audit")));
+    assert_true(json_equal(json_object_get(report, "sagas"), json_object_get(whole, "sagas")));
+    assert_true(json_equal(json_object_get(report, "audit"), json_object_get(whole, "audit")));
     expect_digest_of_replay(report);
     json_decref(whole);
     json_decref(report);
