@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "engine/service/plugin.h"
 
 static int exit_code_of(enum status status)
 {
@@ -92,6 +95,18 @@ enum status command_read_file(const char *path, size_t bytes_max, char **ret_tex
     *ret_text = text;
     *ret_bytes = bytes;
     return STATUS_OK;
+}
+
+void command_add_plugin_directory(struct argp_state *state, struct plugin_path *plugins,
+                                  const char *directory)
+{
+    struct stat file;
+    if (plugins->directories_count == PLUGIN_DIRECTORIES_MAX - 1)
+        argp_error(state, "more than %u plug-in folders", PLUGIN_DIRECTORIES_MAX - 1);
+    else if (stat(directory, &file) != 0 || !S_ISDIR(file.st_mode))
+        argp_error(state, "--plugin-dir %s is no folder", directory);
+    else
+        plugins->directories[plugins->directories_count++] = directory;
 }
 
 void command_parse(const struct argp *argp, int argc, char **argv, void *input)

@@ -37,12 +37,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     struct define_options *options = state->input;
     switch (key) {
     case 'n': options->name = text; return 0;
-    case KEY_PLUGIN_DIR:
-        /* One place is kept for the folder beside the program. */
-        if (options->plugins.directories_count == PLUGIN_DIRECTORIES_MAX - 1)
-            argp_error(state, "more than %u plug-in folders", PLUGIN_DIRECTORIES_MAX - 1);
-        options->plugins.directories[options->plugins.directories_count++] = text;
-        return 0;
+    case KEY_PLUGIN_DIR: command_add_plugin_directory(state, &options->plugins, text); return 0;
     case KEY_NO_SERVICES: options->no_services = true; return 0;
     case KEY_JSON: options->json = true; return 0;
     case KEY_DIAGRAM: transition_print_diagram(stdout); exit(EXIT_DONE);

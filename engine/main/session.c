@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "engine/base/clock.h"
 #include "engine/main/command.h"
@@ -41,12 +40,6 @@ static void add_setting(struct argp_state *state, struct plugin_path *plugins, c
         argp_error(state, "%s", problem.text);
 }
 
-static bool is_directory(const char *path)
-{
-    struct stat file;
-    return stat(path, &file) == 0 && S_ISDIR(file.st_mode);
-}
-
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
     struct session_options *options = state->input;
@@ -58,13 +51,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
             argp_error(state, "durability '%s' is none of sync, async, memory", text);
         return 0;
     case 's': add_setting(state, &options->plugins, text); return 0;
-    case KEY_PLUGIN_DIR:
-        if (options->plugins.directories_count == PLUGIN_DIRECTORIES_MAX - 1)
-            argp_error(state, "more than %u plug-in folders", PLUGIN_DIRECTORIES_MAX - 1);
-        if (!is_directory(text))
-            argp_error(state, "--plugin-dir %s is no folder", text);
-        options->plugins.directories[options->plugins.directories_count++] = text;
-        return 0;
+    case KEY_PLUGIN_DIR: command_add_plugin_directory(state, &options->plugins, text); return 0;
     case KEY_SAGAS_MAX: {
         unsigned long count = strtoul(text, &end, 10);
         if (*end != '\0' || count == 0 || count > CORE_SAGAS_MAX)

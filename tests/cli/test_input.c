@@ -382,6 +382,7 @@ static void a_wrong_command_line_is_answered_with_what_is_wrong_with_it(void **s
         {{"ingest", "--data", "d", "--sagas-max", "0", "f"}, "--sagas-max takes 1 to"},
         {{"ingest", "--data", "d", "--sagas-max", "9999999999", "f"}, "--sagas-max takes 1 to"},
         {{"ingest", "--data", "d", "--plugin-dir", "/nowhere", "f"}, "/nowhere is no folder"},
+        {{"define", "--plugin-dir", "/nowhere", "f"}, "/nowhere is no folder"},
         {{"bench", "--sagas", "0"}, "--sagas takes a number"},
         {{"bench", "--sagas", "-5"}, "--sagas takes a number"},
         {{"bench", "--fail-rate", "2"}, "--fail-rate takes a number from 0 to 1"},
