@@ -15,6 +15,8 @@
 
 #define COMMAND        "replay"
 #define ERRORS_ON_TOP  10u
+#define STUCK_SHOWN    10u   /* in the report for people */
+#define STUCK_LISTED   1000u /* in JSON */
 #define LABEL_COLUMNS  10
 #define NUMBER_COLUMNS 14
 
@@ -211,6 +213,38 @@ static void print_errors(const struct replay *replay)
                count - ERRORS_ON_TOP);
 }
 
+/* The next saga that is parked, from branch *next on; false when there is none. */
+static bool next_stuck(const struct replay *replay, uint32_t *next,
+                       struct core_branch_view *ret_view, struct flyover_bytes *ret_error)
+{
+    const struct core *core = replay->state->core;
+    while (core != NULL && *next < core_branches_count(core)) {
+        uint32_t branch = (*next)++;
+        if (core_view_branch(core, branch, ret_view) && ret_view->phase == PHASE_STUCK) {
+            *ret_error = core_saga_error(core, branch);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whoever has to mend them begins here. */
+static void print_stuck(const struct replay *replay)
+{
+    struct core_branch_view view;
+    struct flyover_bytes error;
+    uint32_t next = 0, shown = 0;
+    for (; shown < STUCK_SHOWN && next_stuck(replay, &next, &view, &error); shown++) {
+        char text[80];
+        value_print(error, text, sizeof text);
+        printf("  %*s  saga %" PRIu64 " of %s, compensating %s after %s\n",
+               LABEL_COLUMNS + NUMBER_COLUMNS, "", view.saga_id,
+               core_plan(replay->state->core, view.plan)->name, view.state, text);
+    }
+    if (shown == STUCK_SHOWN && next_stuck(replay, &next, &view, &error))
+        printf("  %*s  and more: --json lists them\n", LABEL_COLUMNS + NUMBER_COLUMNS, "");
+}
+
 static void print_totals(const struct replay *replay, const char *digest)
 {
     const struct recovery_report *report = &replay->report;
@@ -229,6 +263,7 @@ static void print_totals(const struct replay *replay, const char *digest)
     print_count("", totals.compensated, "compensated");
     print_count("", totals.failed, "failed, with nothing to compensate");
     print_count("", totals.stuck, "stuck");
+    print_stuck(replay);
     print_count("", running_count(&totals), "running");
     print_count("steps", totals.steps, "done or given up, compensations included");
     print_count("", totals.retries, "retries");
@@ -248,6 +283,20 @@ static json_t *errors_to_json(const struct replay *replay)
     for (uint32_t i = 0; i < count; i++)
         json_array_append_new(array, json_pack("{s:s, s:I}", "name", errors[i].name, "count",
                                                (json_int_t)errors[i].count));
+    return array;
+}
+
+static json_t *stuck_to_json(const struct replay *replay)
+{
+    struct core_branch_view view;
+    struct flyover_bytes error;
+    uint32_t next = 0;
+    json_t *array = json_array();
+    while (json_array_size(array) < STUCK_LISTED && next_stuck(replay, &next, &view, &error))
+        json_array_append_new(
+            array, json_pack("{s:I, s:s, s:s, s:o}", "saga", (json_int_t)view.saga_id, "definition",
+                             core_plan(replay->state->core, view.plan)->name, "state", view.state,
+                             "error", timeline_payload_to_json(error)));
     return array;
 }
 
@@ -277,6 +326,7 @@ static void print_json(struct replay *replay, const char *digest)
     set_count(object, "retries", totals.retries);
     set_count(object, "detached_failed", totals.detached_failed);
     json_object_set_new(object, "errors", errors_to_json(replay));
+    json_object_set_new(object, "stuck_sagas", stuck_to_json(replay));
     json_object_set_new(object, "state_digest", json_string(digest));
     json_object_set_new(object, "seconds", json_real(replay->seconds));
     set_count(object, "records_per_s", records_per_s(replay));

@@ -88,6 +88,8 @@ void report_print(const struct report *report, FILE *out)
     for (uint32_t i = 0; i < report->errors_count; i++)
         fprintf(out, "            %s because of %s\n", progress_number(a, report->errors[i].count),
                 report->errors[i].name);
+    if (totals->stuck > 0)
+        fprintf(out, "            look at those that are stuck with `flyover replay --data DIR`\n");
     if (totals->detached_failed > 0)
         fprintf(out, "            %s fire-and-forget steps given up\n",
                 progress_number(a, totals->detached_failed));

@@ -603,14 +603,33 @@ static void a_definition_that_is_not_there_is_refused(void **state)
 
 /* A compensation that always fails parks its saga, and parked sagas keep their room: a load test
  * must not wait for it for ever. */
+/* Its compensation does not know what it is asked. */
+static const char never_undone[] =
+    STATES("\"A\":{\"Type\":\"Task\",\"Resource\":\"service:order.record\","
+           "\"ResultPath\":null,"
+           "\"Compensate\":{\"Resource\":\"service:order.record\"},\"Next\":\"B\"},"
+           "\"B\":{\"Type\":\"Fail\",\"Error\":\"No\",\"Cause\":\"no\"}");
+
+static void stuck_sagas_are_shown_to_the_operator(void **state)
+{
+    (void)state;
+    cli_write(input, never_undone);
+    struct cli_result result = cli_run("bench", "--data", data, "--sagas", "25", "--no-limit",
+                                       "--definition", input, (char *)NULL);
+    cli_expect_says(&result, CLI_DONE, NULL);
+    cli_free(&result);
+    json_t *replayed = cli_expect_json(cli_run("replay", "--data", data, "--json", (char *)NULL));
+    json_t *stuck = json_object_get(replayed, "stuck_sagas");
+    assert_int_equal(json_array_size(stuck), 25);
+    assert_int_equal(cli_integer(json_array_get(stuck, 0), "saga"), 1);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(stuck, 0), "state")), "A");
+    json_decref(replayed);
+}
+
 static void a_bench_whose_sagas_are_all_stuck_ends_and_says_so(void **state)
 {
     (void)state;
-    cli_write(input,
-              STATES("\"A\":{\"Type\":\"Task\",\"Resource\":\"service:order.record\","
-                     "\"ResultPath\":null,"
-                     "\"Compensate\":{\"Resource\":\"service:order.record\"},\"Next\":\"B\"},"
-                     "\"B\":{\"Type\":\"Fail\",\"Error\":\"No\",\"Cause\":\"no\"}"));
+    cli_write(input, never_undone);
     struct cli_result result = cli_run("bench", "-D", "memory", "--sagas", "500", "--sagas-max",
                                        "100", "--definition", input, (char *)NULL);
     cli_expect_says(&result, CLI_FAILED, "100 sagas are stuck", "--sagas-max", (char *)NULL);
@@ -645,6 +664,7 @@ int main(void)
         TEST(a_bad_definition_is_refused_with_the_place_and_what_is_wrong_there),
         TEST(a_definition_of_a_hundred_megabytes_is_refused_by_its_size),
         TEST(a_definition_that_is_not_there_is_refused),
+        TEST(stuck_sagas_are_shown_to_the_operator),
         TEST(a_bench_whose_sagas_are_all_stuck_ends_and_says_so),
     };
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
