@@ -102,6 +102,8 @@ static void catch_signals(void)
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    /* Ignored by whoever started this, the children that write checkpoints could not be heard. */
+    signal(SIGCHLD, SIG_DFL);
 }
 
 static void say_recovered(const struct session *session, const char *directory)

@@ -166,6 +166,13 @@ enum status checkpoint_name(const char *directory, uint64_t block_no)
     return STATUS_OK;
 }
 
+void checkpoint_remove(const char *directory, uint64_t block_no)
+{
+    char path[PATH_MAX];
+    if (path_of_block(path, directory, block_no))
+        unlink(path);
+}
+
 /* ---- reading ----------------------------------------------------------------------------------
  */
 

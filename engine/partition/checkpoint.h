@@ -42,6 +42,9 @@ NODISCARD enum status checkpoint_write(const char *directory, const struct parti
 /* Makes what was written the newest checkpoint, durably, and removes all but the last two. */
 NODISCARD enum status checkpoint_name(const char *directory, uint64_t block_no);
 
+/* Removes one that turned out to be of another journal than the one that is there. */
+void checkpoint_remove(const char *directory, uint64_t block_no);
+
 /* checkpoint_write in a child process off the CPU of the engine; -1 where none could be made. */
 pid_t checkpoint_fork(const char *directory, const struct partition_state *state,
                       const struct checkpoint_place *place);

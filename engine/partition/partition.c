@@ -8,7 +8,9 @@
 #include "engine/partition/partition_parts.h"
 
 #define CHECKPOINT_LOOK_NS 20000000u /* a child that ends wakes nobody */
-#define RESULTS_PER_TURN   1024u
+/* More than any record that comes from a result or a timer. */
+#define RECORD_BYTES_MAX (1u << 20)
+#define RESULTS_PER_TURN 1024u
 /* How many events before its turn a branch, and then its saga, is asked for: about the time that a
  * line takes to come from memory. */
 #define PREFETCH_BRANCH 12u
@@ -58,12 +60,31 @@ void partition_seal(struct partition *partition)
     partition->sealed_ns = now_ns(partition);
 }
 
+/* Hears what is durable by now: effects of those blocks may leave. True if there is news. */
+static bool note_durable(struct partition *partition)
+{
+    partition->durable_no = writer_durable_no(partition->writer);
+    uint32_t durable_count = 0;
+    while (durable_count < partition->sent_count &&
+           partition->sent[durable_count].block_no <= partition->durable_no)
+        partition->durable_tail = partition->sent[durable_count++].effects_tail;
+    partition->sent_count -= durable_count;
+    memmove(partition->sent, partition->sent + durable_count,
+            partition->sent_count * sizeof *partition->sent);
+    return durable_count > 0;
+}
+
 bool partition_reserve(struct partition *partition, size_t record_bytes)
 {
     struct open_block *open = &partition->open;
     assert(record_bytes <= BLOCK_BYTES_MAX - BLOCK_HEADER_BYTES);
-    if (open->buffer != NULL && open->used_bytes + record_bytes > BLOCK_BYTES_MAX)
+    if (open->buffer != NULL && open->used_bytes + record_bytes > BLOCK_BYTES_MAX) {
+        if (partition->sent_count == WRITER_BUFFERS_COUNT && !note_durable(partition)) {
+            partition->counts.stalls++;
+            return false;
+        }
         partition_seal(partition);
+    }
     if (open->buffer == NULL) {
         open->buffer = writer_acquire(partition->writer);
         if (open->buffer == NULL) {
@@ -71,8 +92,9 @@ bool partition_reserve(struct partition *partition, size_t record_bytes)
             return false;
         }
         open->used_bytes = BLOCK_HEADER_BYTES;
-        open->now_ms = now_ms(partition);
     }
+    if (open->record_count == 0)
+        open->now_ms = now_ms(partition);
     return true;
 }
 
@@ -189,16 +211,9 @@ static bool release(struct partition *partition)
 {
     struct effect_queue *effects = &partition->state->effects;
     uint64_t before = effects->head;
-    partition->durable_no = writer_durable_no(partition->writer);
-    uint32_t durable_count = 0;
-    while (durable_count < partition->sent_count &&
-           partition->sent[durable_count].block_no <= partition->durable_no)
-        partition->durable_tail = partition->sent[durable_count++].effects_tail;
+    bool news = note_durable(partition);
     if (PLANTED(EARLY_EFFECTS))
         partition->durable_tail = effects->tail;
-    partition->sent_count -= durable_count;
-    memmove(partition->sent, partition->sent + durable_count,
-            partition->sent_count * sizeof *partition->sent);
     for (; effects->head < partition->durable_tail && !replies_full(partition); effects->head++) {
         if (effects->head + PREFETCH_BRANCH < partition->durable_tail)
             core_prefetch_branch(partition->state->core,
@@ -208,7 +223,7 @@ static bool release(struct partition *partition)
                                effect_at(effects, effects->head + PREFETCH_SAGA)->branch);
         release_effect(partition, effect_at(effects, effects->head));
     }
-    return effects->head != before || durable_count > 0;
+    return effects->head != before || news;
 }
 
 /* Invocations that found their service full go as room comes. */
@@ -391,16 +406,29 @@ bool partition_next_reply(struct partition *partition, struct reply *ret_reply)
 /* ---- rest -------------------------------------------------------------------------------------
  */
 
+/* Whether an event could be recorded now; where not, the journal thread wakes the engine when it
+ * can. */
+static bool has_block_room(const struct partition *partition)
+{
+    const struct open_block *open = &partition->open;
+    uint32_t out_count = writer_blocks_in_flight(partition->writer) + (open->buffer != NULL);
+    return out_count < WRITER_BUFFERS_COUNT ||
+           (open->buffer != NULL && open->used_bytes + RECORD_BYTES_MAX <= BLOCK_BYTES_MAX);
+}
+
 static bool has_input(struct partition *partition)
 {
+    const struct effect_queue *effects = &partition->state->effects;
     if (writer_durable_no(partition->writer) != partition->durable_no ||
+        (effects->head < partition->durable_tail && !replies_full(partition)) ||
         writer_failure(partition->writer, NULL) != STATUS_OK)
         return true;
+    if (!has_block_room(partition))
+        return false;
     for (uint32_t i = 0; i < partition->state->services_count; i++)
         for (uint32_t j = 0; j < partition->services[i].workers_count; j++)
             if (worker_peek_results(partition->services[i].workers[j], 1) > 0)
-                return partition->open.buffer != NULL ||
-                       writer_blocks_in_flight(partition->writer) < WRITER_BUFFERS_COUNT;
+                return true;
     return false;
 }
 
@@ -408,7 +436,7 @@ static bool has_input(struct partition *partition)
 static uint64_t wait_ns(struct partition *partition, uint64_t timeout_ns)
 {
     const struct timer *timer = timers_first(&partition->timers);
-    if (timer != NULL) {
+    if (timer != NULL && has_block_room(partition)) {
         int64_t left_ms = timer->due_ms - now_ms(partition);
         uint64_t left_ns = left_ms <= 0 ? 0 : (uint64_t)left_ms * 1000000u;
         timeout_ns = left_ns < timeout_ns ? left_ns : timeout_ns;

@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -54,6 +55,7 @@ static bool begin(struct partition *partition)
     checkpointing->child = start_writing(partition, &checkpointing->place);
     /* Where no child can be made now, the next one is tried after as much journal again. */
     checkpointing->stage = checkpointing->child < 0 ? CHECKPOINT_IDLE : CHECKPOINT_WRITING;
+    checkpointing->bytes_before = checkpointing->bytes_since;
     checkpointing->bytes_since = 0;
     uint64_t stop_ns = clock_now_ns() - checkpointing->began_ns;
     if (stop_ns > partition->counts.checkpoint_stop_ns_max)
@@ -67,10 +69,13 @@ static bool watch(struct partition *partition)
     struct checkpointing *checkpointing = &partition->checkpointing;
     int exit_status = 0;
     if (checkpointing->child > 0) {
-        if (waitpid(checkpointing->child, &exit_status, WNOHANG) != checkpointing->child)
+        pid_t ended = waitpid(checkpointing->child, &exit_status, WNOHANG);
+        if (ended == 0 || (ended < 0 && errno == EINTR))
             return false;
         checkpointing->child = 0;
-        if (!WIFEXITED(exit_status) || WEXITSTATUS(exit_status) != 0) {
+        /* ECHILD: whoever started this program has it ignore its children, and nobody knows how
+         * this one ended. */
+        if (ended < 0 || !WIFEXITED(exit_status) || WEXITSTATUS(exit_status) != 0) {
             checkpointing->stage = CHECKPOINT_IDLE;
             return true;
         }
@@ -109,6 +114,8 @@ void partition_drop_checkpoint(struct partition *partition)
         kill(checkpointing->child, SIGKILL);
         waitpid(checkpointing->child, NULL, 0);
     }
+    if (checkpointing->stage == CHECKPOINT_WRITING)
+        checkpointing->bytes_since += checkpointing->bytes_before;
     checkpointing->stage = CHECKPOINT_IDLE;
 }
 

@@ -170,6 +170,19 @@ static enum status resolve_plan(struct partition *partition, uint32_t index, con
     return use_plan(partition, plan, source, handlers, problem);
 }
 
+/* A saga that needs more branches than there are would never be admitted. */
+static enum status check_branches(const struct partition *partition, const struct plan *plan,
+                                  const char *source, struct problem *problem)
+{
+    uint32_t branches_max = core_branches_max(partition->state->core);
+    if (plan->detached_count < branches_max)
+        return STATUS_OK;
+    return problem_set(problem, STATUS_TOO_LARGE,
+                       "%s: a saga of it may need %u branches at once, and this data directory has "
+                       "room for %u: begin one with a larger --sagas-max",
+                       source, plan->detached_count + 1u, branches_max);
+}
+
 enum status partition_define(struct partition *partition, const char *name, const char *source,
                              const char *text, size_t text_bytes, uint32_t *ret_plan,
                              struct problem *problem)
@@ -183,6 +196,11 @@ enum status partition_define(struct partition *partition, const char *name, cons
     enum status status = plan_compile(name, source, text, text_bytes, &plan, problem);
     if (status != STATUS_OK)
         return status;
+    status = check_branches(partition, plan, source, problem);
+    if (status != STATUS_OK) {
+        plan_free(plan);
+        return status;
+    }
     uint16_t *handlers = calloc(plan->resources_count + 1, sizeof *handlers);
     status =
         handlers == NULL ? STATUS_NO_MEMORY : use_plan(partition, plan, source, handlers, problem);
@@ -275,6 +293,7 @@ static enum status load_checkpoint(struct partition *partition, struct checkpoin
         if (status != STATUS_OK || ret_place->block_no == 0 ||
             journal_has(partition->journal, ret_place))
             return status;
+        checkpoint_remove(directory, ret_place->block_no);
         block_no_max = ret_place->block_no - 1;
         partition_state_close(partition->state);
         partition->state = NULL;

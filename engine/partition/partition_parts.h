@@ -53,7 +53,8 @@ enum checkpoint_stage { CHECKPOINT_IDLE, CHECKPOINT_DRAINING, CHECKPOINT_WRITING
 
 struct checkpointing {
     enum checkpoint_stage stage;
-    uint64_t bytes_since; /* journalled behind the last one */
+    uint64_t bytes_since;  /* journalled behind the last one */
+    uint64_t bytes_before; /* of them, when the one on its way began */
     uint64_t began_ns;
     pid_t child; /* 0: it has ended well */
     struct checkpoint_place place;

@@ -39,7 +39,7 @@
 
 #define CORE_SAGAS_MAX   (1u << 22)
 #define CORE_PLANS_MAX   1024u
-#define CORE_SOURCES_MAX 64u
+#define CORE_SOURCES_MAX 4096u
 #define CORE_ERRORS_MAX  128u   /* distinct error names counted; the rest count as "other" */
 #define CORE_WALK_MAX    1000u  /* Pass and Choice states passed through in one event */
 #define CORE_STEPS_MAX   25000u /* steps of one saga, as many as AWS gives events */

@@ -249,6 +249,35 @@ static void the_engine_says_busy_and_takes_more_when_there_is_room(void **state)
     assert_int_equal(totals_of(rig).succeeded, 65);
 }
 
+/* Blocks become durable while the engine's thread is busy starting: it must not send more of them
+ * than it has heard back from. */
+static void many_large_starts_between_two_turns_are_busy_at_worst(void **state)
+{
+    struct rig *rig = *state;
+    struct partition_options options = rig_options(rig, DURABILITY_ASYNC);
+    options.threadless = false;
+    options.limits = (struct core_limits){.sagas_max = 512, .payload_bytes_max = 256u << 20};
+    rig_open(rig, &options, three_steps);
+    static uint8_t large[200000] = {0x81, 0xa1, 'x', 0xdb, 0x00, 0x03, 0x0d, 0x38};
+    memset(large + 8, 'y', sizeof large - 8);
+    struct flyover_bytes input = {large, sizeof large};
+    assert_true(value_check(input, NULL));
+    uint32_t started = 0, ended = 0;
+    while (started < 400) {
+        for (int i = 0; i < 60 && started < 400; i++)
+            if (partition_start(rig->partition, rig->plan, EVENT_NO_SOURCE, input, 1) == STATUS_OK)
+                started++;
+        ended += rig_turn(rig);
+    }
+    while (ended < started) {
+        ended += rig_turn(rig);
+        partition_wait(rig->partition, 1000000);
+    }
+    /* Payloads may run full, and sagas then fail by name; but each of them ends. */
+    struct core_totals totals = totals_of(rig);
+    assert_int_equal(totals.succeeded + totals.compensated + totals.failed, started);
+}
+
 static void no_step_runs_before_its_start_is_durable(void **state)
 {
     struct rig *rig = *state;
@@ -456,6 +485,7 @@ int main(void)
         RIG_TEST(a_caught_error_goes_on_where_catch_says),
         RIG_TEST(garbage_from_a_handler_fails_the_step_and_leaves_no_write),
         RIG_TEST(the_engine_says_busy_and_takes_more_when_there_is_room),
+        RIG_TEST(many_large_starts_between_two_turns_are_busy_at_worst),
         RIG_TEST(no_step_runs_before_its_start_is_durable),
         RIG_TEST(a_restart_comes_to_the_same_state),
         RIG_TEST(a_crash_at_any_turn_loses_nothing_acknowledged_and_doubles_nothing),

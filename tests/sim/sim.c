@@ -94,7 +94,8 @@ static void come_to_rest(void)
 
 static void draw_habits(void)
 {
-    static const uint32_t saga_slots[] = {2, 3, 8, 16, 64};
+    /* The least has branches for any script: one for each state, and the root. */
+    static const uint32_t saga_slots[] = {5, 6, 8, 16, 64};
     static const uint32_t paces[] = {10, 30, 60, 90, 100};
     struct chance *chance = &sim->chance;
     bool faulty = !chance_percent(chance, 15);
