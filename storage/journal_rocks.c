@@ -41,7 +41,7 @@ struct journal_rocks {
     rocksdb_writebatch_t *batch;  /* kept, so that its memory is taken once */
     rocksdb_iterator_t *iterator; /* NULL while nothing is read */
     bool moved;                   /* the iterator stands on a block already handed out */
-    uint64_t expected_no;         /* behind the block handed out last; 0: none since the seek */
+    uint64_t expected_no;         /* behind the block handed out last, or what was sought */
     bool read_only;
     bool sync;
     uint32_t partition;
@@ -101,7 +101,7 @@ static enum status rocks_seek(struct journal *journal, uint64_t first_no, struct
     self->iterator = rocks_scan(&self->rocks);
     rocksdb_iter_seek(self->iterator, (const char *)key, sizeof key);
     self->moved = false;
-    self->expected_no = 0;
+    self->expected_no = first_no;
     return STATUS_OK;
 }
 
@@ -147,7 +147,8 @@ static enum status rocks_next(struct journal *journal, struct journal_slice *ret
     struct journal_rocks *self = of(journal);
     if (self->iterator == NULL)
         return STATUS_END;
-    if (self->moved && rocksdb_iter_valid(self->iterator))
+    bool handed_out = self->moved;
+    if (handed_out && rocksdb_iter_valid(self->iterator))
         rocksdb_iter_next(self->iterator);
     self->moved = true;
     if (!rocksdb_iter_valid(self->iterator))
@@ -158,7 +159,7 @@ static enum status rocks_next(struct journal *journal, struct journal_slice *ret
     const char *key = rocksdb_iter_key(self->iterator, &key_bytes);
     if (!rocks_decode_key((const uint8_t *)key, key_bytes, self->partition, &block.block_no))
         return read_problem(self, problem);
-    bool jumped = self->expected_no != 0 && block.block_no != self->expected_no;
+    bool jumped = handed_out && block.block_no != self->expected_no;
     if (jumped && lost_its_beginning(self))
         return overtaken_problem(self, problem);
     block.bytes = (const uint8_t *)rocksdb_iter_value(self->iterator, &block.bytes_count);
