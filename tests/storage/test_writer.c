@@ -434,6 +434,42 @@ static void the_thread_writes_every_block_in_order(void **state)
     assert_int_equal(noting.bytes_sum, sum);
 }
 
+/* The thread of this process with that name; 0 for none. */
+static pid_t find_thread(const char *name)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    assert_non_null(tasks);
+    pid_t found = 0;
+    const struct dirent *task;
+    while ((task = readdir(tasks)) != NULL) {
+        char path[PATH_MAX];
+        char text[32] = "";
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
+        FILE *file = fopen(path, "r");
+        if (file == NULL)
+            continue;
+        if (fgets(text, sizeof text, file) != NULL && strcmp(text, name) == 0)
+            found = (pid_t)strtol(task->d_name, NULL, 10);
+        fclose(file);
+    }
+    closedir(tasks);
+    return found;
+}
+
+static void wait_until_asleep(pid_t thread)
+{
+    char path[PATH_MAX];
+    char text[256] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%ld/stat", (long)thread);
+    while (strstr(text, ") S ") == NULL) {
+        FILE *file = fopen(path, "r");
+        assert_non_null(file);
+        assert_non_null(fgets(text, sizeof text, file));
+        fclose(file);
+        sched_yield();
+    }
+}
+
 static void an_idle_thread_is_woken_for_a_removal(void **state)
 {
     (void)state;
@@ -442,6 +478,7 @@ static void an_idle_thread_is_woken_for_a_removal(void **state)
     assert_int_equal(open_writer(false, NULL, &engine), STATUS_OK);
     send_all(&engine, 100);
     noting.fail_removals = true;
+    wait_until_asleep(find_thread("fly-journal\n"));
     writer_remove_before(writer, 50);
     /* Its failure is what can be heard of it. */
     while (writer_failure(writer, &problem) == STATUS_OK) {
@@ -471,28 +508,6 @@ static void a_failure_of_the_thread_is_heard_and_closing_ends(void **state)
         assert_true(writer_blocks_in_flight(writer) > 0);
     writer_close(writer);
     writer = NULL;
-}
-
-/* The thread of this process with that name; 0 for none. */
-static pid_t find_thread(const char *name)
-{
-    DIR *tasks = opendir("/proc/self/task");
-    assert_non_null(tasks);
-    pid_t found = 0;
-    const struct dirent *task;
-    while ((task = readdir(tasks)) != NULL) {
-        char path[PATH_MAX];
-        char text[32] = "";
-        snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
-        FILE *file = fopen(path, "r");
-        if (file == NULL)
-            continue;
-        if (fgets(text, sizeof text, file) != NULL && strcmp(text, name) == 0)
-            found = (pid_t)strtol(task->d_name, NULL, 10);
-        fclose(file);
-    }
-    closedir(tasks);
-    return found;
 }
 
 static void the_thread_has_its_name_and_its_cpu(void **state)
