@@ -207,12 +207,17 @@ static struct work begin_saga(struct core *core, const struct core_moment *momen
     return work;
 }
 
-static bool is_start_sound(const struct core *core, const struct event *event,
+static bool is_start_sound(const struct core *core, int64_t now_ms, const struct event *event,
                            const struct effect_queue *effects)
 {
     if (event->start.plan >= core->plans_count || event->start.input.count == 0 ||
         event->start.input.count > FLYOVER_PAYLOAD_BYTES_MAX ||
         !core_can_start(core, event->start.plan, effects))
+        return false;
+    uint64_t saga_id;
+    if (event->start.name.count > 0 &&
+        core_check_name(core, event->start.name, event->start.input, now_ms, &saga_id, NULL) !=
+            STATUS_OK)
         return false;
     return event->start.source == EVENT_NO_SOURCE ||
            (event->start.source < core->sources_count && event->start.source < CORE_SOURCES_MAX);
@@ -223,7 +228,7 @@ static enum status on_start(struct core *core, const struct core_moment *moment,
                             const struct event *event, uint64_t token, struct effect_queue *effects,
                             uint64_t *ret_saga_id)
 {
-    if (!is_start_sound(core, event, effects))
+    if (!is_start_sound(core, moment->now_ms, event, effects))
         return STATUS_INVALID;
     struct core_note note = {.name = event->start.name};
     struct work work = begin_saga(core, moment, event->start.plan, token, effects, &note);
@@ -233,6 +238,10 @@ static enum status on_start(struct core *core, const struct core_moment *moment,
                                                   source->chain_hash);
         source->count++;
     }
+    if (event->start.name.count > 0)
+        names_add(core->names, event->start.name, names_hash_input(event->start.input),
+                  work.saga->id, moment->now_ms, (int64_t)core->limits.name_retention_ms,
+                  core_is_live, core);
     work.branch->payload = core_keep_bytes(core, event->start.input);
     assert(work.branch->payload.at != 0);
     if (ret_saga_id != NULL)

@@ -56,7 +56,6 @@
 #define CORE_WALK_MAX    1000u  /* Pass and Choice states passed through in one event */
 #define CORE_STEPS_MAX   25000u /* steps of one saga, as many as AWS gives events */
 #define CORE_SIGNALS_MAX 16u    /* signals kept for a saga that does not wait for them yet */
-#define CORE_NAMES_MAX   (1u << 26)
 /* An event of a saga after more than so many blocks without one noted is noted again. */
 #define CORE_NOTED_BLOCKS 64u
 #define CORE_NO_SAGA      UINT32_MAX
@@ -193,6 +192,14 @@ NODISCARD enum status core_check_mend(const struct core *core, uint64_t saga_id,
                                       enum mend_action action, struct problem *problem);
 NODISCARD enum status core_check_signal(const struct core *core, uint64_t saga_id,
                                         struct flyover_bytes name, struct problem *problem);
+/* Whether a saga may be started under this name now. STATUS_OK: it may; STATUS_EXISTS: it was, with
+ * the same input, and *ret_saga_id is that saga; INVALID: with another input, or it is no name;
+ * BUSY: all the names there is room for are kept. */
+NODISCARD enum status core_check_name(const struct core *core, struct flyover_bytes name,
+                                      struct flyover_bytes input, int64_t now_ms,
+                                      uint64_t *ret_saga_id, struct problem *problem);
+/* The saga that was started under this name, 0 for none that is still kept. */
+uint64_t core_find_name(const struct core *core, struct flyover_bytes name, int64_t now_ms);
 /* The branch that waits for an answer by this token (flyover_call_token). */
 NODISCARD enum status core_check_token(const struct core *core, const char *token,
                                        uint32_t *ret_branch, struct problem *problem);

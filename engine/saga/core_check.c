@@ -131,6 +131,57 @@ enum status core_check_signal(const struct core *core, uint64_t saga_id, struct 
     return STATUS_OK;
 }
 
+/* ---- names ------------------------------------------------------------------------------------
+ */
+
+static const struct names_entry *find_name(const struct core *core, struct flyover_bytes name,
+                                           int64_t now_ms)
+{
+    return core->names == NULL
+               ? NULL
+               : names_find(core->names, name, now_ms, (int64_t)core->limits.name_retention_ms,
+                            core_is_live, (void *)core);
+}
+
+uint64_t core_find_name(const struct core *core, struct flyover_bytes name, int64_t now_ms)
+{
+    const struct names_entry *entry = find_name(core, name, now_ms);
+    return entry == NULL ? 0 : entry->saga_id;
+}
+
+enum status core_check_name(const struct core *core, struct flyover_bytes name,
+                            struct flyover_bytes input, int64_t now_ms, uint64_t *ret_saga_id,
+                            struct problem *problem)
+{
+    if (!names_check(name))
+        return problem_set(problem, STATUS_INVALID,
+                           "the name of a saga has 1 to %u bytes of UTF-8 without control "
+                           "characters; this one has %u bytes%s",
+                           NAMES_BYTES_MAX, name.count,
+                           name.count > 0 && name.count <= NAMES_BYTES_MAX ? ", not all of them so"
+                                                                           : "");
+    if (core->names == NULL)
+        return problem_set(problem, STATUS_INVALID,
+                           "this data directory keeps no names: begin one with --names-max");
+    const struct names_entry *entry = find_name(core, name, now_ms);
+    if (entry != NULL && entry->input_hash == names_hash_input(input)) {
+        *ret_saga_id = entry->saga_id;
+        return STATUS_EXISTS;
+    }
+    if (entry != NULL)
+        return problem_set(problem, STATUS_INVALID,
+                           "the name '%.*s' was given to saga %" PRIu64
+                           " with another input: take another name, or the same input",
+                           (int)name.count, (const char *)name.at, entry->saga_id);
+    if (!names_has_room(core->names, now_ms, (int64_t)core->limits.name_retention_ms, core_is_live,
+                        (void *)core))
+        return problem_set(problem, STATUS_BUSY,
+                           "%u names are kept, as many as there is room for: wait until the oldest "
+                           "expire, or begin a data directory with a larger --names-max",
+                           names_count(core->names));
+    return STATUS_OK;
+}
+
 /* ---- tokens -----------------------------------------------------------------------------------
  */
 

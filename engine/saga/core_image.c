@@ -31,6 +31,8 @@ void core_write_image(const struct core *core, struct image *image)
     image_write(image, core->branches, core->branches_pool.touched * sizeof *core->branches);
     image_write(image, core->completed, core->completed_pool.touched * sizeof *core->completed);
     slab_write_image(core->payloads, image);
+    if (core->names != NULL)
+        names_write_image(core->names, image);
 }
 
 static void read_pool(struct image *image, struct pool *pool)
@@ -83,6 +85,11 @@ enum status core_read_image(struct image *image, struct core **ret_core)
     slab_close(core->payloads);
     core->payloads = NULL;
     status = slab_read_image(image, &core->payloads);
+    if (status == STATUS_OK && limits.names_max > 0) {
+        names_close(core->names);
+        core->names = NULL;
+        status = names_read_image(image, &core->names);
+    }
     if (status != STATUS_OK) {
         core_close(core);
         return status;

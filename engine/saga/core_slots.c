@@ -20,7 +20,7 @@ static struct pool pool_of(uint32_t capacity)
 enum status core_open(const struct core_limits *limits, struct core **ret_core)
 {
     if (limits->sagas_max == 0 || limits->sagas_max > CORE_SAGAS_MAX ||
-        limits->payload_bytes_max < (16u << 20))
+        limits->payload_bytes_max < (16u << 20) || limits->names_max > NAMES_MAX)
         return STATUS_INVALID;
     struct core *core = calloc(1, sizeof *core);
     if (core == NULL)
@@ -35,6 +35,8 @@ enum status core_open(const struct core_limits *limits, struct core **ret_core)
     core->index_lines = limits->sagas_max / 8 + 1;
     core->index = map_array((uint64_t)core->index_lines * INDEX_LINE * sizeof *core->index);
     enum status status = slab_open(limits->payload_bytes_max, &core->payloads);
+    if (status == STATUS_OK && limits->names_max > 0)
+        status = names_open(limits->names_max, &core->names);
     if (core->sagas == NULL || core->branches == NULL || core->completed == NULL ||
         core->index == NULL)
         status = STATUS_NO_MEMORY;
@@ -63,6 +65,7 @@ void core_close(struct core *core)
     unmap_array(core->completed, (uint64_t)core->completed_pool.capacity * sizeof *core->completed);
     unmap_array(core->index, (uint64_t)core->index_lines * INDEX_LINE * sizeof *core->index);
     slab_close(core->payloads);
+    names_close(core->names);
     free(core);
 }
 
@@ -119,6 +122,11 @@ uint32_t core_find_saga(const struct core *core, uint64_t saga_id)
         if (core->sagas[slot].in_use && core->sagas[slot].id == saga_id)
             return slot;
     return CORE_NO_SAGA;
+}
+
+bool core_is_live(void *context, uint64_t saga_id)
+{
+    return core_find_saga(context, saga_id) != CORE_NO_SAGA;
 }
 
 /* ---- slots ------------------------------------------------------------------------------------

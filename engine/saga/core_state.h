@@ -7,6 +7,7 @@
 
 #include "engine/base/slab.h"
 #include "engine/saga/core.h"
+#include "engine/saga/names.h"
 
 #define CORE_NONE          UINT32_MAX
 #define BRANCHES_PER_SAGA  2u /* on average, the root included */
@@ -89,6 +90,7 @@ struct core {
     struct pool sagas_pool, branches_pool, completed_pool;
     uint32_t branches_reserved; /* by running sagas: what they may come to need */
     struct slab *payloads;
+    struct names *names; /* NULL: limits.names_max is 0 */
     uint64_t saga_id_last;
     struct core_totals totals;
     uint32_t errors_count;
@@ -138,6 +140,9 @@ uint32_t core_branches_of(const struct plan *plan);
 void core_index_add(struct core *core, uint32_t slot);
 void core_index_remove(struct core *core, uint32_t slot);
 void core_index_rebuild(struct core *core);
+
+/* A names_is_held; `context` is the core. */
+bool core_is_live(void *context, uint64_t saga_id);
 
 /* Payloads: a copy with one holder (SLAB_NONE when full), and the bytes of one (count 0 of none).
  */

@@ -395,6 +395,8 @@ struct core_digest core_digest(const struct core *core)
     XXH3_128bits_update(hash, core->sources, sizeof core->sources);
     XXH3_128bits_update(hash, core->errors, sizeof core->errors);
     hash_pools(hash, core);
+    if (core->names != NULL)
+        names_hash(core->names, hash);
     for (uint32_t i = 0; i < core->sagas_pool.touched; i++)
         if (core->sagas[i].in_use)
             hash_saga(hash, core, &core->sagas[i]);
