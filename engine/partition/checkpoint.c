@@ -213,7 +213,8 @@ static enum status read_definition(struct image *image, struct partition_state *
         event.definition.name =
             (struct flyover_bytes){(const uint8_t *)name, (uint32_t)strlen(name)};
         event.definition.text = (struct flyover_bytes){text, (uint32_t)bytes};
-        status = partition_state_apply(state, 0, &event, 0, APPLY_REPLAY, NULL, problem);
+        status = partition_state_apply(state, &(struct core_moment){0}, &event, 0, APPLY_REPLAY,
+                                       NULL, problem);
     }
     free(text);
     return status;

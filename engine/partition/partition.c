@@ -1,6 +1,7 @@
 #include "engine/partition/partition.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "engine/base/clock.h"
@@ -93,8 +94,10 @@ bool partition_reserve(struct partition *partition, size_t record_bytes)
         }
         open->used_bytes = BLOCK_HEADER_BYTES;
     }
-    if (open->record_count == 0)
+    if (open->record_count == 0) {
         open->now_ms = now_ms(partition);
+        atomic_store_explicit(&partition->now_ms, open->now_ms, memory_order_relaxed);
+    }
     return true;
 }
 
@@ -102,8 +105,9 @@ enum status partition_apply(struct partition *partition, const struct event *eve
                             uint64_t *ret_saga_id, struct problem *problem)
 {
     struct open_block *open = &partition->open;
-    enum status status = partition_state_apply(partition->state, open->now_ms, event, token,
-                                               APPLY_LIVE, ret_saga_id, problem);
+    const struct core_moment moment = {open->now_ms, partition->last_block_no + 1};
+    enum status status = partition_state_apply(partition->state, &moment, event, token, APPLY_LIVE,
+                                               ret_saga_id, problem);
     if (status != STATUS_OK)
         return status;
     uint8_t *end = event_encode(event, open->buffer->bytes + open->used_bytes);
@@ -141,11 +145,15 @@ static void partition_send_invoke(struct partition *partition, struct worker *wo
         .branch = branch,
         .generation = generation,
         .step_no = call->step_no,
+        .attempt_no = call->attempt_no,
+        .deadline_ms = call->deadline_ms,
         .handler = partition->handlers[call->plan][call->resource],
         .phase = (uint8_t)call->phase,
     };
     worker_send_invoke(worker, &invoke);
     partition->in_flight++;
+    if (partition->in_hand[branch] < UINT16_MAX)
+        partition->in_hand[branch]++;
 }
 
 /* The worker of the service with the most room, or NULL when all are full. */
@@ -180,18 +188,28 @@ static void release_invoke(struct partition *partition, const struct effect *eff
     service->waiting[tail] = (struct waiting_invoke){effect->branch, effect->generation};
 }
 
+/* What the branch, or the saga, waits for may have passed by the time it is asked about. */
+static void set_timer(struct partition *partition, uint32_t key, int64_t due_ms)
+{
+    if (due_ms >= 0)
+        timers_set(&partition->timers, key, due_ms);
+}
+
 static void release_effect(struct partition *partition, const struct effect *effect)
 {
+    const struct core *core = partition->state->core;
     switch ((enum effect_kind)effect->kind) {
-    case EFFECT_INVOKE: release_invoke(partition, effect); break;
-    case EFFECT_TIMER: {
-        int64_t due_ms =
-            core_timer_due_ms(partition->state->core, effect->branch, effect->generation);
-        if (due_ms >= 0)
-            timers_add(&partition->timers,
-                       (struct timer){due_ms, effect->branch, effect->generation});
+    case EFFECT_INVOKE:
+        set_timer(partition, effect->branch, core_due_ms(core, effect->branch));
+        release_invoke(partition, effect);
         break;
-    }
+    case EFFECT_TIMER:
+        set_timer(partition, effect->branch, core_due_ms(core, effect->branch));
+        break;
+    case EFFECT_DEADLINE:
+        set_timer(partition, PARTITION_SAGA_KEY(partition, effect->saga),
+                  core_deadline_ms(core, effect->saga));
+        break;
     case EFFECT_REPLY:
         if (effect->token != PARTITION_NO_TOKEN)
             partition->replies[partition->replies_tail++ & (partition->replies_capacity - 1)] =
@@ -256,6 +274,7 @@ static struct event event_of_result(const struct partition *partition, const str
     if (result->answer == FLYOVER_DONE) {
         event.kind = EVENT_RESULT;
         event.result.branch = result->branch;
+        event.result.by_token = false;
         event.result.writes = first;
         bool nil = second.count == 1 && second.at[0] == 0xc0;
         event.result.output = second;
@@ -267,8 +286,11 @@ static struct event event_of_result(const struct partition *partition, const str
             event = (struct event){.kind = EVENT_ERROR, .error = {.branch = result->branch}};
         return event;
     }
+    if (result->expired)
+        return (struct event){.kind = EVENT_TIMER, .timer = {.branch = result->branch}};
     event.kind = EVENT_ERROR;
     event.error.branch = result->branch;
+    event.error.by_token = false;
     event.error.retryable = result->answer == FLYOVER_RETRY;
     event.error.name = first;
     event.error.cause = second;
@@ -279,7 +301,8 @@ static struct event event_of_result(const struct partition *partition, const str
  * is durable. */
 static bool partition_on_result(struct partition *partition, const struct result *result)
 {
-    if (!core_expects(partition->state->core, result->branch, result->generation)) {
+    const struct core *core = partition->state->core;
+    if (!core_expects(core, result->branch, result->generation)) {
         /* Writes that were made must reach the journal: a late result may carry none. */
         assert(result->answer != FLYOVER_DONE || result->first_bytes == 0);
         partition->counts.late_results++;
@@ -293,6 +316,13 @@ static bool partition_on_result(struct partition *partition, const struct result
     return true;
 }
 
+static void note_back(struct partition *partition, uint32_t branch)
+{
+    assert(partition->in_hand[branch] > 0);
+    if (partition->in_hand[branch] < UINT16_MAX)
+        partition->in_hand[branch]--;
+}
+
 static uint32_t take_results(struct partition *partition, struct worker *worker)
 {
     uint32_t ready = worker_peek_results(worker, RESULTS_PER_TURN);
@@ -304,8 +334,10 @@ static uint32_t take_results(struct partition *partition, struct worker *worker)
         if (taken + PREFETCH_SAGA < ready)
             core_prefetch_saga(partition->state->core,
                                worker_front_result(worker, taken + PREFETCH_SAGA)->branch);
-        if (!partition_on_result(partition, worker_front_result(worker, taken)))
+        const struct result *result = worker_front_result(worker, taken);
+        if (!partition_on_result(partition, result))
             break;
+        note_back(partition, result->branch);
     }
     if (taken > 0) {
         worker_consume_results(worker, taken);
@@ -328,22 +360,55 @@ static bool serve_services(struct partition *partition)
     return taken > 0;
 }
 
+/* A step of a service with tables that is with its worker is not timed out under its hands: the
+ * worker does not begin it after its deadline, and once begun its writes are made and its result
+ * counts. */
+static bool is_in_hand(const struct partition *partition, uint32_t branch)
+{
+    const struct core *core = partition->state->core;
+    if (partition->in_hand[branch] == 0 || !core_is_invoked(core, branch))
+        return false;
+    struct core_invocation call;
+    core_invocation(core, branch, &call);
+    const struct service *service =
+        &partition->services[partition->state->routes[call.plan][call.resource]];
+    return service->plugin.service != NULL && service->plugin.service->tables_count > 0;
+}
+
+/* A timer that fired early, or for what is over, is asked about here. */
+static void fire_timer(struct partition *partition, uint32_t key)
+{
+    const struct core *core = partition->state->core;
+    uint32_t branches_max = core_branches_max(core);
+    bool of_saga = key >= branches_max;
+    uint32_t slot = of_saga ? key - branches_max : key;
+    int64_t due_ms = of_saga ? core_deadline_ms(core, slot) : core_due_ms(core, slot);
+    if (due_ms > partition->open.now_ms) {
+        timers_set(&partition->timers, key, due_ms);
+        return;
+    }
+    if (due_ms < 0 || (!of_saga && is_in_hand(partition, slot)))
+        return;
+    struct event event = {.kind = EVENT_TIMER, .timer = {.branch = slot, .of_saga = of_saga}};
+    enum status status = partition_apply(partition, &event, 0, NULL, NULL);
+    assert(status == STATUS_OK);
+}
+
+/* The time that a timer's event would have: the open block's, if one is open. */
+static int64_t timer_now_ms(struct partition *partition)
+{
+    return partition->open.record_count > 0 ? partition->open.now_ms : now_ms(partition);
+}
+
 static bool fire_timers(struct partition *partition)
 {
     bool fired = false;
-    const struct timer *timer = timers_first(&partition->timers);
-    if (timer == NULL || timer->due_ms > now_ms(partition))
-        return false;
-    for (; timer != NULL && timer->due_ms <= partition->last_now_ms;
-         timer = timers_first(&partition->timers)) {
-        struct event event = {.kind = EVENT_TIMER, .timer = {timer->branch}};
-        if (!partition_reserve(partition, event_encoded_bytes_max(&event)))
+    while (timers_next_ms(&partition->timers) <= timer_now_ms(partition)) {
+        uint32_t key;
+        if (!partition_reserve(partition, EVENT_FIXED_BYTES_MAX) ||
+            !timers_pop(&partition->timers, partition->open.now_ms, &key))
             break;
-        if (core_timer_due_ms(partition->state->core, timer->branch, timer->generation) >= 0) {
-            enum status status = partition_apply(partition, &event, 0, NULL, NULL);
-            assert(status == STATUS_OK);
-        }
-        timers_remove_first(&partition->timers);
+        fire_timer(partition, key);
         fired = true;
     }
     return fired;
@@ -388,7 +453,8 @@ enum status partition_start(struct partition *partition, uint32_t plan, uint32_t
 {
     if (input.count == 0 || input.count > FLYOVER_PAYLOAD_BYTES_MAX)
         return STATUS_TOO_LARGE;
-    struct event event = {.kind = EVENT_START, .start = {plan, source, input}};
+    struct event event = {.kind = EVENT_START,
+                          .start = {.plan = plan, .source = source, .input = input}};
     if (!core_can_start(partition->state->core, plan, &partition->state->effects) ||
         !partition_reserve(partition, event_encoded_bytes_max(&event)))
         return STATUS_BUSY;
@@ -435,9 +501,11 @@ static bool has_input(struct partition *partition)
 /* How long until the open block may be sealed or the next timer is due. */
 static uint64_t wait_ns(struct partition *partition, uint64_t timeout_ns)
 {
-    const struct timer *timer = timers_first(&partition->timers);
-    if (timer != NULL && has_block_room(partition)) {
-        int64_t left_ms = timer->due_ms - now_ms(partition);
+    int64_t due_ms = timers_next_ms(&partition->timers);
+    /* In an open block it is earlier: what becomes due meanwhile waits for the next. */
+    bool due_later = partition->open.record_count > 0 && due_ms > partition->open.now_ms;
+    if (due_ms != INT64_MAX && has_block_room(partition) && !due_later) {
+        int64_t left_ms = due_ms - now_ms(partition);
         uint64_t left_ns = left_ms <= 0 ? 0 : (uint64_t)left_ms * 1000000u;
         timeout_ns = left_ns < timeout_ns ? left_ns : timeout_ns;
     }
@@ -478,5 +546,5 @@ bool partition_is_quiet(const struct partition *partition)
 
 bool partition_is_at_rest(const struct partition *partition)
 {
-    return partition_is_quiet(partition) && timers_first(&partition->timers) == NULL;
+    return partition_is_quiet(partition) && timers_count(&partition->timers) == 0;
 }

@@ -34,6 +34,8 @@
 #define PARTITION_SAGAS_MAX_DEFAULT        65536u
 #define PARTITION_PAYLOAD_BYTES_DEFAULT    (256ull << 20)
 #define PARTITION_CHECKPOINT_BYTES_DEFAULT (1ull << 30)
+#define PARTITION_NAMES_MAX_DEFAULT        (1u << 20)
+#define PARTITION_NAME_RETENTION_DEFAULT   (24ull * 3600 * 1000)
 #define PARTITION_BUILT_IN_MAX             16u
 #define PARTITION_SEAL_INTERVAL_NS         2500000u
 
@@ -54,6 +56,8 @@ struct partition_options {
     bool accept_loss;
     bool pin;                 /* threads to cores, when there are at least two */
     bool threadless;          /* tests: partition_poll also steps journal and workers */
+    bool offline;             /* no service is loaded and nothing is dispatched: for an operator's
+                                 work on a data directory that no engine runs on */
     int64_t (*wall_ms)(void); /* NULL: the clock of the machine */
     uint64_t (*now_ns)(void); /* that paces the journal; NULL: the machine's */
     /* Threadless: asked before each part takes its step; false: not in this turn. NULL: all do. */
@@ -113,6 +117,51 @@ NODISCARD enum status partition_open_source(struct partition *partition, uint64_
  * block is durable; its reply comes with `token`. STATUS_BUSY: no room now; poll and try again. */
 NODISCARD enum status partition_start(struct partition *partition, uint32_t plan, uint32_t source,
                                       struct flyover_bytes input, uint64_t token);
+
+/* ---- more than a plain start, and what is done to a saga from outside. Each is refused with a
+ *      sentence before anything is written, or applied at once; it is accepted when the block
+ *      partition_pending_no is durable. STATUS_BUSY: not now ----------------------------------- */
+
+struct partition_start_options {
+    uint32_t plan;
+    struct flyover_bytes input;
+    struct flyover_bytes name; /* count 0: none */
+    int64_t at_ms;             /* begin then; 0: now */
+    uint64_t token;
+};
+/* STATUS_EXISTS: it was started under this name with this input before: *ret_saga_id is that saga,
+ * and no reply comes. STATUS_INVALID: with another input; or a time more than PLAN_WAIT_MS_MAX off.
+ */
+NODISCARD enum status partition_start_with(struct partition *partition,
+                                           const struct partition_start_options *options,
+                                           uint64_t *ret_saga_id, struct problem *problem);
+NODISCARD enum status partition_cancel(struct partition *partition, uint64_t saga_id, bool abort,
+                                       struct flyover_bytes reason, struct problem *problem);
+/* `output` (count 0: none) becomes the result of a forward step that is skipped. A reason is asked
+ * for. */
+NODISCARD enum status partition_mend(struct partition *partition, uint64_t saga_id,
+                                     enum mend_action action, struct flyover_bytes output,
+                                     struct flyover_bytes reason, struct problem *problem);
+/* `payload` is checked msgpack. */
+NODISCARD enum status partition_signal(struct partition *partition, uint64_t saga_id,
+                                       struct flyover_bytes name, struct flyover_bytes payload,
+                                       struct problem *problem);
+/* The answers to a step by its token: done, failed (Retry and Catch decide), or still at work. */
+NODISCARD enum status partition_answer(struct partition *partition, const char *token,
+                                       struct flyover_bytes output, struct problem *problem);
+NODISCARD enum status partition_answer_error(struct partition *partition, const char *token,
+                                             struct flyover_bytes name, struct flyover_bytes cause,
+                                             struct problem *problem);
+NODISCARD enum status partition_heartbeat(struct partition *partition, const char *token,
+                                          struct problem *problem);
+/* An EVENT_REDRIVE made from the history of a saga that ended badly. */
+NODISCARD enum status partition_redrive(struct partition *partition, const struct event *event,
+                                        uint64_t token, uint64_t *ret_saga_id,
+                                        struct problem *problem);
+/* The block that holds what was applied last, and the last durable one. */
+uint64_t partition_pending_no(const struct partition *partition);
+uint64_t partition_durable_no(const struct partition *partition);
+
 bool partition_next_reply(struct partition *partition, struct reply *ret_reply);
 
 /* One turn: durable blocks, results, timers, sealing. *ret_worked: something was done. */

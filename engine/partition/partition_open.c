@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "engine/base/clock.h"
 #include "engine/base/plant.h"
@@ -68,6 +69,8 @@ static enum status start_workers(struct partition *partition, struct service *se
         .plugin = &service->plugin,
         .tables = service->plugin.service->tables_count == 0 ? NULL : tables,
         .engine = &partition->sleeper,
+        .now_ms = &partition->now_ms,
+        .token_seed = core_limits(partition->state->core).seed,
         .threadless = partition->options.threadless,
     };
     service->waiting = malloc(partition->waiting_capacity * sizeof *service->waiting);
@@ -359,18 +362,44 @@ static enum status open_writer(struct partition *partition, struct problem *prob
     return writer_open(&options, &partition->writer, problem);
 }
 
-/* A new data directory begins with its limits. */
+/* What is not given is taken from `known`, and what is not known there by default. */
+static struct core_limits complete_limits(struct core_limits given)
+{
+    if (given.sagas_max == 0)
+        given.sagas_max = PARTITION_SAGAS_MAX_DEFAULT;
+    if (given.payload_bytes_max == 0)
+        given.payload_bytes_max = PARTITION_PAYLOAD_BYTES_DEFAULT;
+    if (given.names_max == 0)
+        given.names_max = PARTITION_NAMES_MAX_DEFAULT;
+    if (given.name_retention_ms == 0)
+        given.name_retention_ms = PARTITION_NAME_RETENTION_DEFAULT;
+    if (given.seed == 0 && getrandom(&given.seed, sizeof given.seed, GRND_NONBLOCK) < 0)
+        given.seed = (uint64_t)clock_wall_ms();
+    return given;
+}
+
+/* A new data directory begins with its limits; an old one keeps them, but for how long it keeps
+ * names, which may be said anew. */
 static enum status state_limits(struct partition *partition, struct problem *problem)
 {
-    if (partition->state->core != NULL)
-        return STATUS_OK;
     struct core_limits limits = partition->options.limits;
-    if (limits.sagas_max == 0)
-        limits.sagas_max = PARTITION_SAGAS_MAX_DEFAULT;
-    if (limits.payload_bytes_max == 0)
-        limits.payload_bytes_max = PARTITION_PAYLOAD_BYTES_DEFAULT;
+    if (partition->state->core == NULL) {
+        limits = complete_limits(limits);
+    } else {
+        struct core_limits known = core_limits(partition->state->core);
+        uint64_t retention_ms = limits.name_retention_ms;
+        if (retention_ms == 0 || retention_ms == known.name_retention_ms || known.names_max == 0)
+            return STATUS_OK;
+        limits = known;
+        limits.name_retention_ms = retention_ms;
+    }
     struct event event = {.kind = EVENT_LIMITS,
-                          .limits = {limits.sagas_max, limits.payload_bytes_max}};
+                          .limits = {.sagas_max = limits.sagas_max,
+                                     .payload_bytes_max = limits.payload_bytes_max,
+                                     .has_names = true,
+                                     .seed = limits.seed,
+                                     .names_max = limits.names_max,
+                                     .name_retention_ms = limits.name_retention_ms}};
     bool room = partition_reserve(partition, event_encoded_bytes_max(&event));
     assert(room);
     return partition_apply(partition, &event, 0, NULL, problem);
@@ -385,14 +414,34 @@ static enum status take_memory(struct partition *partition)
     partition->replies_capacity = REPLIES_CAPACITY;
     partition->replies = malloc(partition->replies_capacity * sizeof *partition->replies);
     partition->handlers = calloc(CORE_PLANS_MAX, sizeof *partition->handlers);
-    if (partition->replies == NULL || partition->handlers == NULL)
+    partition->in_hand = calloc(branches_max, sizeof *partition->in_hand);
+    if (partition->replies == NULL || partition->handlers == NULL || partition->in_hand == NULL)
         return STATUS_NO_MEMORY;
-    return timers_init(&partition->timers, branches_max);
+    return timers_init(&partition->timers,
+                       branches_max + core_limits(partition->state->core).sagas_max);
+}
+
+/* Every due time stands in the core. */
+static void resume_timers(struct partition *partition)
+{
+    const struct core *core = partition->state->core;
+    uint32_t key;
+    bool any = timers_pop(&partition->timers, partition->last_now_ms, &key);
+    assert(!any);
+    for (uint32_t branch = 0; branch < core_branches_count(core); branch++)
+        if (core_due_ms(core, branch) >= 0)
+            timers_set(&partition->timers, branch, core_due_ms(core, branch));
+    for (uint32_t slot = 0; slot < core_sagas_count(core); slot++)
+        if (core_deadline_ms(core, slot) >= 0)
+            timers_set(&partition->timers, PARTITION_SAGA_KEY(partition, slot),
+                       core_deadline_ms(core, slot));
 }
 
 /* Every step that was pending is dispatched again, with the same key; all of it is durable. */
 static enum status resume(struct partition *partition, struct problem *problem)
 {
+    if (partition->options.offline)
+        return STATUS_OK;
     for (uint32_t i = 0; i < core_plans_count(partition->state->core); i++) {
         const char *name = core_plan(partition->state->core, i)->name;
         enum status status = resolve_plan(partition, i, name, problem);
@@ -401,6 +450,7 @@ static enum status resume(struct partition *partition, struct problem *problem)
     }
     core_resume(partition->state->core, &partition->state->effects);
     partition->durable_tail = partition->state->effects.tail;
+    resume_timers(partition);
     return STATUS_OK;
 }
 
@@ -433,6 +483,8 @@ enum status partition_open(const struct partition_options *options,
         return problem_set(problem, STATUS_NO_MEMORY, "out of memory");
     memset(partition, 0, sizeof *partition);
     partition->options = *options;
+    /* Offline it is on its way out from the start: what leaves a block leaves nothing else. */
+    partition->stopping = options->offline;
     sleeper_setup();
     sleeper_init(&partition->sleeper);
     find_cpus(partition);
@@ -540,6 +592,7 @@ void partition_free(struct partition *partition)
         for (uint32_t i = 0; i < CORE_PLANS_MAX; i++)
             free(partition->handlers[i]);
     free(partition->handlers);
+    free(partition->in_hand);
     free(partition->replies);
     timers_fini(&partition->timers);
     partition_state_close(partition->state);

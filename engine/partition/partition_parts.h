@@ -17,6 +17,9 @@
 /* Of a saga that nobody waits for: started before a restart. */
 #define PARTITION_NO_TOKEN 0u
 
+/* Timers: a branch's key is its slot, a saga's lies behind those. */
+#define PARTITION_SAGA_KEY(partition, slot) (core_branches_max((partition)->state->core) + (slot))
+
 struct waiting_invoke {
     uint32_t branch;
     uint32_t generation;
@@ -85,6 +88,8 @@ struct partition {
     struct service services[PARTITION_SERVICES_MAX]; /* beside state->services */
     uint16_t **handlers;                             /* plan -> resource -> handler */
     uint32_t in_flight;                              /* invocations without their result */
+    uint8_t *in_hand;       /* by branch: invocations with a worker; 255 at most */
+    _Atomic int64_t now_ms; /* of the open block, for the workers' deadlines */
     uint32_t waiting_capacity;
     struct timers timers;
     struct reply *replies;

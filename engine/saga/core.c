@@ -215,9 +215,8 @@ static bool is_start_sound(const struct core *core, int64_t now_ms, const struct
         !core_can_start(core, event->start.plan, effects))
         return false;
     uint64_t saga_id;
-    if (event->start.name.count > 0 &&
-        core_check_name(core, event->start.name, event->start.input, now_ms, &saga_id, NULL) !=
-            STATUS_OK)
+    if (event->start.name.count > 0 && core_check_name(core, event->start.name, event->start.input,
+                                                       now_ms, &saga_id, NULL) != STATUS_OK)
         return false;
     return event->start.source == EVENT_NO_SOURCE ||
            (event->start.source < core->sources_count && event->start.source < CORE_SOURCES_MAX);

@@ -215,6 +215,8 @@ bool core_next_branch(const struct core *core, uint32_t slot, uint32_t *at);
 
 /* True while the branch waits for the answer to its invocation of this generation. */
 bool core_expects(const struct core *core, uint32_t branch, uint32_t generation);
+/* True while a handler is to work, or works, on a step of the branch. */
+bool core_is_invoked(const struct core *core, uint32_t branch);
 /* Whether the plan has a use for the output of the step that the branch waits for. */
 bool core_needs_output(const struct core *core, uint32_t branch);
 /* Of a branch that core_expects. */

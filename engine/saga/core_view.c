@@ -65,9 +65,12 @@ bool core_expects(const struct core *core, uint32_t branch, uint32_t generation)
 {
     if (branch >= core->branches_pool.touched)
         return false;
-    const struct branch *waiting = &core->branches[branch];
-    return waiting->generation == generation &&
-           transitions[waiting->phase][TRIGGER_RESULT].next != PHASE_FREE;
+    return core->branches[branch].generation == generation && core_is_invoked(core, branch);
+}
+
+bool core_is_invoked(const struct core *core, uint32_t branch)
+{
+    return transitions[core->branches[branch].phase][TRIGGER_RESULT].next != PHASE_FREE;
 }
 
 bool core_needs_output(const struct core *core, uint32_t branch)
@@ -176,7 +179,7 @@ void core_resume(const struct core *core, struct effect_queue *effects)
     effects->tail = 0;
     for (uint32_t index = 0; index < core->branches_pool.touched; index++) {
         const struct branch *branch = &core->branches[index];
-        if (transitions[branch->phase][TRIGGER_RESULT].next == PHASE_FREE || PLANTED(NO_RESUME))
+        if (!core_is_invoked(core, index) || PLANTED(NO_RESUME))
             continue;
         *effect_queue_push(effects) = (struct effect){
             .kind = EFFECT_INVOKE,

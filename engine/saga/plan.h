@@ -9,13 +9,13 @@
  *
  * What is understood: Comment, StartAt, States, Version ("1.0"), TimeoutSeconds, Compensation
  * {Order: "Reverse" | "Parallel"}; Task (Resource, Compensate {Resource, Retry, Catch,
- * TimeoutSeconds}, Retry, Catch, TimeoutSeconds, HeartbeatSeconds, Pivot, FireAndForget, ResultPath,
- * Next | End), Wait (one of Seconds, SecondsPath, Timestamp, TimestampPath; Next | End), Pass
- * (Result, ResultPath, Next | End), Choice (And, Or, Not, IsPresent, IsNull, IsString, IsNumeric,
- * IsBoolean, StringEquals, -LessThan, -GreaterThan, -LessThanEquals, -GreaterThanEquals and their
- * -Path forms, the same for Numeric, BooleanEquals and its -Path), Succeed, Fail (Error, Cause).
- * Everything else that ASL has is refused by its name and JSON pointer; an unknown field is refused
- * with the nearest known one.
+ * TimeoutSeconds}, Retry, Catch, TimeoutSeconds, HeartbeatSeconds, Pivot, FireAndForget,
+ * ResultPath, Next | End), Wait (one of Seconds, SecondsPath, Timestamp, TimestampPath; Next |
+ * End), Pass (Result, ResultPath, Next | End), Choice (And, Or, Not, IsPresent, IsNull, IsString,
+ * IsNumeric, IsBoolean, StringEquals, -LessThan, -GreaterThan, -LessThanEquals, -GreaterThanEquals
+ * and their -Path forms, the same for Numeric, BooleanEquals and its -Path), Succeed, Fail (Error,
+ * Cause). Everything else that ASL has is refused by its name and JSON pointer; an unknown field is
+ * refused with the nearest known one.
  *
  * A Task's Resource says who does it (enum task_kind):
  *   service:NAME.HANDLER                    a handler; its output is the result
