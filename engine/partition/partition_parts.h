@@ -88,7 +88,7 @@ struct partition {
     struct service services[PARTITION_SERVICES_MAX]; /* beside state->services */
     uint16_t **handlers;                             /* plan -> resource -> handler */
     uint32_t in_flight;                              /* invocations without their result */
-    uint8_t *in_hand;       /* by branch: invocations with a worker; 255 at most */
+    uint16_t *in_hand; /* by branch: invocations with a worker; stays at its greatest */
     _Atomic int64_t now_ms; /* of the open block, for the workers' deadlines */
     uint32_t waiting_capacity;
     struct timers timers;

@@ -220,12 +220,14 @@ uint16_t plan_find_catcher(const struct plan *plan, uint16_t first, uint16_t cou
 uint16_t plan_find_signal(const struct plan *plan, struct flyover_bytes name);
 
 /* When a Wait state that is entered at now_ms with this input is over. A time that has passed is
- * now_ms. False, with a static sentence of what is wrong, where the path leads to no such value or
- * it is more than PLAN_WAIT_MS_MAX off. */
+ * now_ms. A number of seconds with a fraction counts to the nearest millisecond. False, with a
+ * static sentence of what is wrong, where the path leads to no such value or it is more than
+ * PLAN_WAIT_MS_MAX off. */
 bool plan_wait_until(const struct plan_state *state, struct flyover_bytes input, int64_t now_ms,
                      int64_t *ret_until_ms, const char **ret_reason);
 /* "2026-11-26T12:00:00Z", with a fraction and an offset if need be, as milliseconds since 1970.
- * Source: RFC 3339. False where it is not one, or before 1970. */
+ * A fraction is cut to milliseconds; a leap second (23:59:60 at the end of a month of UTC) is the
+ * start of the next second. Source: RFC 3339. False where it is not one, or before 1970. */
 bool plan_parse_timestamp(struct flyover_bytes text, int64_t *ret_ms);
 
 /* Milliseconds before the attempt_no-th retry (1 is the first) under the retrier:
@@ -235,7 +237,8 @@ bool plan_parse_timestamp(struct flyover_bytes text, int64_t *ret_ms);
 uint64_t plan_retry_delay_ms(const struct plan_retrier *retrier, uint32_t attempt_no,
                              uint64_t seed);
 
-/* Prints the plan as an aligned table: state, type, what it does, next, retry, catch, undo. */
+/* Prints the plan as an aligned table: state, type, what it does (and within what time), next,
+ * retry, catch, and what compensates it. */
 void plan_print(const struct plan *plan, FILE *out);
 
 #endif
