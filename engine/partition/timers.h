@@ -41,7 +41,7 @@ struct timer_node {
     uint32_t prev; /* 0: the key has no timer */
 };
 
-/* To be looked at by timers.c only. */
+/* To be looked at by timers.c and its test only. */
 struct timers {
     struct timer_node *nodes; /* by key */
     uint32_t keys_max;
