@@ -121,7 +121,6 @@ static void add_ready(struct timers *timers, uint32_t link)
     for (; (timers->ready >> run & 1) != 0; run++) {
         link = merge(timers, link, timers->lists[run]);
         timers->ready &= ~(1u << run);
-        timers->lists[run] = 0;
         if (run == TIMERS_RUNS - 1)
             break;
     }

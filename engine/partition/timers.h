@@ -9,7 +9,7 @@
  *
  * Threads: one owner.
  * Memory:  address space for keys_max x 16 bytes at init, touched only where a key is used, and
- *          about 10 KB inside the struct; nothing is taken later. Lists go through the nodes, so
+ *          about 20 KB inside the struct; nothing is taken later. Lists go through the nodes, so
  *          the number of timers has no other limit.
  * Limits:  due_ms and now_ms below TIMERS_MS_MAX; a key below keys_max. Beyond is a bug.
  * Source:  Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (1987), scheme 7, with the
@@ -30,7 +30,7 @@
 #define TIMERS_LEVELS     9u /* 54 bits */
 /* A slot has several lists, so that they can be walked abreast: in many timers each node is a
  * cache miss, and one list would wait for one at a time. */
-#define TIMERS_LANES 4u
+#define TIMERS_LANES 8u
 #define TIMERS_RUNS  32u
 #define TIMERS_LISTS (TIMERS_RUNS + TIMERS_LEVELS * TIMERS_SLOTS * TIMERS_LANES)
 
@@ -41,7 +41,7 @@ struct timer_node {
     uint32_t prev; /* 0: the key has no timer */
 };
 
-/* To be looked at by timers.c only. */
+/* To be looked at by timers.c and its test only. */
 struct timers {
     struct timer_node *nodes; /* by key */
     uint32_t keys_max;

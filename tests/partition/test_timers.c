@@ -401,6 +401,7 @@ static void sleeping_to_the_bound_gets_there_in_as_many_wakes_as_levels(void **s
         timers_set(timers, 0, due_ms);
         uint32_t wakes = 1, key;
         for (;; wakes++) {
+            assert_true(wakes <= TIMERS_LEVELS);
             int64_t bound_ms = timers_next_ms(timers);
             assert_true(bound_ms > now_ms && bound_ms <= due_ms);
             now_ms = bound_ms;
@@ -408,7 +409,6 @@ static void sleeping_to_the_bound_gets_there_in_as_many_wakes_as_levels(void **s
                 break;
         }
         assert_true(now_ms == due_ms);
-        assert_true(wakes <= TIMERS_LEVELS);
         close_timers(timers);
     }
 }
