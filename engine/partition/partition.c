@@ -176,8 +176,7 @@ static void release_invoke(struct partition *partition, const struct effect *eff
     core_invocation(partition->state->core, effect->branch, &call);
     struct service *service =
         &partition->services[partition->state->routes[call.plan][call.resource]];
-    bool held = service->waiting_count > 0 || partition_is_draining(partition);
-    struct worker *worker = held ? NULL : choose_worker(service);
+    struct worker *worker = service->waiting_count > 0 ? NULL : choose_worker(service);
     if (worker != NULL) {
         partition_send_invoke(partition, worker, &call, effect->branch, effect->generation);
         return;
@@ -247,8 +246,7 @@ static bool release(struct partition *partition)
 /* Invocations that found their service full go as room comes. */
 static void send_waiting(struct partition *partition, struct service *service)
 {
-    while (service->waiting_count > 0 && !partition->stopping &&
-           !partition_is_draining(partition)) {
+    while (service->waiting_count > 0 && !partition->stopping) {
         struct worker *worker = choose_worker(service);
         if (worker == NULL)
             return;
@@ -344,6 +342,18 @@ static uint32_t take_results(struct partition *partition, struct worker *worker)
         partition->in_flight -= taken;
     }
     return taken;
+}
+
+bool partition_take_results(struct partition *partition)
+{
+    for (uint32_t i = 0; i < partition->state->services_count; i++) {
+        struct service *service = &partition->services[i];
+        for (uint32_t j = 0; j < service->workers_count; j++)
+            while (worker_peek_results(service->workers[j], 1) > 0)
+                if (take_results(partition, service->workers[j]) == 0)
+                    return false;
+    }
+    return true;
 }
 
 static bool serve_services(struct partition *partition)

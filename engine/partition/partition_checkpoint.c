@@ -10,9 +10,21 @@
 /* Less journal than this is replayed faster than a checkpoint is worth writing. */
 #define END_BYTES_MIN (64u << 20)
 
-bool partition_is_draining(const struct partition *partition)
+static void pause_workers(struct partition *partition, bool pause)
 {
-    return partition->checkpointing.stage == CHECKPOINT_DRAINING;
+    for (uint32_t i = 0; i < partition->state->services_count; i++)
+        for (uint32_t j = 0; j < partition->services[i].workers_count; j++)
+            worker_pause(partition->services[i].workers[j], pause);
+}
+
+/* Whether what the workers did stands in blocks, all of it, and they do nothing more. */
+static bool is_at_pause(struct partition *partition)
+{
+    for (uint32_t i = 0; i < partition->state->services_count; i++)
+        for (uint32_t j = 0; j < partition->services[i].workers_count; j++)
+            if (!worker_is_paused(partition->services[i].workers[j]))
+                return false;
+    return partition_take_results(partition);
 }
 
 static bool is_due(const struct partition *partition)
@@ -42,17 +54,19 @@ static pid_t start_writing(const struct partition *partition, const struct check
     return checkpoint_write(options->directory, partition->state, place) == STATUS_OK ? 0 : -1;
 }
 
-/* Nothing is out: the tables are at rest, and hold just what the blocks up to the one sealed here
- * say. The child gets the state as it is now; the engine goes on. */
+/* The workers pause, so that the tables hold just what the blocks up to the one sealed here say;
+ * what they have not begun is dispatched again by a start from here. The child gets the state as it
+ * is now; the engine and the workers go on. */
 static bool begin(struct partition *partition)
 {
     struct checkpointing *checkpointing = &partition->checkpointing;
-    if (partition->in_flight > 0 || partition->sent_count == WRITER_BUFFERS_COUNT)
+    if (!is_at_pause(partition) || partition->sent_count == WRITER_BUFFERS_COUNT)
         return false;
     if (partition->open.record_count > 0)
         partition_seal(partition);
     checkpointing->place = place_of(partition);
     checkpointing->child = start_writing(partition, &checkpointing->place);
+    pause_workers(partition, false);
     /* Where no child can be made now, the next one is tried after as much journal again. */
     checkpointing->stage = checkpointing->child < 0 ? CHECKPOINT_IDLE : CHECKPOINT_WRITING;
     checkpointing->bytes_before = checkpointing->bytes_since;
@@ -97,10 +111,11 @@ bool partition_turn_checkpoint(struct partition *partition)
     case CHECKPOINT_IDLE:
         if (!is_due(partition))
             return false;
-        checkpointing->stage = CHECKPOINT_DRAINING;
+        checkpointing->stage = CHECKPOINT_PAUSING;
         checkpointing->began_ns = clock_now_ns();
+        pause_workers(partition, true);
         return true;
-    case CHECKPOINT_DRAINING: return begin(partition);
+    case CHECKPOINT_PAUSING: return begin(partition);
     case CHECKPOINT_WRITING: return watch(partition);
     }
     assert(false && "every stage is handled");
@@ -110,6 +125,8 @@ bool partition_turn_checkpoint(struct partition *partition)
 void partition_drop_checkpoint(struct partition *partition)
 {
     struct checkpointing *checkpointing = &partition->checkpointing;
+    if (checkpointing->stage == CHECKPOINT_PAUSING)
+        pause_workers(partition, false);
     if (checkpointing->stage == CHECKPOINT_WRITING && checkpointing->child > 0) {
         kill(checkpointing->child, SIGKILL);
         waitpid(checkpointing->child, NULL, 0);

@@ -50,9 +50,9 @@ struct sent_block {
     uint64_t effects_tail;
 };
 
-/* A checkpoint on its way: what services have in hand comes back; the child writes; the block it is
- * of becomes durable. */
-enum checkpoint_stage { CHECKPOINT_IDLE, CHECKPOINT_DRAINING, CHECKPOINT_WRITING };
+/* A checkpoint on its way: the workers come to a pause; the child writes; the block it is of
+ * becomes durable. */
+enum checkpoint_stage { CHECKPOINT_IDLE, CHECKPOINT_PAUSING, CHECKPOINT_WRITING };
 
 struct checkpointing {
     enum checkpoint_stage stage;
@@ -88,7 +88,7 @@ struct partition {
     struct service services[PARTITION_SERVICES_MAX]; /* beside state->services */
     uint16_t **handlers;                             /* plan -> resource -> handler */
     uint32_t in_flight;                              /* invocations without their result */
-    uint16_t *in_hand; /* by branch: invocations with a worker; stays at its greatest */
+    uint16_t *in_hand;      /* by branch: invocations with a worker; stays at its greatest */
     _Atomic int64_t now_ms; /* of the open block, for the workers' deadlines */
     uint32_t waiting_capacity;
     struct timers timers;
@@ -115,8 +115,8 @@ bool partition_reserve(struct partition *partition, size_t record_bytes);
 void partition_seal(struct partition *partition);
 /* True unless a threadless engine's options say that the part takes no step in this turn. */
 bool partition_may_step(const struct partition *partition, enum partition_part part);
-/* True while no invocation may leave: what is out comes back. */
-bool partition_is_draining(const struct partition *partition);
+/* Takes all results that can be read; false where the journal had no room for one. */
+bool partition_take_results(struct partition *partition);
 /* Begins, watches and ends checkpoints; true if it did something. */
 bool partition_turn_checkpoint(struct partition *partition);
 /* Ends the child, if there is one; what it wrote is no checkpoint. */
