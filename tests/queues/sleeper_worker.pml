@@ -5,6 +5,7 @@
  *
  *     spin -run sleeper_worker.pml                       no error
  *     spin -DFALLBACK -run sleeper_worker.pml            the same without membarrier
+ *     spin -DPAUSES=2 -DINVOKES=2 -run sleeper_worker.pml    the worker is paused, twice
  *     spin -run -l -f -DNFAIR=3 sleeper_worker.pml       no run goes on for ever
  *
  * No error: no wake-up is lost, the worker ends, and after the join every invoke has been run,
@@ -17,6 +18,9 @@
  *     -DNO_SECOND_PEEK          an invoke without room is slept on      sleeps for ever
  *     -DNO_WISH                 `wants_room` is never written           sleeps for ever
  *     -DFALLBACK -DPLAIN_LOOK   the engine only loads `wants_room`      sleeps for ever
+ *     -DNO_PAUSE_LOOK (PAUSES)  no look at a wanted pause after it      sleeps for ever
+ *     -DTOLD_ONCE (PAUSES=2)    a rest does not see that it is the      sleeps for ever
+ *                               next one already, and tells nobody
  *     -DNO_DRAIN                nothing is run after the request        ends with an invoke left
  *
  * The engine is patient (it stops the worker when all results are in) or not: a request to stop
@@ -33,6 +37,10 @@
 #define ROOM 1 /* results that the arena holds */
 #endif
 
+#ifndef PAUSES
+#define PAUSES 0 /* how often the engine makes the worker pause */
+#endif
+
 #define THREADS  2
 #define HELD_MAX (2 * INVOKES + 1)
 
@@ -45,11 +53,15 @@
 #define STOP      4 /* of the engine */
 #define RESULT    5 /* of the worker: one result published */
 #define NO_WANT   6 /* of the worker: wants_room = 0 */
+#define REST      7 /* of the worker: rests_at = the pause it saw */
 
 byte invokes;  /* the published index of the ring of invokes */
 byte results;  /* of the ring of results */
 byte consumed; /* the other index of the ring of results */
 bool wants_room;
+byte pause; /* odd: wanted */
+byte rests_at;
+byte rests_at_next; /* what REST writes */
 bool stop;
 bool ended;
 byte run_count; /* invokes that were run */
@@ -63,6 +75,7 @@ inline see(self, what)
     :: what == STOP -> stop = true
     :: what == RESULT -> results++
     :: what == NO_WANT -> wants_room = false
+    :: what == REST -> rests_at = rests_at_next
     fi
 }
 
@@ -120,6 +133,12 @@ inline worker_sleep()
     :: else
     fi;
 #endif
+#ifndef NO_PAUSE_LOOK
+    if
+    :: !progress -> progress = pause % 2 == 1
+    :: else
+    fi;
+#endif
 #ifndef NO_SECOND_PEEK
     if
     :: !progress && !needs_room -> peek_one(); progress = known > run_count
@@ -135,11 +154,50 @@ inline worker_sleep()
     needs_room = false
 }
 
+/* worker_rest: the number it tells is the one it saw; the engine may have gone on to the next. It
+ * sleeps only on the number it has told. */
+inline tell_rest()
+{
+    empty(held_back[OWNER]); /* one variable for the value of a store that is held back */
+    rests_at_next = seen_pause;
+    held_back[OWNER]!REST
+}
+
+inline worker_rest()
+{
+    seen_pause = pause;
+    tell_rest();
+    do
+    :: seen_pause = pause;
+        if
+        :: seen_pause % 2 == 0 || stop -> break
+        :: else
+        fi;
+#ifndef TOLD_ONCE
+        if
+        :: rests_at_next != seen_pause -> tell_rest()
+        :: else
+        fi;
+#endif
+        sleeper_prepare();
+        if
+#ifdef TOLD_ONCE
+        :: pause % 2 == 1 && !stop -> sleeper_wait()
+#else
+        :: pause == seen_pause && !stop -> sleeper_wait()
+#endif
+        :: else -> sleeper_cancel()
+        fi
+    od;
+    seen_pause = 0
+}
+
 active proctype worker()
 {
     byte known; /* of `invokes`, as the ring remembers it */
     byte freed; /* of `consumed`, as the arena remembers it */
     byte done;
+    byte seen_pause;
     bool needs_room;
     bool progress;
 
@@ -147,10 +205,14 @@ active proctype worker()
     do
     :: stop -> break
     :: else ->
-        worker_step();
         if
-        :: progress
-        :: else -> worker_sleep()
+        :: pause % 2 == 1 -> worker_rest()
+        :: else ->
+            worker_step();
+            if
+            :: progress
+            :: else -> worker_sleep()
+            fi
         fi
     od;
 #ifndef NO_DRAIN
@@ -182,8 +244,29 @@ inline consume_result()
     seen = false
 }
 
+/* worker_pause, by one read-modify-write. */
+inline worker_pause()
+{
+    d_step { let_go(ENGINE); pause++ };
+    sleeper_wake(ENGINE)
+}
+
+/* Nothing runs while the worker is paused. */
+inline pause_and_go_on()
+{
+    paused_count++;
+    worker_pause();
+    rests_at == pause;
+    ran_before = run_count;
+    assert(run_count == ran_before);
+    worker_pause();
+    ran_before = 0
+}
+
 proctype engine()
 {
+    byte paused_count;
+    byte ran_before;
     byte sent;
     byte taken;
     bool seen;
@@ -196,6 +279,7 @@ proctype engine()
     do
     :: sent < INVOKES -> sent++; held_back[ENGINE]!INVOKE; sleeper_wake(ENGINE)
     :: taken < results -> consume_result()
+    :: paused_count < PAUSES -> pause_and_go_on()
     :: !patient || taken == INVOKES -> break
     od;
     held_back[ENGINE]!STOP;
