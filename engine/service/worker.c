@@ -159,15 +159,23 @@ static void worker_sleep(struct worker *worker)
     atomic_store(&worker->wants_room, 0);
 }
 
-/* Everything it did is published; it begins nothing until the engine says so. */
+/* Everything it did is published; it begins nothing until the engine says so. The engine may end a
+ * pause and ask for the next before this looks again: each is answered by its own number. */
 static void worker_rest(struct worker *worker)
 {
-    atomic_store(&worker->rests_at, atomic_load(&worker->pause));
-    if (worker->engine != NULL)
-        sleeper_wake(worker->engine);
-    while (is_asked_to_pause(worker) && atomic_load(&worker->stop) == 0) {
+    uint32_t told = 0;
+    for (;;) {
+        uint32_t pause = atomic_load(&worker->pause);
+        if (pause % 2 == 0 || atomic_load(&worker->stop) != 0)
+            return;
+        if (pause != told) {
+            atomic_store(&worker->rests_at, pause);
+            told = pause;
+            if (worker->engine != NULL)
+                sleeper_wake(worker->engine);
+        }
         sleeper_prepare(&worker->sleeper);
-        if (is_asked_to_pause(worker) && atomic_load(&worker->stop) == 0)
+        if (atomic_load(&worker->pause) == told && atomic_load(&worker->stop) == 0)
             sleeper_wait(&worker->sleeper, SLEEPER_FOREVER);
         else
             sleeper_cancel(&worker->sleeper);
