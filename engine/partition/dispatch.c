@@ -3,15 +3,14 @@
 #include <sys/mman.h>
 
 #define PHASES        2u
-#define NOBODY        UINT32_MAX
 #define CREDIT_OF_ONE 1000000000u
 #define QUEUES_COUNT  (PARTITION_SERVICES_MAX * PHASES * CORE_PLANS_MAX)
 
-/* Of a branch; all zeroes, as it comes from the kernel, does not wait. One line of memory is
- * touched for it and one for its neighbour, whether it comes or goes. */
+/* Of a branch; all zeroes, as it comes from the kernel, does not wait. 16 bytes, so that one line
+ * of memory has all that a pop needs. */
 struct dispatch_node {
-    uint32_t after; /* branches, NOBODY at the ends */
-    uint32_t before;
+    uint32_t after;  /* a branch; of the last, anything */
+    uint32_t before; /* a branch; of the first, anything */
     uint32_t generation;
     uint32_t queue; /* index in `queues` + 1; 0: it does not wait */
 };
@@ -38,7 +37,7 @@ static void *map_array(uint64_t bytes)
 
 enum status dispatch_init(struct dispatch *dispatch, uint32_t branches_max)
 {
-    assert(branches_max > 0 && branches_max < NOBODY);
+    assert(branches_max > 0);
     struct dispatch made = {.branches_max = branches_max};
     made.nodes = map_array(branches_max * sizeof *made.nodes);
     made.queues = map_array(QUEUES_COUNT * sizeof *made.queues);
@@ -165,30 +164,39 @@ static void leave_round(struct dispatch_round *round, struct dispatch_queue *que
 
 static void link_last(struct dispatch *dispatch, struct dispatch_queue *queue, uint32_t branch)
 {
-    struct dispatch_node *node = &dispatch->nodes[branch];
-    node->after = NOBODY;
-    node->before = queue->waiting_count == 0 ? NOBODY : queue->last;
-    if (queue->waiting_count++ == 0)
+    if (queue->waiting_count++ == 0) {
         queue->first = branch;
-    else
+    } else {
+        dispatch->nodes[branch].before = queue->last;
         dispatch->nodes[queue->last].after = branch;
+    }
     queue->last = branch;
+}
+
+/* The one that becomes first is not touched, only asked for: with many waiting it is far away, and
+ * the caller has something to do until it is its turn. */
+static void unlink_first(struct dispatch *dispatch, struct dispatch_queue *queue)
+{
+    if (--queue->waiting_count == 0)
+        return;
+    queue->first = dispatch->nodes[queue->first].after;
+    __builtin_prefetch(&dispatch->nodes[queue->first], 1);
 }
 
 static void unlink_node(struct dispatch *dispatch, struct dispatch_queue *queue, uint32_t branch)
 {
-    struct dispatch_node *node = &dispatch->nodes[branch];
+    const struct dispatch_node *node = &dispatch->nodes[branch];
     assert(queue->waiting_count > 0);
+    if (branch == queue->first) {
+        unlink_first(dispatch, queue);
+        return;
+    }
     queue->waiting_count--;
-    if (node->before == NOBODY)
-        queue->first = node->after;
-    else
-        dispatch->nodes[node->before].after = node->after;
-    if (node->after == NOBODY)
+    dispatch->nodes[node->before].after = node->after;
+    if (branch == queue->last)
         queue->last = node->before;
     else
         dispatch->nodes[node->after].before = node->before;
-    node->queue = 0;
 }
 
 /* From wherever it waits. */
@@ -200,6 +208,7 @@ static void take_out(struct dispatch *dispatch, uint32_t branch)
     struct dispatch_service *at = &dispatch->services[index / CORE_PLANS_MAX / PHASES];
     struct dispatch_queue *queue = &dispatch->queues[index];
     unlink_node(dispatch, queue, branch);
+    dispatch->nodes[branch].queue = 0;
     if (queue->waiting_count == 0)
         leave_round(&at->rounds[phase], queue - plan, plan);
     at->rounds[phase].waiting_count--;
