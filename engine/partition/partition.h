@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/partition/dispatch.h"
 #include "engine/partition/partition_state.h"
 #include "engine/service/audit.h"
 #include "engine/service/plugin.h"
@@ -41,6 +42,12 @@
 
 struct partition;
 
+/* Of one service: invocations in flight and a second. */
+struct partition_service_limits {
+    char service[FLYOVER_NAME_BYTES_MAX + 1];
+    struct dispatch_limits limits;
+};
+
 /* What takes a step in a threadless partition. */
 enum partition_part { PARTITION_JOURNAL, PARTITION_WORKER, PARTITION_CHECKPOINT };
 
@@ -52,6 +59,8 @@ struct partition_options {
     struct plugin_path plugins; /* copied; its text is borrowed for the life of the partition */
     const struct flyover_service *built_in[PARTITION_BUILT_IN_MAX]; /* looked at before files */
     uint32_t built_in_count;
+    const struct partition_service_limits *service_limits; /* borrowed for the partition's life */
+    uint32_t service_limits_count;
     uint64_t checkpoint_bytes; /* of journal between two checkpoints; 0: none is taken */
     bool accept_loss;
     bool pin;                 /* threads to cores, when there are at least two */
@@ -161,6 +170,9 @@ NODISCARD enum status partition_redrive(struct partition *partition, const struc
 /* The block that holds what was applied last, and the last durable one. */
 uint64_t partition_pending_no(const struct partition *partition);
 uint64_t partition_durable_no(const struct partition *partition);
+
+/* For who was told BUSY: about how many milliseconds until it is worth asking again. */
+uint32_t partition_busy_ms(const struct partition *partition);
 
 bool partition_next_reply(struct partition *partition, struct reply *ret_reply);
 

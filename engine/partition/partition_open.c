@@ -73,9 +73,6 @@ static enum status start_workers(struct partition *partition, struct service *se
         .token_seed = core_limits(partition->state->core).seed,
         .threadless = partition->options.threadless,
     };
-    service->waiting = malloc(partition->waiting_capacity * sizeof *service->waiting);
-    if (service->waiting == NULL)
-        return STATUS_NO_MEMORY;
     while (service->workers_count < wanted && service->workers_count < SERVICE_WORKERS_MAX) {
         options.cpu = next_cpu(partition);
         enum status status = worker_open(&options, &service->workers[service->workers_count]);
@@ -104,6 +101,16 @@ static enum status declare_service(struct partition *partition, const struct plu
     return partition_apply(partition, &event, 0, NULL, problem);
 }
 
+/* What the options say of the service. */
+static void limit_service(struct partition *partition, const char *name, uint32_t index)
+{
+    const struct partition_options *options = &partition->options;
+    for (uint32_t i = 0; i < options->service_limits_count; i++)
+        if (strcmp(options->service_limits[i].service, name) == 0)
+            dispatch_set_limits(&partition->dispatch, index, &options->service_limits[i].limits,
+                                partition_now_ns(partition));
+}
+
 /* Loads the service that a definition names, and starts it. */
 static enum status use_service(struct partition *partition, const char *name,
                                struct problem *problem)
@@ -123,6 +130,7 @@ static enum status use_service(struct partition *partition, const char *name,
     index = partition_state_find_service(partition->state, name);
     struct service *service = &partition->services[index];
     service->plugin = plugin;
+    limit_service(partition, name, index);
     return start_workers(partition, service, partition->state->services[index].tables);
 }
 
@@ -408,15 +416,15 @@ static enum status state_limits(struct partition *partition, struct problem *pro
 static enum status take_memory(struct partition *partition)
 {
     uint32_t branches_max = core_branches_max(partition->state->core);
-    partition->waiting_capacity = 1;
-    while (partition->waiting_capacity < branches_max)
-        partition->waiting_capacity *= 2;
     partition->replies_capacity = REPLIES_CAPACITY;
     partition->replies = malloc(partition->replies_capacity * sizeof *partition->replies);
     partition->handlers = calloc(CORE_PLANS_MAX, sizeof *partition->handlers);
     partition->in_hand = calloc(branches_max, sizeof *partition->in_hand);
     if (partition->replies == NULL || partition->handlers == NULL || partition->in_hand == NULL)
         return STATUS_NO_MEMORY;
+    enum status status = dispatch_init(&partition->dispatch, branches_max);
+    if (status != STATUS_OK)
+        return status;
     return timers_init(&partition->timers,
                        branches_max + core_limits(partition->state->core).sagas_max);
 }
@@ -575,7 +583,6 @@ static void close_service(struct service *service)
 {
     for (uint32_t i = 0; i < service->workers_count; i++)
         worker_close(service->workers[i]);
-    free(service->waiting);
     plugin_close(&service->plugin);
 }
 
@@ -595,6 +602,7 @@ void partition_free(struct partition *partition)
     free(partition->in_hand);
     free(partition->replies);
     timers_fini(&partition->timers);
+    dispatch_fini(&partition->dispatch);
     partition_state_close(partition->state);
     if (partition->has_watermark)
         watermark_close(&partition->watermark);

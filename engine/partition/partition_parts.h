@@ -5,7 +5,9 @@
 #ifndef ENGINE_PARTITION_PARTITION_PARTS_H
 #define ENGINE_PARTITION_PARTITION_PARTS_H
 
+#include "engine/partition/admission.h"
 #include "engine/partition/checkpoint.h"
+#include "engine/partition/dispatch.h"
 #include "engine/partition/partition.h"
 #include "engine/partition/timers.h"
 #include "engine/service/worker.h"
@@ -20,21 +22,11 @@
 /* Timers: a branch's key is its slot, a saga's lies behind those. */
 #define PARTITION_SAGA_KEY(partition, slot) (core_branches_max((partition)->state->core) + (slot))
 
-struct waiting_invoke {
-    uint32_t branch;
-    uint32_t generation;
-};
-
 /* One of partition_state's services, with its threads. */
 struct service {
     struct plugin plugin; /* service NULL: declared in the journal, used by no definition now */
     uint32_t workers_count;
     struct worker *workers[SERVICE_WORKERS_MAX];
-    /* Invocations that found every worker full: a ring of waiting_capacity, one a branch at most.
-     */
-    struct waiting_invoke *waiting;
-    uint32_t waiting_head;
-    uint32_t waiting_count;
 };
 
 struct open_block {
@@ -88,9 +80,11 @@ struct partition {
     struct service services[PARTITION_SERVICES_MAX]; /* beside state->services */
     uint16_t **handlers;                             /* plan -> resource -> handler */
     uint32_t in_flight;                              /* invocations without their result */
-    uint16_t *in_hand;      /* by branch: invocations with a worker; stays at its greatest */
-    _Atomic int64_t now_ms; /* of the open block, for the workers' deadlines */
-    uint32_t waiting_capacity;
+    uint16_t *in_hand;        /* by branch: invocations with a worker; stays at its greatest */
+    _Atomic int64_t now_ms;   /* of the open block, for the workers' deadlines */
+    struct dispatch dispatch; /* invocations that wait for a worker or a limit */
+    struct admission admission;
+    uint64_t turn_ns; /* when this turn began */
     struct timers timers;
     struct reply *replies;
     uint32_t replies_capacity;
@@ -115,6 +109,10 @@ bool partition_reserve(struct partition *partition, size_t record_bytes);
 void partition_seal(struct partition *partition);
 /* True unless a threadless engine's options say that the part takes no step in this turn. */
 bool partition_may_step(const struct partition *partition, enum partition_part part);
+/* The clock that paces journal and limits. */
+uint64_t partition_now_ns(const struct partition *partition);
+/* Whether there is room for a saga of this plan, and it may have it. */
+bool partition_may_start(const struct partition *partition, uint32_t plan);
 /* Takes all results that can be read; false where the journal had no room for one. */
 bool partition_take_results(struct partition *partition);
 /* Begins, watches and ends checkpoints; true if it did something. */

@@ -184,11 +184,13 @@ static enum status on_definition(struct partition_state *state, const struct eve
     }
     memcpy(kept, text, event->definition.text.count);
     uint32_t before = partition_state_find_plan(state, name);
+    state->names_count += before == PARTITION_NO_PLAN;
     uint32_t index = core_add_plan(state->core, plan);
     state->routes[index] = routes;
     state->definitions[index] = (struct partition_definition){
         .hash = hash_definition(name, text, event->definition.text.count),
         .version = before == PARTITION_NO_PLAN ? 1 : state->definitions[before].version + 1,
+        .before = before,
         .text = kept,
         .text_bytes = event->definition.text.count,
     };
@@ -302,6 +304,17 @@ uint32_t partition_state_find_definition(const struct partition_state *state, co
         if (state->definitions[count].hash == hash)
             return count;
     return PARTITION_NO_PLAN;
+}
+
+uint32_t partition_state_definition_live(const struct partition_state *state, uint32_t plan)
+{
+    /* Newer versions too: start from the newest. */
+    const char *name = core_plan(state->core, plan)->name;
+    uint32_t live = 0;
+    for (uint32_t at = partition_state_find_plan(state, name); at != PARTITION_NO_PLAN;
+         at = state->definitions[at].before)
+        live += core_plan_live(state->core, at);
+    return live;
 }
 
 uint32_t partition_state_find_service(const struct partition_state *state, const char *name)
