@@ -32,6 +32,7 @@ struct writer {
      */
     uint32_t acquired_count;
     uint32_t sent_count;
+    uint64_t remove_before_no_sent; /* 0: none yet */
     pthread_t thread;
     bool threaded;
 
@@ -39,12 +40,14 @@ struct writer {
     _Alignas(128) struct journal *journal;
     struct watermark *watermark;
     struct sleeper *engine;
+    uint64_t remove_before_no_done;
 
     /* Both. */
     _Alignas(128) struct ring *ring;
     struct sleeper sleeper;
     struct writer_buffer buffers[WRITER_BUFFERS_COUNT];
-    uint8_t *memory; /* WRITER_BUFFERS_COUNT x BLOCK_BYTES_MAX */
+    uint8_t *memory;                   /* WRITER_BUFFERS_COUNT x BLOCK_BYTES_MAX */
+    _Atomic uint64_t remove_before_no; /* only grows; the engine thread writes it */
     _Atomic bool stopping;
     _Atomic bool failed; /* `failure` is whole once this is true, and never changes again */
     struct problem failure;
@@ -123,6 +126,30 @@ static bool writer_on_block(struct writer *writer)
     return status == STATUS_OK;
 }
 
+static bool has_removal(const struct writer *writer)
+{
+    return !has_failed(writer) &&
+           atomic_load_explicit(&writer->remove_before_no, memory_order_acquire) >
+               writer->remove_before_no_done;
+}
+
+/* Handles what writer_remove_before sends: the last number asked for.
+ * Next: nothing; only a failure is told, by writer_failure. */
+static void writer_on_removal(struct writer *writer)
+{
+    if (!has_removal(writer))
+        return;
+    uint64_t first_kept_no = atomic_load_explicit(&writer->remove_before_no, memory_order_acquire);
+    struct problem problem;
+    enum status status = journal_remove_before(writer->journal, first_kept_no, &problem);
+    writer->remove_before_no_done = first_kept_no;
+    if (status == STATUS_OK)
+        return;
+    fail(writer, &problem);
+    if (writer->engine != NULL)
+        sleeper_wake(writer->engine);
+}
+
 static bool is_stopping(const struct writer *writer)
 {
     return atomic_load_explicit(&writer->stopping, memory_order_acquire);
@@ -130,7 +157,7 @@ static bool is_stopping(const struct writer *writer)
 
 static bool has_work(struct writer *writer)
 {
-    return !has_failed(writer) && ring_peek(writer->ring, 1) > 0;
+    return has_removal(writer) || (!has_failed(writer) && ring_peek(writer->ring, 1) > 0);
 }
 
 /* Never spins: an append takes ten times as long as waking up. */
@@ -150,6 +177,7 @@ static void *run(void *context)
         /* Read before the ring: what was sent before writer_close is then seen. */
         bool stopping = is_stopping(writer);
         bool wrote = writer_on_block(writer);
+        writer_on_removal(writer);
         atomic_store_explicit(&writer->cpu_ns, clock_thread_cpu_ns(), memory_order_relaxed);
         if (wrote)
             continue;
@@ -250,6 +278,7 @@ void writer_close(struct writer *writer)
         pthread_join(writer->thread, NULL);
     } else if (writer->ring != NULL) {
         writer_on_block(writer);
+        writer_on_removal(writer);
     }
     ring_close(writer->ring);
     free(writer->memory);
@@ -291,6 +320,16 @@ void writer_send_block(struct writer *writer, struct writer_buffer *buffer)
     sleeper_wake(&writer->sleeper);
 }
 
+void writer_remove_before(struct writer *writer, uint64_t first_kept_no)
+{
+    assert(first_kept_no > 0 && first_kept_no <= writer->durable_no + 1);
+    if (first_kept_no <= writer->remove_before_no_sent)
+        return;
+    writer->remove_before_no_sent = first_kept_no;
+    atomic_store_explicit(&writer->remove_before_no, first_kept_no, memory_order_release);
+    sleeper_wake(&writer->sleeper);
+}
+
 uint32_t writer_blocks_in_flight(const struct writer *writer)
 {
     return writer->sent_count - writer->consumed_count;
@@ -316,6 +355,7 @@ bool writer_step(struct writer *writer)
     assert(!writer->threaded);
     uint64_t start_ns = clock_thread_cpu_ns();
     bool wrote = writer_on_block(writer);
+    writer_on_removal(writer);
     add(&writer->cpu_ns, clock_thread_cpu_ns() - start_ns);
     return wrote;
 }

@@ -7,12 +7,14 @@
  *     ... fills, seals ...
  *     writer_send_block()   ── ring of blocks ─► writer_on_block(): append, sync, watermark
  *     writer_durable_no()   ◄─ entries consumed  and wakes the engine
+ *     writer_remove_before() ── one number ────► writer_on_removal(): after the next append
  *
- * Threads: acquire, send_block, durable_no, failure by the engine thread alone.
+ * Threads: acquire, send_block, durable_no, failure, remove_before by the engine thread alone.
  * Memory:  buffers_count x BLOCK_BYTES_MAX, taken at open. No free buffer: the engine takes in
  *          nothing more until one comes back; that is the back-pressure of the disk.
- * Failure: the first failed append is kept, nothing later is written, durable_no stands still.
- *          The engine exits. A failed sync is never tried again (its pages may be lost already).
+ * Failure: the first failed append (or watermark, or removal) is kept, nothing later is written,
+ * durable_no stands still. The engine exits. A failed sync is never tried again (its pages may be
+ * lost already).
  */
 #ifndef STORAGE_WRITER_H
 #define STORAGE_WRITER_H
@@ -69,9 +71,15 @@ void writer_send_block(struct writer *writer, struct writer_buffer *buffer);
 uint32_t writer_blocks_in_flight(const struct writer *writer);
 /* The last durable block, as far as the engine thread has heard; also takes buffers back. */
 uint64_t writer_durable_no(struct writer *writer);
+/* Asks the journal thread for journal_remove_before(first_kept_no), after its next append or as
+ * soon as it has none to do; returns at once. The block before first_kept_no is durable. One number
+ * is kept at most: a later, larger one takes the place of one that still waits, a smaller one is
+ * nothing. writer_close does what still waits. */
+void writer_remove_before(struct writer *writer, uint64_t first_kept_no);
 /* STATUS_OK, or why the journal thread stopped. */
 enum status writer_failure(const struct writer *writer, struct problem *problem);
-/* Threadless only: writes what waits now. Returns true if it wrote. */
+/* Threadless only: writes what waits now, then does a removal that waits. Returns true if it wrote.
+ */
 bool writer_step(struct writer *writer);
 /* A recent reading; exact while nothing is in flight. */
 struct writer_counts writer_counts(const struct writer *writer);
