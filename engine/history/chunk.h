@@ -33,6 +33,9 @@ enum chunk_flag {
     CHUNK_HAS_MEANINGS = 1, /* PLAN or ERROR */
     CHUNK_HAS_ENDED = 2,
     CHUNK_HAS_NAMES = 4,
+    CHUNK_HAS_ERRORS = 8, /* an ENDED with one */
+    /* and CHUNK_HAS_OUTCOME << outcome, of the ENDED in it */
+    CHUNK_HAS_OUTCOME = 256,
 };
 
 struct chunk {

@@ -111,7 +111,11 @@ static bool may_match_chunk(const struct listing *listing, const struct chunk *c
 {
     if (by_name(listing))
         return (chunk->flags & CHUNK_HAS_NAMES) != 0;
-    return (chunk->flags & CHUNK_HAS_ENDED) != 0 && is_in_time(listing->filter, chunk->now_ms);
+    const struct history_filter *filter = listing->filter;
+    uint32_t outcomes = filter->outcomes == 0 ? UINT32_MAX : filter->outcomes;
+    return (chunk->flags & CHUNK_HAS_ENDED) != 0 && is_in_time(filter, chunk->now_ms) &&
+           (chunk->flags / CHUNK_HAS_OUTCOME & outcomes) != 0 &&
+           (filter->error == NULL || (chunk->flags & CHUNK_HAS_ERRORS) != 0);
 }
 
 static bool is_match(const struct listing *listing, const struct note *note)

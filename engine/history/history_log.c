@@ -13,7 +13,7 @@
 #include "engine/history/history_log_parts.h"
 #include "storage/directory.h"
 
-#define PUSH_BYTES (4u << 20)
+#define PUSH_BYTES (2u << 20)
 
 static enum status problem_of(struct history_log *log, struct problem *problem, const char *what,
                               uint64_t first_no, int error)

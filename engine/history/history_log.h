@@ -22,7 +22,9 @@
 #include "engine/history/chunk.h"
 #include "engine/history/note.h"
 
-#define HISTORY_SEGMENT_BYTES     (16u << 20)
+/* Some 900,000 sagas of four steps. What is sealed in one call, and walked through by a reader
+ * while it is not: larger ones make both longer, smaller ones make more files. */
+#define HISTORY_SEGMENT_BYTES     (8u << 20)
 #define HISTORY_SEGMENT_BYTES_MIN 4096u
 
 struct history_log;
@@ -59,8 +61,8 @@ NODISCARD enum status history_log_open(const struct history_log_options *options
 
 /* Appends the notes of a block, encoded by one coder that began with now_ms: one write. Block
  * numbers ascend (asserted, as is that the notes decode and are `notes_count`). A block without
- * notes may be left out or given with a count of 0, which writes nothing by itself. Each 16 MiB
- * (segment_bytes) one call also seals a segment, with an fsync of what is not on disk yet. */
+ * notes may be left out or given with a count of 0, which writes nothing by itself. Each
+ * segment_bytes one call also seals a segment, with an fsync of what is not on disk yet. */
 NODISCARD enum status history_log_append(struct history_log *log, uint64_t block_no, int64_t now_ms,
                                          const uint8_t *notes, size_t notes_bytes,
                                          uint32_t notes_count, struct problem *problem);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/base/varint.h"
+#include "storage/little_endian.h"
 
 #define KIND_MASK 0x07u
 #define NEXT_ID   0x08u
@@ -29,24 +30,18 @@ const char *note_kind_text(enum note_kind kind)
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
-/* Most numbers are differences of one to three bytes, whose length no branch predictor foresees. */
+/* A varint without a branch on its length, which no predictor foresees: differences have one to
+ * three bytes. Writes four bytes in any case, so a note needs less than NOTE_BYTES_MAX by far. */
 static inline uint8_t *put_number(uint8_t *at, uint64_t value)
 {
-    if (__builtin_expect(value < 0x80, true)) {
-        *at = (uint8_t)value;
-        return at + 1;
-    }
-    if (value >= 1u << 28)
+    if (__builtin_expect(value >= 1u << 28, false))
         return varint_encode(at, value);
     uint32_t v = (uint32_t)value;
-    uint32_t length = 2u + (v >= 1u << 14) + (v >= 1u << 21);
+    uint32_t more = (uint32_t)(v >= 1u << 7) + (v >= 1u << 14) + (v >= 1u << 21);
     uint32_t spread = (v & 0x7f) | (v & 0x3f80) << 1 | (v & 0x1fc000) << 2 | (v & 0xfe00000) << 3;
-    spread |= 0x80808080u & ((1u << 8 * (length - 1)) - 1);
-    at[0] = (uint8_t)spread;
-    at[1] = (uint8_t)(spread >> 8);
-    at[2] = (uint8_t)(spread >> 16);
-    at[3] = (uint8_t)(spread >> 24);
-    return at + length;
+    spread |= 0x80808080u & ((1u << 8 * more) - 1);
+    put_u32(at, spread);
+    return at + 1 + more;
 }
 
 static inline uint8_t *put_id(struct note_coder *coder, uint64_t id, uint8_t *tag, uint8_t *at)
@@ -158,20 +153,38 @@ uint8_t *note_encode(struct note_coder *coder, const struct note *note, uint8_t 
 /* ---- reading -------------------------------------------------------------------------------- */
 
 /* Every get_* gives NULL where the bytes make no sense, and takes NULL for "already so". */
-static inline const uint8_t *get_number(const uint8_t *at, const uint8_t *end, uint64_t *ret_value)
+static inline __attribute__((always_inline)) const uint8_t *
+get_number(const uint8_t *at, const uint8_t *end, uint64_t *ret_value)
 {
-    if (at == NULL || at == end)
+    if (__builtin_expect(at == NULL || at == end, false))
         return NULL;
-    if (__builtin_expect(*at < 0x80, true)) {
+    /* Where most have one byte, a branch that is foreseen is quicker than what waits for it. */
+    if (*at < 0x80) {
         *ret_value = *at;
         return at + 1;
     }
-    return varint_decode(at, end, ret_value);
+    if (__builtin_expect(end - at < 8, false))
+        return varint_decode(at, end, ret_value);
+    /* Without a branch on the length, as it was written. */
+    uint64_t word = get_u64(at);
+    uint64_t stops = ~word & 0x8080808080808080u;
+    if (__builtin_expect(stops == 0, false))
+        return varint_decode(at, end, ret_value);
+    uint32_t bits = (uint32_t)__builtin_ctzll(stops) + 1;
+    word = (word << (64 - bits) >> (64 - bits)) & 0x7f7f7f7f7f7f7f7fu;
+    word = (word & 0x007f007f007f007fu) | (word & 0x7f007f007f007f00u) >> 1;
+    word = (word & 0x00003fff00003fffu) | (word & 0x3fff00003fff0000u) >> 2;
+    word = (word & 0x0fffffffu) | (word & 0x0fffffff00000000u) >> 4;
+    /* Longer than it need be. */
+    if (__builtin_expect(word >> (bits / 8 - 1) * 7 == 0, false))
+        return NULL;
+    *ret_value = word;
+    return at + bits / 8;
 }
 
 /* At most `max`. */
-static inline const uint8_t *get_small(const uint8_t *at, const uint8_t *end, uint64_t max,
-                                       uint64_t *ret_value)
+static inline __attribute__((always_inline)) const uint8_t *
+get_small(const uint8_t *at, const uint8_t *end, uint64_t max, uint64_t *ret_value)
 {
     uint64_t value = 0;
     at = get_number(at, end, &value);

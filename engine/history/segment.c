@@ -104,7 +104,8 @@ bool segment_tally_take(struct segment_tally *tally, struct dictionary *dictiona
         add_saga(tally, &note);
         if (note.kind == NOTE_ENDED) {
             take_ended(&tally->summary, &note);
-            flags |= CHUNK_HAS_ENDED;
+            flags |= CHUNK_HAS_ENDED | (uint32_t)CHUNK_HAS_OUTCOME << note.ended.outcome;
+            flags |= note.ended.error == NOTE_NO_ERROR ? 0 : CHUNK_HAS_ERRORS;
         } else if (note.kind == NOTE_STARTED && note.started.name.count > 0) {
             flags |= CHUNK_HAS_NAMES;
             if (tally->lines != NULL)
