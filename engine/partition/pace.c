@@ -37,16 +37,15 @@ double pace_per_s(const struct pace *pace)
 
 uint32_t pace_hint_ms(const struct pace *pace, uint64_t count)
 {
-    if (!pace_is_known(pace))
-        return PACE_HINT_MS_UNKNOWN;
-    double per_s = pace_per_s(pace);
-    return per_s > 0 ? pace_hint_ms_at(per_s, count) : PACE_HINT_MS_MAX;
+    return pace_is_known(pace) ? pace_hint_ms_at(pace_per_s(pace), count) : PACE_HINT_MS_UNKNOWN;
 }
 
 uint32_t pace_hint_ms_at(double per_s, uint64_t count)
 {
+    if (per_s <= 0)
+        return PACE_HINT_MS_MAX;
     double ms = (double)count * 1000 / per_s;
-    if (!(ms < PACE_HINT_MS_MAX))
+    if (ms >= PACE_HINT_MS_MAX)
         return PACE_HINT_MS_MAX;
     uint32_t whole = (uint32_t)ms;
     whole += (double)whole < ms;

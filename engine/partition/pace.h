@@ -40,7 +40,7 @@ double pace_per_s(const struct pace *pace);
  * and PACE_HINT_MS_UNKNOWN while the pace is not known. */
 uint32_t pace_hint_ms(const struct pace *pace, uint64_t count);
 
-/* The same at a rate that is given; per_s > 0. */
+/* The same at a pace that is given; at 0 the longest. */
 uint32_t pace_hint_ms_at(double per_s, uint64_t count);
 
 #endif

@@ -56,6 +56,7 @@ void partition_seal(struct partition *partition)
         (struct sent_block){header.block_no, partition->state->effects.tail};
     partition->counts.records += open->record_count;
     partition->checkpointing.bytes_since += open->used_bytes;
+    partition->checkpointing.journal_bytes += open->used_bytes;
     writer_send_block(partition->writer, open->buffer);
     *open = (struct open_block){0};
     partition->sealed_ns = partition_now_ns(partition);
@@ -79,7 +80,8 @@ bool partition_reserve(struct partition *partition, size_t record_bytes)
 {
     struct open_block *open = &partition->open;
     assert(record_bytes <= BLOCK_BYTES_MAX - BLOCK_HEADER_BYTES);
-    if (open->buffer != NULL && open->used_bytes + record_bytes > BLOCK_BYTES_MAX) {
+    if (open->buffer != NULL && (open->used_bytes + record_bytes > BLOCK_BYTES_MAX ||
+                                 !keeper_has_room(&partition->keeper))) {
         if (partition->sent_count == WRITER_BUFFERS_COUNT && !note_durable(partition)) {
             partition->counts.stalls++;
             return false;
@@ -97,6 +99,8 @@ bool partition_reserve(struct partition *partition, size_t record_bytes)
     if (open->record_count == 0) {
         open->now_ms = now_ms(partition);
         atomic_store_explicit(&partition->now_ms, open->now_ms, memory_order_relaxed);
+        if (partition->keeper.log != NULL)
+            keeper_begin(&partition->keeper, open->buffer->index, open->now_ms);
     }
     return true;
 }
@@ -517,7 +521,8 @@ static bool has_block_room(const struct partition *partition)
     const struct open_block *open = &partition->open;
     uint32_t out_count = writer_blocks_in_flight(partition->writer) + (open->buffer != NULL);
     return out_count < WRITER_BUFFERS_COUNT ||
-           (open->buffer != NULL && open->used_bytes + RECORD_BYTES_MAX <= BLOCK_BYTES_MAX);
+           (open->buffer != NULL && open->used_bytes + RECORD_BYTES_MAX <= BLOCK_BYTES_MAX &&
+            keeper_has_room(&partition->keeper));
 }
 
 static bool has_input(struct partition *partition)

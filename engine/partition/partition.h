@@ -37,6 +37,7 @@
 #define PARTITION_CHECKPOINT_BYTES_DEFAULT (1ull << 30)
 #define PARTITION_NAMES_MAX_DEFAULT        (1u << 20)
 #define PARTITION_NAME_RETENTION_DEFAULT   (24ull * 3600 * 1000)
+#define PARTITION_HISTORY_BYTES_DEFAULT    (4ull << 30)
 #define PARTITION_BUILT_IN_MAX             16u
 #define PARTITION_SEAL_INTERVAL_NS         2500000u
 
@@ -62,6 +63,10 @@ struct partition_options {
     const struct partition_service_limits *service_limits; /* borrowed for the partition's life */
     uint32_t service_limits_count;
     uint64_t checkpoint_bytes; /* of journal between two checkpoints; 0: none is taken */
+    /* How much of the journal is kept for history, beyond what a start may need: of the newest so
+     * many bytes, of so many milliseconds; what is over either goes with the next checkpoint. */
+    uint64_t history_bytes; /* 0: none is kept */
+    uint64_t history_ms;    /* 0: however old */
     bool accept_loss;
     bool pin;                 /* threads to cores, when there are at least two */
     bool threadless;          /* tests: partition_poll also steps journal and workers */
@@ -113,6 +118,8 @@ void partition_free(struct partition *partition);
 /* What recovery found in the journal, behind the checkpoint it began from (0: from the first). */
 const struct recovery_report *partition_recovery(const struct partition *partition);
 uint64_t partition_recovered_from(const struct partition *partition);
+/* What is wrong with the index of history, "" if nothing is. */
+const char *partition_history_problem(const struct partition *partition);
 
 /* Makes a definition known and its services ready. The same name and text give the same plan; the
  * same name with another text gives a new version, and running sagas keep theirs. */

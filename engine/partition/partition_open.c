@@ -249,10 +249,31 @@ enum status partition_open_source(struct partition *partition, uint64_t first_ha
 /* ---- opening ----------------------------------------------------------------------------------
  */
 
+/* Tells history what it missed: the notes of blocks that were durable when the engine died. */
+static void before_record(void *context, enum partition_moment moment,
+                          const struct block_header *header, const struct partition_state *state,
+                          const struct event *event)
+{
+    (void)header;
+    (void)event;
+    struct partition *partition = context;
+    /* The core is there once the limits have been applied. */
+    if (moment == PARTITION_AFTER_EVENT && partition->keeper.state == NULL && state->core != NULL)
+        keeper_listen(&partition->keeper, partition->state);
+}
+
 static enum status on_block(void *context, const struct block_header *header, const uint8_t *body,
                             struct problem *problem)
 {
-    return partition_state_replay(context, header, body, NULL, NULL, problem);
+    struct partition *partition = context;
+    struct keeper *keeper = &partition->keeper;
+    if (keeper->log == NULL)
+        return partition_state_replay(partition->state, header, body, NULL, NULL, problem);
+    keeper_begin(keeper, 0, header->now_ms);
+    enum status status =
+        partition_state_replay(partition->state, header, body,
+                               keeper->state == NULL ? before_record : NULL, partition, problem);
+    return status == STATUS_OK ? keeper_end_replayed(keeper, header->block_no, problem) : status;
 }
 
 static enum status open_journal(struct partition *partition, struct problem *problem)
@@ -331,8 +352,15 @@ static enum status recover(struct partition *partition, struct problem *problem)
         .after_no = place.block_no,
         .after_crc = place.block_crc,
         .on_block = on_block,
-        .context = partition->state,
+        .context = partition,
     };
+    if (on_disk)
+        status = keeper_open(&partition->keeper, options->directory, place.block_no,
+                             &partition->history_found, problem);
+    if (status != STATUS_OK)
+        return status;
+    if (partition->keeper.log != NULL && partition->state->core != NULL)
+        keeper_listen(&partition->keeper, partition->state);
     status = recovery_run(partition->journal, &recovery, &partition->recovery, problem);
     if (status != STATUS_OK)
         return status;
@@ -342,6 +370,10 @@ static enum status recover(struct partition *partition, struct problem *problem)
     partition->epoch = (uint32_t)later(place.epoch, partition->recovery.last_epoch) + 1;
     partition->last_now_ms = later(place.now_ms, partition->recovery.last_now_ms);
     partition->checkpointing.bytes_since = partition->recovery.bytes_count;
+    partition->checkpointing.journal_bytes = place.journal_bytes + partition->recovery.bytes_count;
+    partition->checkpointing.milestones_count = place.milestones_count;
+    memcpy(partition->checkpointing.milestones, place.milestones,
+           place.milestones_count * sizeof *place.milestones);
     partition->durable_no = partition->recovery.last_no;
     return STATUS_OK;
 }
@@ -360,6 +392,7 @@ static enum status keep_watermark(struct partition *partition, struct problem *p
 static enum status open_writer(struct partition *partition, struct problem *problem)
 {
     struct writer_options options = {
+        .beside = partition->keeper.log == NULL ? NULL : &partition->keeper.beside,
         .journal = partition->journal,
         .watermark = partition->has_watermark ? &partition->watermark : NULL,
         .engine = &partition->sleeper,
@@ -410,7 +443,10 @@ static enum status state_limits(struct partition *partition, struct problem *pro
                                      .name_retention_ms = limits.name_retention_ms}};
     bool room = partition_reserve(partition, event_encoded_bytes_max(&event));
     assert(room);
-    return partition_apply(partition, &event, 0, NULL, problem);
+    enum status status = partition_apply(partition, &event, 0, NULL, problem);
+    if (status == STATUS_OK && partition->keeper.log != NULL && partition->keeper.state == NULL)
+        keeper_listen(&partition->keeper, partition->state);
+    return status;
 }
 
 static enum status take_memory(struct partition *partition)
@@ -601,6 +637,7 @@ void partition_free(struct partition *partition)
     free(partition->handlers);
     free(partition->in_hand);
     free(partition->replies);
+    keeper_close(&partition->keeper);
     timers_fini(&partition->timers);
     dispatch_fini(&partition->dispatch);
     partition_state_close(partition->state);
@@ -614,6 +651,11 @@ void partition_free(struct partition *partition)
 const struct recovery_report *partition_recovery(const struct partition *partition)
 {
     return &partition->recovery;
+}
+
+const char *partition_history_problem(const struct partition *partition)
+{
+    return partition->history_found.text;
 }
 
 uint64_t partition_recovered_from(const struct partition *partition)

@@ -8,6 +8,7 @@
 #include "engine/partition/admission.h"
 #include "engine/partition/checkpoint.h"
 #include "engine/partition/dispatch.h"
+#include "engine/partition/history_keeper.h"
 #include "engine/partition/partition.h"
 #include "engine/partition/timers.h"
 #include "engine/service/worker.h"
@@ -44,7 +45,12 @@ struct sent_block {
 
 /* A checkpoint on its way: the workers come to a pause; the child writes; the block it is of
  * becomes durable. */
-enum checkpoint_stage { CHECKPOINT_IDLE, CHECKPOINT_PAUSING, CHECKPOINT_WRITING };
+enum checkpoint_stage {
+    CHECKPOINT_IDLE,
+    CHECKPOINT_PAUSING,
+    CHECKPOINT_WRITING,
+    CHECKPOINT_SYNCING
+};
 
 struct checkpointing {
     enum checkpoint_stage stage;
@@ -53,6 +59,9 @@ struct checkpointing {
     uint64_t began_ns;
     pid_t child; /* 0: it has ended well */
     struct checkpoint_place place;
+    uint64_t journal_bytes; /* of all blocks so far */
+    uint32_t milestones_count;
+    struct milestone milestones[MILESTONES_MAX];
 };
 
 struct partition {
@@ -63,6 +72,8 @@ struct partition {
     struct watermark watermark;
     bool has_watermark;
     struct writer *writer;
+    struct keeper keeper; /* of history; nothing is kept where its log is NULL */
+    struct history_log_found history_found;
     struct recovery_report recovery;
     uint64_t recovered_from;
 

@@ -244,6 +244,21 @@ static void a_branch_that_comes_again_gives_up_its_old_place(void **state)
     assert_int_equal(generation, 101);
 }
 
+static void what_changes_before_the_popped_one_went_does_no_harm(void **state)
+{
+    (void)state;
+    push(1, FORWARD, 10);
+    push(2, FORWARD, 20);
+    push(3, FORWARD, 30);
+    push(3, FORWARD, 31);
+    assert_int_equal(pop_at(0), 10);
+    dispatch_push(&dispatch, 1, 1, FORWARD, 20, 100);
+    dispatch_went(&dispatch, 0, 0);
+    assert_int_equal(send_at(0), 30);
+    assert_int_equal(send_at(0), 31);
+    assert_int_equal(send_at(0), NONE);
+}
+
 static void all_branches_may_wait_and_every_queue_may_be_used(void **state)
 {
     (void)state;
@@ -582,6 +597,7 @@ int main(void)
         test(a_void_one_costs_neither_room_nor_rate_nor_turn),
         test(void_compensations_do_not_count_in_the_row),
         test(a_branch_that_comes_again_gives_up_its_old_place),
+        test(what_changes_before_the_popped_one_went_does_no_harm),
         test(all_branches_may_wait_and_every_queue_may_be_used),
         test(no_more_are_in_flight_than_the_limit_allows),
         test(the_rate_is_exact_from_one_a_second_to_ten_million),

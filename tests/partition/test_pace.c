@@ -94,6 +94,7 @@ static void hints_are_rounded_up_and_bounded(void **state)
     assert_int_equal(pace_hint_ms_at(4294967295, 1), 1);
     assert_int_equal(pace_hint_ms_at(1, 59), 59000);
     assert_int_equal(pace_hint_ms_at(1, UINT64_MAX), 60000);
+    assert_int_equal(pace_hint_ms_at(0, 0), 60000);
 }
 
 int main(void)
