@@ -481,12 +481,12 @@ static void describe_options(const struct bench_options *options, char *text, si
 }
 
 /* What failed after an hour is worth a plot all the more, so it needs no figures of the end. */
-static enum status write_series(struct bench *bench, struct problem *problem)
+static enum status write_series(struct bench *bench, uint64_t ended_ns, struct problem *problem)
 {
     const struct bench_options *options = bench->options;
     char title[128], machine[640], options_text[320], steps_per_s[32];
     struct core_totals totals = core_totals(partition_state(bench->session.partition)->core);
-    double seconds = sampler_seconds(bench->sampler);
+    double seconds = (double)(ended_ns - bench->started_ns) / 1e9;
     uint64_t steps = totals.steps_ended - bench->before.steps_ended;
     snprintf(title, sizeof title, "%s steps/s over %.*f s, durability %s",
              progress_number(steps_per_s, (uint64_t)((double)steps / seconds)),
@@ -507,7 +507,7 @@ static int finish(struct bench *bench, enum status status, struct problem *probl
     progress_end(&bench->progress);
     struct problem unwritten = {0};
     if (bench->sampler != NULL && bench->started_ns > 0)
-        unwritten.status = write_series(bench, &unwritten);
+        unwritten.status = write_series(bench, ended_ns, &unwritten);
     if (status != STATUS_OK)
         return command_fail(COMMAND, problem);
     struct figures figures = figure(bench, cpu_ns, ended_ns);

@@ -20,6 +20,7 @@
 #define INTERVALS      4    /* between the ticks of a linear axis */
 #define LINES_MAX      3u
 #define LOG_RATIO_MIN  20.0 /* from which on a linear axis would hide the small values */
+#define LOG_RATIO_MAX  1e6  /* what is smaller stands on the axis */
 
 /* Okabe and Ito's, which can be told apart by all: https://jfly.uni-koeln.de/color/ */
 #define BLUE   "#0072b2"
@@ -87,6 +88,8 @@ static double one_two_five(double value, bool up)
 
 static struct axis log_axis(double least, double most, const struct scale *scales)
 {
+    if (least < most / LOG_RATIO_MAX)
+        least = most / LOG_RATIO_MAX;
     return (struct axis){.low = one_two_five(least, false),
                          .high = one_two_five(most, true),
                          .is_log = true,
@@ -95,6 +98,8 @@ static struct axis log_axis(double least, double most, const struct scale *scale
 
 static double y_of(const struct axis *axis, double top, double value)
 {
+    if (value < axis->low)
+        value = axis->low;
     double part = axis->is_log ? log(value / axis->low) / log(axis->high / axis->low)
                                : (value - axis->low) / (axis->high - axis->low);
     return top + PANEL_HEIGHT * (1 - part);
@@ -251,6 +256,12 @@ static int decimals_of(double step)
     return decimals;
 }
 
+/* Of two axes each has the colour of its line. */
+static const char *colour_of_axis(const struct panel *panel, bool on_right)
+{
+    return panel->lines[on_right ? 1 : 0].colour;
+}
+
 static void write_tick(const struct panel *panel, bool on_right, double value, int decimals,
                        FILE *out)
 {
@@ -258,12 +269,10 @@ static void write_tick(const struct panel *panel, bool on_right, double value, i
     double y = y_of(axis, panel->top, value);
     if (!on_right)
         fprintf(out, "<path stroke=\"#e4e4e4\" d=\"M%.1f %.1fH%.1f\"/>\n", LEFT, y, RIGHT);
-    /* Where there are two axes, each has the colour of its line. */
     fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" fill=\"%s\">%.*f</text>\n",
             on_right ? RIGHT + 8 : LEFT - 8, y + 4, on_right ? "start" : "end",
-            panel->title_right == NULL ? "#444"
-                                       : panel->lines[on_right ? panel->lines_count - 1 : 0].colour,
-            decimals, value / axis->scale->factor);
+            panel->title_right == NULL ? "#444" : colour_of_axis(panel, on_right), decimals,
+            value / axis->scale->factor);
 }
 
 static void write_log_ticks(const struct panel *panel, FILE *out)
@@ -298,21 +307,24 @@ static void write_ticks(const struct panel *panel, FILE *out)
 static void write_title(const struct panel *panel, FILE *out)
 {
     const char *unit = panel->left.scale->unit;
-    fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" font-size=\"13\" font-weight=\"bold\">%s%s%s%s", 12.0,
-            panel->top - 12, panel->title, unit[0] == '\0' ? "" : ", ", unit,
-            panel->left.is_log ? " (logarithmic)" : "");
-    fputs("</text>\n", out);
-    if (panel->title_right != NULL)
+    bool two = panel->title_right != NULL;
+    fprintf(out,
+            "<text x=\"12\" y=\"%.1f\" font-size=\"13\" font-weight=\"bold\" "
+            "fill=\"%s\">%s%s%s%s</text>\n",
+            panel->top - 12, two ? colour_of_axis(panel, false) : "#222", panel->title,
+            unit[0] == '\0' ? "" : ", ", unit, panel->left.is_log ? ", logarithmic" : "");
+    if (two)
         fprintf(out,
-                "<text x=\"%.1f\" y=\"%.1f\" font-size=\"13\" font-weight=\"bold\" "
-                "text-anchor=\"end\">%s, %s</text>\n",
-                WIDTH - 12.0, panel->top - 12, panel->title_right, panel->right.scale->unit);
+                "<text x=\"%d\" y=\"%.1f\" font-size=\"13\" font-weight=\"bold\" "
+                "text-anchor=\"end\" fill=\"%s\">%s, %s</text>\n",
+                WIDTH - 12, panel->top - 12, colour_of_axis(panel, true), panel->title_right,
+                panel->right.scale->unit);
 }
 
-/* Beside one another, ending where the plot does; left of the title of an axis on the right. */
+/* Beside one another, ending where the plot does. */
 static void write_legend(const struct panel *panel, FILE *out)
 {
-    double x = panel->title_right != NULL ? RIGHT - 120 : RIGHT;
+    double x = RIGHT;
     for (uint32_t i = panel->lines_count; i-- > 0;) {
         const struct line *line = &panel->lines[i];
         fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\" fill=\"%s\">%s</text>\n", x,
@@ -335,7 +347,7 @@ static void write_panel(const struct series *series, struct panel *panel, FILE *
     panel->right = linear_axis(most, panel->scales);
     fprintf(out, "<g id=\"%s\">\n", panel->id);
     write_title(panel, out);
-    if (panel->lines_count > 1)
+    if (panel->lines_count > 1 && panel->title_right == NULL)
         write_legend(panel, out);
     write_ticks(panel, out);
     for (uint32_t i = panel->lines_count; i-- > 0;) /* the first one on top */
@@ -417,7 +429,10 @@ static void write_time_axis(const struct series *series, FILE *out)
     for (uint32_t i = 0; i * step <= seconds / unit_s * (1 + 1e-9); i++) {
         double x = x_of(series, i * step * unit_s * 1e9);
         for (int j = 0; j < PANELS_COUNT; j++)
-            fprintf(out, "<path stroke=\"#888\" d=\"M%.1f %.1fv5\"/>\n", x,
+            fprintf(out,
+                    "<path stroke=\"#f0f0f0\" d=\"M%.1f %.1fv%.1f\"/>"
+                    "<path stroke=\"#888\" d=\"M%.1f %.1fv5\"/>\n",
+                    x, PANELS_TOP + j * PANEL_DISTANCE, PANEL_HEIGHT, x,
                     PANELS_TOP + j * PANEL_DISTANCE + PANEL_HEIGHT);
         fprintf(out,
                 "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\" fill=\"#444\">%.*f</text>\n", x,
@@ -452,7 +467,7 @@ static void write_head(const struct series *series, const struct plot_labels *la
                out);
     /* Its signs are no ASCII, and none of XML's own. */
     fprintf(out,
-            "<text x=\"12\" y=\"%d\" fill=\"#444\">Medians of the first quarter → of the last: "
+            "<text x=\"12\" y=\"%d\" fill=\"#444\">First quarter → last quarter, medians: "
             "%s</text>\n",
             HEIGHT - 14, summary);
 }

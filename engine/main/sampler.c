@@ -3,14 +3,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fts.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/base/clock.h"
+#include "engine/main/disk_meter.h"
 #include "engine/main/series.h"
 
 #define SAMPLE_S_MIN         0.01
@@ -19,6 +18,9 @@
 #define SAMPLE_S_DEFAULT_MIN 1.0
 /* Where the length of the run is not known: it may be short, and a long one is thinned out. */
 #define SAMPLE_S_UNKNOWN 0.1
+/* The disk is looked at by another thread, which is asked so long before its figure is wanted, or
+ * half an interval. */
+#define DISK_AHEAD_NS 50000000u
 
 /* A file to be written at the end. */
 struct output {
@@ -30,10 +32,12 @@ struct output {
 struct sampler {
     struct output plot, table;
     const struct session *session;
-    const char *directory;
+    struct disk_meter *disk;
+    bool disk_asked; /* for the next sample */
     int memory_file; /* /proc/self/statm; -1: there is none */
-    uint64_t started_ns, sampled_ns, due_ns;
-    uint64_t cpu_ns; /* at the start */
+    uint64_t started_ns, sampled_ns;
+    uint64_t ask_ns, due_ns; /* the next time to ask for the disk's figure, and to take a sample */
+    uint64_t cpu_ns;         /* at the start */
     struct core_totals totals;
     struct histogram latency_ns;       /* of all sagas up to the last sample */
     uint64_t cost_ns_sum, cost_ns_max; /* what samples took of the engine's thread */
@@ -131,7 +135,9 @@ enum status sampler_open(const struct sampler_options *options, double duration_
         sample_s = duration_s < SAMPLE_S_DEFAULT_MIN ? duration_s : SAMPLE_S_DEFAULT_MIN;
     series_init(&sampler->series, (uint64_t)(sample_s * 1e9) + 1);
     sampler->memory_file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    enum status status = open_output(&sampler->plot, options->plot_path, problem);
+    enum status status = disk_meter_open(&sampler->disk, problem);
+    if (status == STATUS_OK)
+        status = open_output(&sampler->plot, options->plot_path, problem);
     if (status == STATUS_OK)
         status = open_output(&sampler->table, options->series_path, problem);
     if (status != STATUS_OK) {
@@ -148,6 +154,7 @@ void sampler_close(struct sampler *sampler)
         return;
     close_output(&sampler->plot);
     close_output(&sampler->table);
+    disk_meter_close(sampler->disk);
     if (sampler->memory_file >= 0)
         close(sampler->memory_file);
     free(sampler);
@@ -168,23 +175,6 @@ static uint64_t resident_bytes(int memory_file)
     return sscanf(text, "%*u %lu", &pages) == 1 ? pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
-/* What the files take on disk. Those that go while they are counted are passed over. */
-static uint64_t disk_bytes(const char *directory)
-{
-    if (directory == NULL)
-        return 0;
-    char *const roots[] = {(char *)(uintptr_t)directory, NULL};
-    FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-    if (walk == NULL)
-        return 0;
-    uint64_t blocks = 0;
-    for (FTSENT *entry = fts_read(walk); entry != NULL; entry = fts_read(walk))
-        if (entry->fts_info == FTS_F)
-            blocks += (uint64_t)entry->fts_statp->st_blocks;
-    fts_close(walk);
-    return blocks * 512; /* whatever the file system's own blocks are: stat(2) */
-}
-
 /* Those that wrote checkpoints and have ended too. */
 static uint64_t cpu_ns_used(void)
 {
@@ -197,6 +187,7 @@ static uint64_t cpu_ns_used(void)
 
 static struct series_sample take(struct sampler *sampler, uint64_t now_ns)
 {
+    uint64_t began_cpu_ns = clock_thread_cpu_ns();
     const struct partition *partition = sampler->session->partition;
     struct core_totals totals = core_totals(partition_state(partition)->core);
     struct partition_counts counts = partition_counts(partition);
@@ -206,7 +197,7 @@ static struct series_sample take(struct sampler *sampler, uint64_t now_ns)
         .steps = totals.steps_ended - sampler->totals.steps_ended,
         .sagas = totals.ended - sampler->totals.ended,
         .rss_bytes = resident_bytes(sampler->memory_file),
-        .disk_bytes = disk_bytes(sampler->directory),
+        .disk_bytes = disk_meter_bytes(sampler->disk),
         .journal_bytes = counts.journal_bytes,
         .checkpoints = counts.checkpoints,
         .stop_ns_max = counts.checkpoint_stop_ns_max,
@@ -215,7 +206,7 @@ static struct series_sample take(struct sampler *sampler, uint64_t now_ns)
     series_measure_latency(&sample, sampler->session->latency_ns, &sampler->latency_ns);
     sampler->totals = totals;
     sampler->sampled_ns = now_ns;
-    uint64_t cost_ns = clock_now_ns() - now_ns;
+    uint64_t cost_ns = clock_thread_cpu_ns() - began_cpu_ns;
     sampler->cost_ns_sum += cost_ns;
     sampler->taken_count++;
     if (cost_ns > sampler->cost_ns_max)
@@ -223,39 +214,49 @@ static struct series_sample take(struct sampler *sampler, uint64_t now_ns)
     return sample;
 }
 
+/* On the grid of the start; a turn that took longer than an interval makes one long sample. */
+static void plan_next(struct sampler *sampler, uint64_t now_ns)
+{
+    uint64_t interval_ns = sampler->series.interval_ns;
+    sampler->due_ns += interval_ns;
+    if (sampler->due_ns <= now_ns)
+        sampler->due_ns = now_ns + interval_ns;
+    sampler->ask_ns =
+        sampler->due_ns - (interval_ns < 2 * DISK_AHEAD_NS ? interval_ns / 2 : DISK_AHEAD_NS);
+    sampler->disk_asked = false;
+}
+
 void sampler_begin(struct sampler *sampler, const struct session *session, const char *directory)
 {
     sampler->session = session;
-    sampler->directory = directory;
+    disk_meter_begin(sampler->disk, directory);
     sampler->totals = core_totals(partition_state(session->partition)->core);
     sampler->cpu_ns = cpu_ns_used();
     sampler->started_ns = sampler->sampled_ns = clock_now_ns();
-    sampler->due_ns = sampler->started_ns + sampler->series.interval_ns;
+    plan_next(sampler, sampler->started_ns);
 }
 
 void sampler_look(struct sampler *sampler)
 {
     uint64_t now_ns = clock_now_ns();
+    if (now_ns < sampler->ask_ns)
+        return;
+    if (!sampler->disk_asked)
+        disk_meter_ask(sampler->disk);
+    sampler->disk_asked = true;
     if (now_ns < sampler->due_ns)
         return;
     struct series_sample sample = take(sampler, now_ns);
     series_add(&sampler->series, &sample);
-    /* On the grid of the start; a turn that took longer than an interval makes one long sample. */
-    uint64_t interval_ns = sampler->series.interval_ns;
-    sampler->due_ns += interval_ns;
-    if (sampler->due_ns <= now_ns)
-        sampler->due_ns = now_ns + interval_ns;
+    plan_next(sampler, now_ns);
 }
 
 void sampler_end(struct sampler *sampler)
 {
-    struct series_sample sample = take(sampler, clock_now_ns());
+    uint64_t now_ns = clock_now_ns();
+    disk_meter_look(sampler->disk);
+    struct series_sample sample = take(sampler, now_ns);
     series_add_rest(&sampler->series, &sample);
-}
-
-double sampler_seconds(const struct sampler *sampler)
-{
-    return (double)(sampler->sampled_ns - sampler->started_ns) / 1e9;
 }
 
 /* ---- what comes of them ----------------------------------------------------------------------
@@ -313,12 +314,12 @@ void sampler_print(const struct sampler *sampler, FILE *out)
     struct series_summary summary = series_summarize(&sampler->series);
     series_describe(&summary, text, sizeof text);
     fprintf(out, "  series    first quarter → last quarter, medians: %s\n", text);
-    fprintf(out,
-            "            %u samples of %.4g s; taking one took %.2f ms of the engine's thread, "
-            "at most %.2f\n",
-            sampler->series.samples_count, (double)sampler->series.interval_ns / 1e9,
-            (double)sampler->cost_ns_sum / (double)sampler->taken_count / 1e6,
-            (double)sampler->cost_ns_max / 1e6);
+    fprintf(
+        out,
+        "            %u samples of %.4g s, each %.3f ms of the engine thread's CPU, at most %.3f\n",
+        sampler->series.samples_count, (double)sampler->series.interval_ns / 1e9,
+        (double)sampler->cost_ns_sum / (double)sampler->taken_count / 1e6,
+        (double)sampler->cost_ns_max / 1e6);
 }
 
 static json_t *part_json(const struct series_part *part)
@@ -345,8 +346,8 @@ json_t *sampler_json(const struct sampler *sampler)
                                ratio_json(last->disk_bytes, first->disk_bytes));
     return json_pack("{s:i, s:f, s:f, s:f, s:o, s:o, s:o}", "samples",
                      (int)sampler->series.samples_count, "interval_s",
-                     (double)sampler->series.interval_ns / 1e9, "sample_ms_mean",
+                     (double)sampler->series.interval_ns / 1e9, "sample_cpu_ms_mean",
                      (double)sampler->cost_ns_sum / (double)sampler->taken_count / 1e6,
-                     "sample_ms_max", (double)sampler->cost_ns_max / 1e6, "first_quarter",
+                     "sample_cpu_ms_max", (double)sampler->cost_ns_max / 1e6, "first_quarter",
                      part_json(first), "last_quarter", part_json(last), "last_to_first", ratios);
 }
