@@ -19,8 +19,8 @@ NODISCARD enum status disk_meter_open(struct disk_meter **ret_meter, struct prob
 /* Accepts NULL. Waits for a count under way. */
 void disk_meter_close(struct disk_meter *meter);
 
-/* The directory is borrowed until disk_meter_close. NULL: there is none, and 0 bytes in it. Counts at
- * once. */
+/* The directory is borrowed until disk_meter_close. NULL: there is none, and 0 bytes in it. Counts
+ * at once. */
 void disk_meter_begin(struct disk_meter *meter, const char *directory);
 /* Counts in the caller's thread. Only after disk_meter_begin, as all that follows. */
 void disk_meter_look(struct disk_meter *meter);
