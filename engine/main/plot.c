@@ -16,7 +16,7 @@
 #define PANEL_DISTANCE 172.0
 #define PANELS_COUNT   4
 #define BOTTOM         (PANELS_TOP + (PANELS_COUNT - 1) * PANEL_DISTANCE + PANEL_HEIGHT)
-#define POINTS_MAX     600u /* that can be told apart */
+#define POINTS_MAX     450u /* that can be told apart */
 #define INTERVALS      4    /* between the ticks of a linear axis */
 #define LINES_MAX      3u
 #define LOG_RATIO_MIN  20.0 /* from which on a linear axis would hide the small values */
@@ -51,7 +51,7 @@ struct axis {
 /* The next number of few digits that is not below. */
 static double round_up(double value)
 {
-    static const double steps[] = {1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 10};
+    static const double steps[] = {1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10};
     double decade = pow(10, floor(log10(value)));
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         if (value <= steps[i] * decade * (1 + 1e-9))
@@ -69,7 +69,7 @@ static const struct scale *find_scale(const struct scale *scale, double most)
 static struct axis linear_axis(double most, const struct scale *scales)
 {
     double smallest = scales == times_ns ? 1e4 : 1; /* 10 µs: less is not told apart */
-    double step = round_up((most > smallest ? most : smallest) * 1.02 / INTERVALS);
+    double step = round_up((most > smallest ? most : smallest) / INTERVALS);
     double high = step * INTERVALS;
     return (struct axis){.high = high, .step = step, .scale = find_scale(scales, high)};
 }
