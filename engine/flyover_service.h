@@ -40,6 +40,7 @@
 #define FLYOVER_DEPTH_MAX             32u     /* nesting of a payload */
 #define FLYOVER_ERROR_NAME_BYTES_MAX  64u
 #define FLYOVER_ERROR_CAUSE_BYTES_MAX 256u /* longer ones are cut */
+#define FLYOVER_TOKEN_BYTES           64u  /* of a token, with its end */
 
 /* ---- msgpack, read in place ---------------------------------------------------------------- */
 
@@ -114,6 +115,11 @@ enum flyover_answer {
 /* The input of the step; of a compensation: {"input": ..., "output": ...} of the step it undoes. */
 struct flyover_cursor flyover_call_input(const struct flyover_call *call);
 struct flyover_key flyover_call_key(const struct flyover_call *call);
+
+/* Of a step whose Resource ends in .waitForTaskToken: what whoever ends the step has to show. The
+ * handler only begins it (sends a mail, say, with the token in it); its own output is dropped. A
+ * retry has another token, and the one before is then refused. */
+void flyover_call_token(const struct flyover_call *call, char ret_token[FLYOVER_TOKEN_BYTES]);
 
 /* Answers: `return flyover_done(call);` with an output of nil, or of one msgpack value (copied;
  * checked by the engine: garbage fails the step as Flyover.BadOutput). `return

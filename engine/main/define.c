@@ -114,8 +114,10 @@ static const char *state_that_asks(const struct plan *plan, uint32_t resource)
 {
     for (uint32_t i = 0; i < plan->states_count; i++) {
         const struct plan_state *state = &plan->states[i];
-        if (state->type == STATE_TASK && (state->resource == resource ||
-                                          (state->compensated && state->undo_resource == resource)))
+        if (state->type != STATE_TASK)
+            continue;
+        if ((state->task_kind != TASK_SIGNAL && state->resource == resource) ||
+            (state->compensated && state->undo_resource == resource))
             return state->name;
     }
     assert(false && "every resource of a plan is asked for by a state");

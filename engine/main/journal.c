@@ -187,6 +187,11 @@ static const char *kind_word(enum event_kind kind)
     case EVENT_RESULT: return "result";
     case EVENT_ERROR: return "error";
     case EVENT_TIMER: return "timer";
+    case EVENT_SIGNAL: return "signal";
+    case EVENT_HEARTBEAT: return "heartbeat";
+    case EVENT_CANCEL: return "cancel";
+    case EVENT_MEND: return "mend";
+    case EVENT_REDRIVE: return "redrive";
     }
     assert(false && "every kind has a word");
     return "";
@@ -239,9 +244,58 @@ static void print_error(const struct event *event)
 {
     uint8_t error[FLYOVER_ERROR_NAME_BYTES_MAX + FLYOVER_ERROR_CAUSE_BYTES_MAX + 64];
     size_t bytes = value_make_error(event->error.name, event->error.cause, error, sizeof error);
-    printf("branch %" PRIu32 ", %s", event->error.branch,
+    printf("branch %" PRIu32 "%s, %s", event->error.branch,
+           event->error.by_token ? ", by token" : "",
            event->error.retryable ? "may be tried again" : "final");
     print_value((struct flyover_bytes){error, (uint32_t)bytes});
+}
+
+static const char *mend_word(enum mend_action action)
+{
+    static const char *const words[] = {
+        [MEND_RETRY] = "retry", [MEND_SKIP] = "skip", [MEND_RESOLVE] = "resolve"};
+    return words[action];
+}
+
+static void print_text(const char *lead, struct flyover_bytes text)
+{
+    if (text.count > 0)
+        printf("%s%.*s", lead, (int)text.count, (const char *)text.at);
+}
+
+static void print_outside(const struct event *event)
+{
+    switch (event->kind) {
+    case EVENT_SIGNAL:
+        printf("saga %" PRIu64, event->signal.saga_id);
+        print_text(", ", event->signal.name);
+        print_value(event->signal.payload);
+        break;
+    case EVENT_HEARTBEAT: printf("branch %" PRIu32, event->heartbeat.branch); break;
+    case EVENT_CANCEL:
+        printf("saga %" PRIu64 "%s", event->cancel.saga_id,
+               event->cancel.abort ? ", without compensation" : "");
+        print_text(": ", event->cancel.reason);
+        break;
+    case EVENT_MEND:
+        printf("saga %" PRIu64 ", %s", event->mend.saga_id, mend_word(event->mend.action));
+        print_text(": ", event->mend.reason);
+        print_value(event->mend.output);
+        break;
+    case EVENT_REDRIVE:
+        printf("of saga %" PRIu64 ", plan %" PRIu32 ", %" PRIu32 " steps done",
+               event->redrive.of_saga_id, event->redrive.plan, event->redrive.steps_count);
+        print_value(event->redrive.payload);
+        break;
+    case EVENT_LIMITS:
+    case EVENT_SERVICE:
+    case EVENT_DEFINITION:
+    case EVENT_SOURCE:
+    case EVENT_START:
+    case EVENT_RESULT:
+    case EVENT_ERROR:
+    case EVENT_TIMER: assert(false && "from inside");
+    }
 }
 
 static void print_record(const struct block_header *header, uint32_t record_no,
@@ -253,6 +307,9 @@ static void print_record(const struct block_header *header, uint32_t record_no,
     case EVENT_LIMITS:
         printf("%" PRIu32 " sagas, %" PRIu64 " payload bytes", event->limits.sagas_max,
                event->limits.payload_bytes_max);
+        if (event->limits.has_names)
+            printf(", %" PRIu32 " names kept for %" PRIu64 " s", event->limits.names_max,
+                   event->limits.name_retention_ms / 1000);
         break;
     case EVENT_SERVICE: print_service(event); break;
     case EVENT_DEFINITION:
@@ -264,16 +321,30 @@ static void print_record(const struct block_header *header, uint32_t record_no,
         printf("plan %" PRIu32, event->start.plan);
         if (event->start.source != EVENT_NO_SOURCE)
             printf(", source %" PRIu32, event->start.source);
+        print_text(", named ", event->start.name);
+        if (event->start.at_ms > 0) {
+            char time[TIMELINE_TIME_BYTES];
+            timeline_format_time(event->start.at_ms, time);
+            printf(", not before %s", time);
+        }
         print_value(event->start.input);
         break;
     case EVENT_RESULT:
-        printf("branch %" PRIu32, event->result.branch);
+        printf("branch %" PRIu32 "%s", event->result.branch,
+               event->result.by_token ? ", by token" : "");
         if (event->result.writes.count > 0)
             printf(", %" PRIu32 " bytes of writes", event->result.writes.count);
         print_value(event->result.output);
         break;
     case EVENT_ERROR: print_error(event); break;
-    case EVENT_TIMER: printf("branch %" PRIu32, event->timer.branch); break;
+    case EVENT_TIMER:
+        printf("%s %" PRIu32, event->timer.of_saga ? "saga slot" : "branch", event->timer.branch);
+        break;
+    case EVENT_SIGNAL:
+    case EVENT_HEARTBEAT:
+    case EVENT_CANCEL:
+    case EVENT_MEND:
+    case EVENT_REDRIVE: print_outside(event); break;
     }
     putchar('\n');
 }
@@ -330,6 +401,10 @@ static void set_start(json_t *record, const struct event *event)
     json_object_set_new(record, "plan", json_integer(event->start.plan));
     if (event->start.source != EVENT_NO_SOURCE)
         json_object_set_new(record, "source", json_integer(event->start.source));
+    if (event->start.name.count > 0)
+        json_object_set_new(record, "name", text_to_json(event->start.name));
+    if (event->start.at_ms > 0)
+        json_object_set_new(record, "at_ms", json_integer(event->start.at_ms));
     json_object_set_new(record, "input", timeline_payload_to_json(event->start.input));
 }
 
@@ -341,6 +416,49 @@ static void set_error(json_t *record, const struct event *event)
     json_object_set_new(record, "branch", json_integer(event->error.branch));
     json_object_set_new(record, "retryable", json_boolean(event->error.retryable));
     json_object_set_new(record, "error", timeline_payload_to_json(value));
+}
+
+static void set_u64(json_t *record, const char *key, uint64_t value)
+{
+    json_object_set_new(record, key, json_integer((json_int_t)value));
+}
+
+static void set_outside(json_t *record, const struct event *event)
+{
+    switch (event->kind) {
+    case EVENT_SIGNAL:
+        set_u64(record, "saga", event->signal.saga_id);
+        json_object_set_new(record, "name", text_to_json(event->signal.name));
+        json_object_set_new(record, "payload", timeline_payload_to_json(event->signal.payload));
+        break;
+    case EVENT_HEARTBEAT: set_u64(record, "branch", event->heartbeat.branch); break;
+    case EVENT_CANCEL:
+        set_u64(record, "saga", event->cancel.saga_id);
+        json_object_set_new(record, "abort", json_boolean(event->cancel.abort));
+        json_object_set_new(record, "reason", text_to_json(event->cancel.reason));
+        break;
+    case EVENT_MEND:
+        set_u64(record, "saga", event->mend.saga_id);
+        json_object_set_new(record, "action", json_string(mend_word(event->mend.action)));
+        json_object_set_new(record, "reason", text_to_json(event->mend.reason));
+        json_object_set_new(record, "output", timeline_payload_to_json(event->mend.output));
+        break;
+    case EVENT_REDRIVE:
+        set_u64(record, "of_saga", event->redrive.of_saga_id);
+        set_u64(record, "plan", event->redrive.plan);
+        set_u64(record, "state", event->redrive.state);
+        set_u64(record, "steps_done", event->redrive.steps_count);
+        json_object_set_new(record, "input", timeline_payload_to_json(event->redrive.payload));
+        break;
+    case EVENT_LIMITS:
+    case EVENT_SERVICE:
+    case EVENT_DEFINITION:
+    case EVENT_SOURCE:
+    case EVENT_START:
+    case EVENT_RESULT:
+    case EVENT_ERROR:
+    case EVENT_TIMER: assert(false && "from inside");
+    }
 }
 
 static void print_record_json(const struct block_header *header, uint32_t record_no,
@@ -376,8 +494,14 @@ static void print_record_json(const struct block_header *header, uint32_t record
         json_object_set_new(record, "output", timeline_payload_to_json(event->result.output));
         break;
     case EVENT_ERROR: set_error(record, event); break;
+    case EVENT_SIGNAL:
+    case EVENT_HEARTBEAT:
+    case EVENT_CANCEL:
+    case EVENT_MEND:
+    case EVENT_REDRIVE: set_outside(record, event); break;
     case EVENT_TIMER:
-        json_object_set_new(record, "branch", json_integer(event->timer.branch));
+        json_object_set_new(record, event->timer.of_saga ? "saga_slot" : "branch",
+                            json_integer(event->timer.branch));
         break;
     }
     print_json_line(record);

@@ -177,13 +177,37 @@ static const char *phase_word(enum phase phase)
     return is_undo(phase) ? "compensation" : "forward";
 }
 
+static const char *mend_word(enum mend_action action)
+{
+    static const char *const words[] = {
+        [MEND_RETRY] = "retry", [MEND_SKIP] = "skip", [MEND_RESOLVE] = "resolve"};
+    return words[action];
+}
+
+static bool is_begin(const struct event *event)
+{
+    return event->kind == EVENT_START || event->kind == EVENT_REDRIVE;
+}
+
+/* Of a saga as a whole, not of a step. */
+static bool is_of_saga(const struct event *event)
+{
+    return event->kind == EVENT_CANCEL || event->kind == EVENT_MEND ||
+           (event->kind == EVENT_TIMER && event->timer.of_saga);
+}
+
 static const char *event_word(const struct event *event)
 {
     switch (event->kind) {
     case EVENT_START: return "started";
     case EVENT_RESULT: return "result";
     case EVENT_ERROR: return event->error.retryable ? "error" : "refused";
-    case EVENT_TIMER: return "timer";
+    case EVENT_TIMER: return event->timer.of_saga ? "timeout" : "timer";
+    case EVENT_SIGNAL: return "signal";
+    case EVENT_HEARTBEAT: return "beat";
+    case EVENT_CANCEL: return event->cancel.abort ? "abort" : "cancel";
+    case EVENT_MEND: return mend_word(event->mend.action);
+    case EVENT_REDRIVE: return "redrive";
     case EVENT_LIMITS:
     case EVENT_SERVICE:
     case EVENT_DEFINITION:
@@ -193,17 +217,44 @@ static const char *event_word(const struct event *event)
     return "";
 }
 
-/* What the event brought; an error is written into `error`. */
-static struct flyover_bytes carried_by(const struct event *event, uint8_t *error, size_t capacity)
+#define CARRIED_BYTES_MAX                                                                          \
+    (FLYOVER_ERROR_NAME_BYTES_MAX + FLYOVER_ERROR_CAUSE_BYTES_MAX + EVENT_REASON_BYTES_MAX + 64u)
+
+/* A reason as a msgpack text. */
+static struct flyover_bytes reason_value(struct flyover_bytes reason, uint8_t *out)
 {
-    if (event->kind == EVENT_START)
-        return event->start.input;
-    if (event->kind == EVENT_RESULT)
-        return event->result.output;
-    if (event->kind != EVENT_ERROR)
+    if (reason.count == 0)
         return (struct flyover_bytes){0};
-    size_t bytes = value_make_error(event->error.name, event->error.cause, error, capacity);
-    return (struct flyover_bytes){error, (uint32_t)bytes};
+    out[0] = 0xda;
+    out[1] = (uint8_t)(reason.count >> 8);
+    out[2] = (uint8_t)reason.count;
+    memcpy(out + 3, reason.at, reason.count);
+    return (struct flyover_bytes){out, reason.count + 3};
+}
+
+/* What the event brought; an error or a reason is written into `out`, CARRIED_BYTES_MAX. */
+static struct flyover_bytes carried_by(const struct event *event, uint8_t *out)
+{
+    switch (event->kind) {
+    case EVENT_START: return event->start.input;
+    case EVENT_REDRIVE: return event->redrive.payload;
+    case EVENT_RESULT: return event->result.output;
+    case EVENT_SIGNAL: return event->signal.payload;
+    case EVENT_CANCEL: return reason_value(event->cancel.reason, out);
+    case EVENT_MEND: return reason_value(event->mend.reason, out);
+    case EVENT_ERROR: {
+        size_t bytes =
+            value_make_error(event->error.name, event->error.cause, out, CARRIED_BYTES_MAX);
+        return (struct flyover_bytes){out, (uint32_t)bytes};
+    }
+    case EVENT_TIMER:
+    case EVENT_HEARTBEAT:
+    case EVENT_LIMITS:
+    case EVENT_SERVICE:
+    case EVENT_DEFINITION:
+    case EVENT_SOURCE: break;
+    }
+    return (struct flyover_bytes){0};
 }
 
 static void print_row(struct timeline *self, const struct block_header *header,
@@ -217,7 +268,7 @@ static void print_row(struct timeline *self, const struct block_header *header,
         fprintf(self->out, "%*s  %.10s\n", BLOCK_COLUMNS, "", time);
     fprintf(self->out, "%*" PRIu64 "  %s  %-*s  ", BLOCK_COLUMNS, header->block_no,
             time + strlen("2025-11-23 "), EVENT_COLUMNS, event_word(event));
-    bool is_start = event->kind == EVENT_START;
+    bool is_start = is_begin(event) || is_of_saga(event);
     size_t width = print_cut(self->out, is_start ? "" : step->state, self->state_columns);
     fprintf(self->out, "%*s  %-*s  ", (int)(self->state_columns - width), "", PHASE_COLUMNS,
             is_start ? "" : phase_word(step->phase));
@@ -240,7 +291,7 @@ static void collect_row(struct timeline *self, const struct block_header *header
     const struct core_branch_view *step = &self->before;
     json_t *row = json_pack("{s:I, s:I, s:s}", "block", (json_int_t)header->block_no, "time_ms",
                             (json_int_t)header->now_ms, "event", event_word(event));
-    if (event->kind != EVENT_START) {
+    if (!is_begin(event) && !is_of_saga(event)) {
         json_object_set_new(row, "state", json_string(step->state));
         json_object_set_new(row, "phase", json_string(phase_word(step->phase)));
         json_object_set_new(row, "step", json_integer(step->step_no));
@@ -331,6 +382,20 @@ static void tell_invocation(struct timeline *self, const struct core *core,
              is_detached(view.phase) ? ", not waited for" : "", attempt);
 }
 
+static void tell_pause(struct timeline *self, const struct block_header *header,
+                       const struct core_branch_view *view)
+{
+    double pause_s = ((double)view->due_ms - (double)header->now_ms) / 1000;
+    if (view->phase == PHASE_SLEEPING)
+        add_next(self, "sleeps at %s for %.3f s", view->state, pause_s);
+    else if (view->phase == PHASE_AWAITING && view->due_ms > 0)
+        add_next(self, "waits at %s for an answer, for %.3f s", view->state, pause_s);
+    else if (view->phase == PHASE_AWAITING)
+        add_next(self, "waits at %s for an answer", view->state);
+    else
+        add_next(self, "tries again in %.3f s", pause_s);
+}
+
 static void tell_effect(struct timeline *self, const struct block_header *header,
                         const struct core *core, const struct event *event,
                         const struct effect *effect)
@@ -340,9 +405,9 @@ static void tell_effect(struct timeline *self, const struct block_header *header
     case EFFECT_INVOKE: tell_invocation(self, core, event, effect->branch); break;
     case EFFECT_TIMER:
         if (core_view_branch(core, effect->branch, &view))
-            add_next(self, "tries again in %.3f s",
-                     ((double)view.due_ms - (double)header->now_ms) / 1000);
+            tell_pause(self, header, &view);
         break;
+    case EFFECT_DEADLINE: break;
     case EFFECT_REPLY: {
         const char *error = counted_error(self, core);
         self->outcome = (enum outcome)effect->outcome;
@@ -360,7 +425,13 @@ static void tell_no_effect(struct timeline *self, const struct core *core,
                            const struct event *event)
 {
     struct core_branch_view view;
-    if (core_view_branch(core, self->branch, &view))
+    if (event->kind == EVENT_HEARTBEAT)
+        add_next(self, "goes on waiting");
+    else if (event->kind == EVENT_SIGNAL)
+        add_next(self, "kept until it is waited for");
+    else if (event->kind == EVENT_CANCEL || is_of_saga(event))
+        add_next(self, "when the step in hand is answered");
+    else if (core_view_branch(core, self->branch, &view))
         add_next(self, "ignored: nothing waited for it");
     else
         add_next(self, event->kind == EVENT_ERROR ? "given up, and nothing is undone" : "done");
@@ -368,13 +439,37 @@ static void tell_no_effect(struct timeline *self, const struct core *core,
 
 /* ---- the hook ------------------------------------------------------------------------------- */
 
-static bool branch_of(const struct event *event, uint32_t *ret_branch)
+/* A branch of the saga in the slot, the one that was there first. */
+static bool branch_of_slot(const struct core *core, uint32_t slot, uint32_t *ret_branch)
+{
+    uint32_t at = CORE_NO_SAGA;
+    bool found = false;
+    while (slot != CORE_NO_SAGA && core_next_branch(core, slot, &at)) {
+        *ret_branch = at;
+        found = true;
+    }
+    return found;
+}
+
+static bool branch_of(const struct event *event, const struct core *core, uint32_t *ret_branch)
 {
     switch (event->kind) {
     case EVENT_RESULT: *ret_branch = event->result.branch; return true;
     case EVENT_ERROR: *ret_branch = event->error.branch; return true;
-    case EVENT_TIMER: *ret_branch = event->timer.branch; return true;
+    case EVENT_HEARTBEAT: *ret_branch = event->heartbeat.branch; return true;
+    case EVENT_TIMER:
+        if (event->timer.of_saga)
+            return branch_of_slot(core, event->timer.branch, ret_branch);
+        *ret_branch = event->timer.branch;
+        return true;
+    case EVENT_SIGNAL:
+        return branch_of_slot(core, core_find_saga(core, event->signal.saga_id), ret_branch);
+    case EVENT_CANCEL:
+        return branch_of_slot(core, core_find_saga(core, event->cancel.saga_id), ret_branch);
+    case EVENT_MEND:
+        return branch_of_slot(core, core_find_saga(core, event->mend.saga_id), ret_branch);
     case EVENT_START:
+    case EVENT_REDRIVE:
     case EVENT_LIMITS:
     case EVENT_SERVICE:
     case EVENT_DEFINITION:
@@ -388,12 +483,12 @@ static void before_event(struct timeline *self, const struct core *core, const s
     self->is_mine = false;
     if (core == NULL)
         return;
-    if (event->kind == EVENT_START) {
+    if (is_begin(event)) {
         /* Sagas are numbered in the order of their starts. */
         self->is_mine = core_totals(core).started + 1 == self->saga_id;
         self->before = (struct core_branch_view){0};
         self->branch = UINT32_MAX;
-    } else if (branch_of(event, &self->branch)) {
+    } else if (branch_of(event, core, &self->branch)) {
         self->is_mine = core_view_branch(core, self->branch, &self->before) &&
                         self->before.saga_id == self->saga_id;
     }
@@ -404,15 +499,16 @@ static void before_event(struct timeline *self, const struct core *core, const s
 static void after_event(struct timeline *self, const struct block_header *header,
                         const struct partition_state *state, const struct event *event)
 {
-    if (event->kind == EVENT_START) {
-        self->plan = core_plan(state->core, event->start.plan);
+    if (is_begin(event)) {
+        uint32_t plan = event->kind == EVENT_START ? event->start.plan : event->redrive.plan;
+        self->plan = core_plan(state->core, plan);
         self->started_ms = self->last_ms = header->now_ms;
         self->first_block = header->block_no;
         if (self->out != NULL)
-            print_heading(self, event->start.plan);
+            print_heading(self, plan);
     }
-    uint8_t error[FLYOVER_ERROR_NAME_BYTES_MAX + FLYOVER_ERROR_CAUSE_BYTES_MAX + 64];
-    struct flyover_bytes carried = carried_by(event, error, sizeof error);
+    uint8_t made[CARRIED_BYTES_MAX];
+    struct flyover_bytes carried = carried_by(event, made);
     if (self->out != NULL)
         print_row(self, header, event, carried);
     else
@@ -459,7 +555,7 @@ static bool next_branch(const struct timeline *self, const struct core *core, ui
 
 static bool sleeps(const struct core_branch_view *view)
 {
-    return transitions[view->phase][TRIGGER_TIMER].next != PHASE_FREE;
+    return view->due_ms > 0;
 }
 
 void timeline_finish(struct timeline *timeline, const struct partition_state *state)
@@ -480,7 +576,7 @@ void timeline_finish(struct timeline *timeline, const struct partition_state *st
                 phase_text(view.phase), view.step_no, view.attempt_no);
         char due[TIMELINE_TIME_BYTES];
         timeline_format_time(view.due_ms, due);
-        fprintf(out, "%s%s\n", sleeps(&view) ? ", next try at " : "", sleeps(&view) ? due : "");
+        fprintf(out, "%s%s\n", sleeps(&view) ? ", until " : "", sleeps(&view) ? due : "");
     }
 }
 
@@ -495,7 +591,7 @@ json_t *timeline_to_json(struct timeline *timeline, const struct partition_state
             json_pack("{s:s, s:s, s:i, s:i}", "state", view.state, "phase", phase_text(view.phase),
                       "step", (int)view.step_no, "attempt", (int)view.attempt_no);
         if (sleeps(&view))
-            json_object_set_new(item, "next_try_ms", json_integer(view.due_ms));
+            json_object_set_new(item, "due_ms", json_integer(view.due_ms));
         json_array_append_new(open, item);
     }
     json_t *saga =

@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/partition/dispatch.h"
 #include "engine/partition/partition_state.h"
 #include "engine/service/audit.h"
 #include "engine/service/plugin.h"
@@ -34,10 +35,19 @@
 #define PARTITION_SAGAS_MAX_DEFAULT        65536u
 #define PARTITION_PAYLOAD_BYTES_DEFAULT    (256ull << 20)
 #define PARTITION_CHECKPOINT_BYTES_DEFAULT (1ull << 30)
+#define PARTITION_NAMES_MAX_DEFAULT        (1u << 20)
+#define PARTITION_NAME_RETENTION_DEFAULT   (24ull * 3600 * 1000)
+#define PARTITION_HISTORY_BYTES_DEFAULT    (4ull << 30)
 #define PARTITION_BUILT_IN_MAX             16u
 #define PARTITION_SEAL_INTERVAL_NS         2500000u
 
 struct partition;
+
+/* Of one service: invocations in flight and a second. */
+struct partition_service_limits {
+    char service[FLYOVER_NAME_BYTES_MAX + 1];
+    struct dispatch_limits limits;
+};
 
 /* What takes a step in a threadless partition. */
 enum partition_part { PARTITION_JOURNAL, PARTITION_WORKER, PARTITION_CHECKPOINT };
@@ -50,10 +60,18 @@ struct partition_options {
     struct plugin_path plugins; /* copied; its text is borrowed for the life of the partition */
     const struct flyover_service *built_in[PARTITION_BUILT_IN_MAX]; /* looked at before files */
     uint32_t built_in_count;
+    const struct partition_service_limits *service_limits; /* borrowed for the partition's life */
+    uint32_t service_limits_count;
     uint64_t checkpoint_bytes; /* of journal between two checkpoints; 0: none is taken */
+    /* How much of the journal is kept for history, beyond what a start may need: of the newest so
+     * many bytes, of so many milliseconds; what is over either goes with the next checkpoint. */
+    uint64_t history_bytes; /* 0: none is kept */
+    uint64_t history_ms;    /* 0: however old */
     bool accept_loss;
     bool pin;                 /* threads to cores, when there are at least two */
     bool threadless;          /* tests: partition_poll also steps journal and workers */
+    bool offline;             /* no service is loaded and nothing is dispatched: for an operator's
+                                 work on a data directory that no engine runs on */
     int64_t (*wall_ms)(void); /* NULL: the clock of the machine */
     uint64_t (*now_ns)(void); /* that paces the journal; NULL: the machine's */
     /* Threadless: asked before each part takes its step; false: not in this turn. NULL: all do. */
@@ -100,6 +118,8 @@ void partition_free(struct partition *partition);
 /* What recovery found in the journal, behind the checkpoint it began from (0: from the first). */
 const struct recovery_report *partition_recovery(const struct partition *partition);
 uint64_t partition_recovered_from(const struct partition *partition);
+/* What is wrong with the index of history, "" if nothing is. */
+const char *partition_history_problem(const struct partition *partition);
 
 /* Makes a definition known and its services ready. The same name and text give the same plan; the
  * same name with another text gives a new version, and running sagas keep theirs. */
@@ -113,6 +133,54 @@ NODISCARD enum status partition_open_source(struct partition *partition, uint64_
  * block is durable; its reply comes with `token`. STATUS_BUSY: no room now; poll and try again. */
 NODISCARD enum status partition_start(struct partition *partition, uint32_t plan, uint32_t source,
                                       struct flyover_bytes input, uint64_t token);
+
+/* ---- more than a plain start, and what is done to a saga from outside. Each is refused with a
+ *      sentence before anything is written, or applied at once; it is accepted when the block
+ *      partition_pending_no is durable. STATUS_BUSY: not now ----------------------------------- */
+
+struct partition_start_options {
+    uint32_t plan;
+    struct flyover_bytes input;
+    struct flyover_bytes name; /* count 0: none */
+    int64_t at_ms;             /* begin then; 0: now */
+    uint64_t token;
+};
+/* STATUS_EXISTS: it was started under this name with this input before: *ret_saga_id is that saga,
+ * and no reply comes. STATUS_INVALID: with another input; or a time more than PLAN_WAIT_MS_MAX off.
+ */
+NODISCARD enum status partition_start_with(struct partition *partition,
+                                           const struct partition_start_options *options,
+                                           uint64_t *ret_saga_id, struct problem *problem);
+NODISCARD enum status partition_cancel(struct partition *partition, uint64_t saga_id, bool abort,
+                                       struct flyover_bytes reason, struct problem *problem);
+/* `output` (count 0: none) becomes the result of a forward step that is skipped. A reason is asked
+ * for. */
+NODISCARD enum status partition_mend(struct partition *partition, uint64_t saga_id,
+                                     enum mend_action action, struct flyover_bytes output,
+                                     struct flyover_bytes reason, struct problem *problem);
+/* `payload` is checked msgpack. */
+NODISCARD enum status partition_signal(struct partition *partition, uint64_t saga_id,
+                                       struct flyover_bytes name, struct flyover_bytes payload,
+                                       struct problem *problem);
+/* The answers to a step by its token: done, failed (Retry and Catch decide), or still at work. */
+NODISCARD enum status partition_answer(struct partition *partition, const char *token,
+                                       struct flyover_bytes output, struct problem *problem);
+NODISCARD enum status partition_answer_error(struct partition *partition, const char *token,
+                                             struct flyover_bytes name, struct flyover_bytes cause,
+                                             struct problem *problem);
+NODISCARD enum status partition_heartbeat(struct partition *partition, const char *token,
+                                          struct problem *problem);
+/* An EVENT_REDRIVE made from the history of a saga that ended badly. */
+NODISCARD enum status partition_redrive(struct partition *partition, const struct event *event,
+                                        uint64_t token, uint64_t *ret_saga_id,
+                                        struct problem *problem);
+/* The block that holds what was applied last, and the last durable one. */
+uint64_t partition_pending_no(const struct partition *partition);
+uint64_t partition_durable_no(const struct partition *partition);
+
+/* For who was told BUSY: about how many milliseconds until it is worth asking again. */
+uint32_t partition_busy_ms(const struct partition *partition);
+
 bool partition_next_reply(struct partition *partition, struct reply *ret_reply);
 
 /* One turn: durable blocks, results, timers, sealing. *ret_worked: something was done. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -36,7 +37,8 @@ void partition_state_close(struct partition_state *state)
         tables_close(state->services[i].tables);
     free(state->routes);
     free(state->definitions);
-    free(state->effects.items);
+    if (state->effects.items != NULL)
+        munmap(state->effects.items, state->effects.capacity * sizeof *state->effects.items);
     free(state);
 }
 
@@ -50,7 +52,7 @@ static uint64_t hash_definition(const char *name, const char *text, size_t text_
 static uint32_t effects_capacity(uint32_t branches_max)
 {
     uint32_t capacity = 8192;
-    while (capacity < branches_max * 4)
+    while (capacity / 4 < branches_max)
         capacity *= 2;
     return capacity;
 }
@@ -60,16 +62,41 @@ enum status partition_state_take_core(struct partition_state *state, struct core
     assert(state->core == NULL);
     state->core = core;
     state->effects.capacity = effects_capacity(core_branches_max(core));
-    state->effects.items = malloc(state->effects.capacity * sizeof *state->effects.items);
-    return state->effects.items == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    /* Mapped, so that room for what never comes costs no memory anywhere. */
+    void *items = mmap(NULL, state->effects.capacity * sizeof *state->effects.items,
+                       PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (items == MAP_FAILED)
+        return STATUS_NO_MEMORY;
+    state->effects.items = items;
+    return STATUS_OK;
+}
+
+/* Once stated they stay, but for how long names are kept. */
+static enum status restate_limits(struct partition_state *state, const struct core_limits *limits,
+                                  struct problem *problem)
+{
+    struct core_limits known = core_limits(state->core);
+    if (limits->sagas_max != known.sagas_max ||
+        limits->payload_bytes_max != known.payload_bytes_max || limits->seed != known.seed ||
+        limits->names_max != known.names_max)
+        return problem_set(problem, STATUS_CORRUPT,
+                           "the journal states its limits again, and differently");
+    core_set_name_retention(state->core, limits->name_retention_ms);
+    return STATUS_OK;
 }
 
 static enum status on_limits(struct partition_state *state, const struct event *event,
                              struct problem *problem)
 {
-    struct core_limits limits = {event->limits.sagas_max, event->limits.payload_bytes_max};
+    struct core_limits limits = {
+        .sagas_max = event->limits.sagas_max,
+        .payload_bytes_max = event->limits.payload_bytes_max,
+        .seed = event->limits.seed,
+        .names_max = event->limits.names_max,
+        .name_retention_ms = event->limits.name_retention_ms,
+    };
     if (state->core != NULL)
-        return problem_set(problem, STATUS_CORRUPT, "the journal states its limits twice");
+        return restate_limits(state, &limits, problem);
     struct core *core;
     enum status status = core_open(&limits, &core);
     if (status != STATUS_OK)
@@ -156,10 +183,14 @@ static enum status on_definition(struct partition_state *state, const struct eve
         return status;
     }
     memcpy(kept, text, event->definition.text.count);
+    uint32_t before = partition_state_find_plan(state, name);
+    state->names_count += before == PARTITION_NO_PLAN;
     uint32_t index = core_add_plan(state->core, plan);
     state->routes[index] = routes;
     state->definitions[index] = (struct partition_definition){
         .hash = hash_definition(name, text, event->definition.text.count),
+        .version = before == PARTITION_NO_PLAN ? 1 : state->definitions[before].version + 1,
+        .before = before,
         .text = kept,
         .text_bytes = event->definition.text.count,
     };
@@ -172,7 +203,7 @@ static enum status replay_writes(struct partition_state *state, const struct eve
 {
     struct core_branch_view view;
     if (!core_view_branch(state->core, event->result.branch, &view) ||
-        transitions[view.phase][TRIGGER_RESULT].next == PHASE_FREE)
+        transitions[view.phase][TRIGGER_RESULT].next == PHASE_FREE || event->result.by_token)
         return problem_set(problem, STATUS_CORRUPT,
                            "a step result in the journal belongs to no step that was waiting");
     struct core_invocation call;
@@ -185,7 +216,7 @@ static enum status replay_writes(struct partition_state *state, const struct eve
     return STATUS_OK;
 }
 
-enum status partition_state_apply(struct partition_state *state, int64_t now_ms,
+enum status partition_state_apply(struct partition_state *state, const struct core_moment *moment,
                                   const struct event *event, uint64_t token, enum apply_by by,
                                   uint64_t *ret_saga_id, struct problem *problem)
 {
@@ -203,7 +234,7 @@ enum status partition_state_apply(struct partition_state *state, int64_t now_ms,
             return status;
     }
     enum status status =
-        core_apply(state->core, now_ms, event, token, &state->effects, ret_saga_id);
+        core_apply(state->core, moment, event, token, &state->effects, ret_saga_id);
     if (status != STATUS_OK)
         return problem_set(problem, STATUS_CORRUPT, "an event (%s) does not fit the state",
                            event_kind_text(event->kind));
@@ -216,6 +247,7 @@ enum status partition_state_replay(struct partition_state *state, const struct b
 {
     const uint8_t *at = body;
     const uint8_t *end = body + header->body_bytes;
+    const struct core_moment moment = {header->now_ms, header->block_no};
     struct event event;
     for (uint32_t i = 0; i < header->record_count; i++) {
         at = event_decode(at, end, &event);
@@ -227,7 +259,7 @@ enum status partition_state_replay(struct partition_state *state, const struct b
             on_event(context, PARTITION_BEFORE_EVENT, header, state, &event);
         struct problem inner = {0};
         enum status status =
-            partition_state_apply(state, header->now_ms, &event, 0, APPLY_REPLAY, NULL, &inner);
+            partition_state_apply(state, &moment, &event, 0, APPLY_REPLAY, NULL, &inner);
         if (status != STATUS_OK)
             return problem_set(problem, status, "block %" PRIu64 ", record %u: %s",
                                header->block_no, i + 1,
@@ -252,6 +284,17 @@ uint32_t partition_state_find_plan(const struct partition_state *state, const ch
     return PARTITION_NO_PLAN;
 }
 
+uint32_t partition_state_find_version(const struct partition_state *state, const char *name,
+                                      uint32_t version)
+{
+    uint32_t count = state->core == NULL ? 0 : core_plans_count(state->core);
+    while (count-- > 0)
+        if (state->definitions[count].version == version &&
+            strcmp(core_plan(state->core, count)->name, name) == 0)
+            return count;
+    return PARTITION_NO_PLAN;
+}
+
 uint32_t partition_state_find_definition(const struct partition_state *state, const char *name,
                                          const char *text, size_t text_bytes)
 {
@@ -261,6 +304,17 @@ uint32_t partition_state_find_definition(const struct partition_state *state, co
         if (state->definitions[count].hash == hash)
             return count;
     return PARTITION_NO_PLAN;
+}
+
+uint32_t partition_state_definition_live(const struct partition_state *state, uint32_t plan)
+{
+    /* Newer versions too: start from the newest. */
+    const char *name = core_plan(state->core, plan)->name;
+    uint32_t live = 0;
+    for (uint32_t at = partition_state_find_plan(state, name); at != PARTITION_NO_PLAN;
+         at = state->definitions[at].before)
+        live += core_plan_live(state->core, at);
+    return live;
 }
 
 uint32_t partition_state_find_service(const struct partition_state *state, const char *name)

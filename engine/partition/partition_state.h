@@ -26,7 +26,9 @@ struct partition_service {
 
 /* The text that a plan was made from: a checkpoint has to keep it. */
 struct partition_definition {
-    uint64_t hash; /* over name and text */
+    uint64_t hash;    /* over name and text */
+    uint32_t version; /* of those of this name, from 1 */
+    uint32_t before;  /* the version before; PARTITION_NO_PLAN: none */
     char *text;
     size_t text_bytes;
 };
@@ -36,6 +38,7 @@ struct partition_state {
     uint32_t services_count;
     struct partition_service services[PARTITION_SERVICES_MAX];
     struct partition_definition *definitions; /* plans_count */
+    uint32_t names_count;                     /* of definitions; versions of one count once */
     uint8_t **routes;                         /* plans_count: resource -> index in `services` */
     struct effect_queue effects;
 };
@@ -53,7 +56,8 @@ void partition_state_close(struct partition_state *state);
 /* Applies one event; its effects are appended to state->effects.
  * STATUS_CORRUPT, STATUS_NO_MEMORY, or what the definition's compiler says: the journal does not
  * fit the state, and the sentence says how. */
-NODISCARD enum status partition_state_apply(struct partition_state *state, int64_t now_ms,
+NODISCARD enum status partition_state_apply(struct partition_state *state,
+                                            const struct core_moment *moment,
                                             const struct event *event, uint64_t token,
                                             enum apply_by by, uint64_t *ret_saga_id,
                                             struct problem *problem);
@@ -74,9 +78,14 @@ NODISCARD enum status partition_state_replay(struct partition_state *state,
 
 /* The newest plan of that name, or PARTITION_NO_PLAN. */
 uint32_t partition_state_find_plan(const struct partition_state *state, const char *name);
+/* The plan of that name and version, or PARTITION_NO_PLAN. */
+uint32_t partition_state_find_version(const struct partition_state *state, const char *name,
+                                      uint32_t version);
 /* The plan made from exactly this text under this name, or PARTITION_NO_PLAN. */
 uint32_t partition_state_find_definition(const struct partition_state *state, const char *name,
                                          const char *text, size_t text_bytes);
+/* Sagas of all versions of this plan's definition that have not ended. */
+uint32_t partition_state_definition_live(const struct partition_state *state, uint32_t plan);
 /* Index in `services`, or PARTITION_SERVICES_MAX. */
 uint32_t partition_state_find_service(const struct partition_state *state, const char *name);
 

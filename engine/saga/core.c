@@ -6,33 +6,66 @@
 #include <xxhash.h>
 
 #include "engine/base/plant.h"
-#include "engine/saga/core_state.h"
+#include "engine/saga/core_moves.h"
 
-/* The state in work: one event on one branch. */
-struct work {
-    struct core *core;
-    struct effect_queue *effects;
-    int64_t now_ms;
-    uint32_t branch_index;
-    struct branch *branch;
-    struct saga *saga;
-    const struct plan *plan;
-};
+/* ---- what the moves share ---------------------------------------------------------------------
+ */
 
-static const struct flyover_bytes name_runtime = {(const uint8_t *)"States.Runtime", 14};
-static const struct flyover_bytes name_no_choice = {(const uint8_t *)"States.NoChoiceMatched", 22};
-static const struct flyover_bytes name_data_limit = {(const uint8_t *)"States.DataLimitExceeded",
-                                                     24};
+void work_fire(struct work *work, enum trigger trigger)
+{
+    struct branch *branch = work->branch;
+    struct transition row = transitions[branch->phase][trigger];
+    assert(row.next != PHASE_FREE);
+    branch->phase = row.next;
+    if (row.effect == EFFECT_NONE)
+        return;
+    if (row.effect == EFFECT_INVOKE) {
+        if (!PLANTED(SAME_GENERATION))
+            branch->generation++;
+        branch->attempt_no++;
+    }
+    *effect_queue_push(work->effects) = (struct effect){
+        .kind = row.effect,
+        .outcome = work->saga->outcome,
+        .saga = branch->saga,
+        .branch = work->branch_index,
+        .generation = branch->generation,
+        .id = work->saga->id,
+        .token = work->saga->token,
+    };
+}
 
-static void replace_payload(struct work *work, slab_ref payload)
+struct work work_on(const struct work *work, uint32_t branch)
+{
+    struct work other = *work;
+    other.branch_index = branch;
+    other.branch = &work->core->branches[branch];
+    return other;
+}
+
+void work_begin_step(struct work *work, uint16_t state)
+{
+    struct branch *branch = work->branch;
+    branch->state = state;
+    branch->attempt_no = 0;
+    branch->retries_spent = 0;
+    memset(branch->retried, 0, sizeof branch->retried);
+}
+
+void work_set_deadline(struct work *work, uint64_t timeout_ms)
+{
+    work->branch->deadline_ms = timeout_ms == 0 ? 0 : work->now_ms + (int64_t)timeout_ms;
+    work->branch->due_ms = work->branch->deadline_ms;
+}
+
+void work_replace_payload(struct work *work, slab_ref payload)
 {
     slab_release(work->core->payloads, work->branch->payload);
     work->branch->payload = payload;
 }
 
-/* Puts a result where the path says. False where there is no room for what would come out. */
-static bool put_result(struct work *work, enum result_path_kind kind, const struct path *path,
-                       struct flyover_bytes result)
+bool work_put_result(struct work *work, enum result_path_kind kind, const struct path *path,
+                     struct flyover_bytes result)
 {
     static const uint8_t nil = 0xc0;
     struct core *core = work->core;
@@ -50,40 +83,12 @@ static bool put_result(struct work *work, enum result_path_kind kind, const stru
     slab_ref payload = core_keep_bytes(core, result);
     if (payload.at == 0)
         return false;
-    replace_payload(work, payload);
+    work_replace_payload(work, payload);
     return true;
 }
 
-/* ---- moves: every one is a row of the table -------------------------------------------------- */
-
-/* Moves the branch by the table and asks for the row's effect. The caller knows the row is there.
- */
-static void fire(struct work *work, enum trigger trigger)
-{
-    struct branch *branch = work->branch;
-    struct transition row = transitions[branch->phase][trigger];
-    assert(row.next != PHASE_FREE);
-    branch->phase = row.next;
-    if (row.effect == EFFECT_NONE)
-        return;
-    if (row.effect == EFFECT_INVOKE) {
-        if (!PLANTED(SAME_GENERATION))
-            branch->generation++;
-        branch->attempt_no++;
-    }
-    struct effect *effect = effect_queue_push(work->effects);
-    *effect = (struct effect){
-        .kind = row.effect,
-        .outcome = work->saga->outcome,
-        .saga = branch->saga,
-        .branch = work->branch_index,
-        .generation = branch->generation,
-        .id = work->saga->id,
-        .token = work->saga->token,
-    };
-}
-
-static void count_error(struct core *core, struct flyover_bytes error)
+/* Returns the index of the error's name. */
+static uint8_t count_error(struct core *core, struct flyover_bytes error)
 {
     struct flyover_cursor cursor = {error.at, error.at + error.count};
     struct flyover_cursor found;
@@ -104,183 +109,41 @@ static void count_error(struct core *core, struct flyover_bytes error)
         core->errors_count++;
     }
     core->errors[index].count++;
+    return (uint8_t)index;
 }
 
-/* The outcome of the saga is known: counts it. The reply leaves by the row that ends the branch. */
-static void decide(struct work *work, enum outcome outcome)
+void work_decide(struct work *work, enum outcome outcome)
 {
     struct core *core = work->core;
-    work->saga->outcome = (uint8_t)outcome;
-    if (outcome != OUTCOME_SUCCEEDED)
-        count_error(core, core_error_of(core, work->saga));
+    struct saga *saga = work->saga;
+    saga->outcome = outcome & 7u;
+    if (outcome != OUTCOME_SUCCEEDED && !saga->has_counted) {
+        saga->error_index = count_error(core, core_error_of(core, saga));
+        saga->has_counted = true;
+    }
     switch (outcome) {
     case OUTCOME_SUCCEEDED: core->totals.succeeded++; break;
     case OUTCOME_FAILED: core->totals.failed++; break;
     case OUTCOME_COMPENSATED: core->totals.compensated++; break;
     case OUTCOME_STUCK: core->totals.stuck++; break;
+    case OUTCOME_ABORTED: core->totals.aborted++; break;
     case OUTCOME_RUNNING: assert(false && "running is no outcome"); break;
     }
 }
 
-static void begin_step(struct work *work, uint16_t state)
-{
-    struct branch *branch = work->branch;
-    branch->state = state;
-    branch->attempt_no = 0;
-    branch->retries_spent = 0;
-    memset(branch->retried, 0, sizeof branch->retried);
-}
+/* ---- a saga begins ----------------------------------------------------------------------------
+ */
 
-/* Compensates the step completed last, or ends the saga when none is left.
- * Next: on_result or on_error with the branch in UNDO_WAITING. */
-static void undo_next(struct work *work)
-{
-    struct core *core = work->core;
-    struct saga *saga = work->saga;
-    assert(work->branch->phase == PHASE_UNDOING);
-    uint32_t index = saga->completed_head;
-    if (index == CORE_NONE) {
-        decide(work, saga->undone_count > 0 ? OUTCOME_COMPENSATED : OUTCOME_FAILED);
-        fire(work, TRIGGER_END);
-        core_release_branch(core, work->branch_index);
-        return;
-    }
-    begin_step(work, core->completed[index].state);
-    work->branch->step_no = core->completed[index].step_no;
-    work->branch->completed = index;
-    fire(work, TRIGGER_TASK);
-}
-
-/* The saga has failed for good: remembers why, and compensates. Next: undo_next. */
-static void fail(struct work *work, struct flyover_bytes name, struct flyover_bytes cause)
-{
-    struct core *core = work->core;
-    core_release_completed(core, work->branch->completed);
-    work->branch->completed = CORE_NONE;
-    size_t bytes = value_make_error(name, cause, core->scratch, sizeof core->scratch);
-    assert(bytes > 0);
-    struct flyover_bytes error = {core->scratch, (uint32_t)bytes};
-    assert(!work->saga->failed);
-    /* No step will ask for it again, and the error may need its room. */
-    replace_payload(work, SLAB_NONE);
-    work->saga->failed = true;
-    work->saga->error = core_keep_bytes(core, error);
-    fire(work, TRIGGER_FAIL);
-    undo_next(work);
-}
-
-static void fail_with(struct work *work, struct flyover_bytes name, const char *cause)
-{
-    fail(work, name, (struct flyover_bytes){(const uint8_t *)cause, (uint32_t)strlen(cause)});
-}
-
-/* Runs a fire-and-forget step on a branch of its own. */
-static void detach(struct work *work, uint16_t state)
-{
-    struct core *core = work->core;
-    uint32_t index = core_acquire_branch(core, work->branch->saga);
-    struct work detached = *work;
-    detached.branch_index = index;
-    detached.branch = &core->branches[index];
-    detached.branch->payload = work->branch->payload;
-    slab_retain(core->payloads, work->branch->payload);
-    begin_step(&detached, state);
-    detached.branch->step_no = ++work->saga->step_no;
-    work->saga->detached_live++;
-    fire(&detached, TRIGGER_DETACH);
-}
-
-/* Begins the Task in `state`: an entry for its compensation is taken before it runs, so that a
- * step that completed can always be remembered. Next: on_result or on_error. */
-static void begin_task(struct work *work, uint16_t state)
-{
-    begin_step(work, state);
-    if (work->plan->states[state].compensated) {
-        work->branch->completed = core_acquire_completed(work->core);
-        if (work->branch->completed == CORE_NONE) {
-            fail_with(work, name_runtime, "no room to remember another completed step");
-            return;
-        }
-    }
-    work->branch->step_no = ++work->saga->step_no;
-    fire(work, TRIGGER_TASK);
-}
-
-static void succeed(struct work *work)
-{
-    decide(work, OUTCOME_SUCCEEDED);
-    uint32_t index = work->saga->completed_head;
-    while (index != CORE_NONE) {
-        uint32_t next = work->core->completed[index].next;
-        core_release_completed(work->core, index);
-        index = next;
-    }
-    work->saga->completed_head = CORE_NONE;
-    fire(work, TRIGGER_END);
-    core_release_branch(work->core, work->branch_index);
-}
-
-/* Goes from state to state until a step has to be waited for or the saga is at its end. */
-static void walk(struct work *work, uint16_t at)
-{
-    /* One turn more than may be passed, for the step or the end behind them. */
-    for (uint32_t passed = 0; passed <= CORE_WALK_MAX; passed++) {
-        if (at == PLAN_NO_STATE) {
-            succeed(work);
-            return;
-        }
-        const struct plan_state *state = &work->plan->states[at];
-        work->branch->state = at;
-        switch (state->type) {
-        case STATE_TASK:
-            if (work->saga->step_no >= CORE_STEPS_MAX) {
-                fail_with(work, name_runtime, "the saga has taken as many steps as it may, 25000");
-                return;
-            }
-            if (!state->fire_and_forget) {
-                begin_task(work, at);
-                return;
-            }
-            if (work->saga->detached_live == work->plan->detached_count) {
-                fail_with(work, name_runtime,
-                          "a loop came to a fire-and-forget step that still runs");
-                return;
-            }
-            detach(work, at);
-            at = state->next;
-            break;
-        case STATE_PASS:
-            if (state->has_result &&
-                !put_result(work, state->result_kind, &state->result_path, state->result)) {
-                fail_with(work, name_data_limit, "the payload would be larger than 256 KiB");
-                return;
-            }
-            at = state->next;
-            break;
-        case STATE_CHOICE:
-            at = plan_choose(work->plan, state, core_payload(work->core, work->branch->payload));
-            if (at == PLAN_NO_STATE) {
-                fail_with(work, name_no_choice, "no choice matched and there is no Default");
-                return;
-            }
-            break;
-        case STATE_SUCCEED: succeed(work); return;
-        case STATE_FAIL: fail(work, state->error, state->cause); return;
-        }
-    }
-    fail_with(work, name_runtime, "1000 states passed without a step: a circle?");
-}
-
-/* ---- events --------------------------------------------------------------------------------- */
-
-static bool find_work(struct core *core, uint32_t branch, int64_t now_ms,
+/* The work on a branch; false where there is none. */
+static bool find_work(struct core *core, uint32_t branch, const struct core_moment *moment,
                       struct effect_queue *effects, struct work *ret_work)
 {
     if (branch >= core->branches_pool.touched || core->branches[branch].phase == PHASE_FREE)
         return false;
     ret_work->core = core;
     ret_work->effects = effects;
-    ret_work->now_ms = now_ms;
+    ret_work->now_ms = moment->now_ms;
+    ret_work->block_no = moment->block_no;
     ret_work->branch_index = branch;
     ret_work->branch = &core->branches[branch];
     ret_work->saga = &core->sagas[ret_work->branch->saga];
@@ -288,106 +151,189 @@ static bool find_work(struct core *core, uint32_t branch, int64_t now_ms,
     return true;
 }
 
-/* Next: walk. */
-static enum status on_start(struct core *core, int64_t now_ms, const struct event *event,
-                            uint64_t token, struct effect_queue *effects, uint64_t *ret_saga_id)
+/* An event of the saga: history hears of it when the last one noted lies far back. */
+static void note_touch(struct work *work)
 {
-    if (event->start.plan >= core->plans_count || event->start.input.count == 0 ||
-        event->start.input.count > FLYOVER_PAYLOAD_BYTES_MAX ||
-        !core_can_start(core, event->start.plan, effects))
-        return STATUS_INVALID;
-    if (event->start.source != EVENT_NO_SOURCE &&
-        (event->start.source >= core->sources_count || event->start.source >= CORE_SOURCES_MAX))
-        return STATUS_INVALID;
-    const struct plan *plan = core->plans[event->start.plan];
+    if ((uint32_t)work->block_no - work->saga->noted_block <= CORE_NOTED_BLOCKS)
+        return;
+    work->saga->noted_block = (uint32_t)work->block_no;
+    struct core_note note = {.kind = CORE_NOTE_TOUCHED, .saga_id = work->saga->id};
+    if (work->core->on_note != NULL)
+        work->core->on_note(work->core->on_note_context, &note);
+}
+
+static void set_saga_deadline(struct work *work)
+{
+    if (work->plan->timeout_ms == 0)
+        return;
+    work->saga->deadline_ms = work->now_ms + (int64_t)work->plan->timeout_ms;
+    *effect_queue_push(work->effects) =
+        (struct effect){.kind = EFFECT_DEADLINE, .saga = work->branch->saga, .id = work->saga->id};
+}
+
+static struct work begin_saga(struct core *core, const struct core_moment *moment, uint32_t plan,
+                              uint64_t token, struct effect_queue *effects,
+                              const struct core_note *note)
+{
     uint32_t index = core_acquire_saga(core);
     struct saga *saga = &core->sagas[index];
     *saga = (struct saga){
         .id = ++core->saga_id_last,
-        .started_ms = now_ms,
-        .plan = (uint16_t)event->start.plan,
+        .started_ms = moment->now_ms,
+        .plan = plan & 0x3ffu,
         .outcome = OUTCOME_RUNNING,
         .in_use = true,
+        .branches_head = CORE_NONE,
         .completed_head = CORE_NONE,
+        .signals_head = CORE_NONE,
+        .noted_block = (uint32_t)moment->block_no,
         .token = token,
     };
-    core->branches_reserved += 1u + plan->detached_count;
+    core_index_add(core, index);
+    core->branches_reserved += core_branches_of(core->plans[plan]);
+    core->plan_live[plan]++;
     core->totals.started++;
+    struct work work;
+    bool found = find_work(core, core_acquire_branch(core, index), moment, effects, &work);
+    assert(found);
+    if (core->on_note != NULL) {
+        struct core_note started = *note;
+        started.kind = CORE_NOTE_STARTED;
+        started.saga_id = saga->id;
+        started.branch = work.branch_index;
+        started.plan = plan;
+        core->on_note(core->on_note_context, &started);
+    }
+    return work;
+}
+
+static bool is_start_sound(const struct core *core, int64_t now_ms, const struct event *event,
+                           const struct effect_queue *effects)
+{
+    if (event->start.plan >= core->plans_count || event->start.input.count == 0 ||
+        event->start.input.count > FLYOVER_PAYLOAD_BYTES_MAX ||
+        !core_can_start(core, event->start.plan, effects))
+        return false;
+    uint64_t saga_id;
+    if (event->start.name.count > 0 && core_check_name(core, event->start.name, event->start.input,
+                                                       now_ms, &saga_id, NULL) != STATUS_OK)
+        return false;
+    return event->start.source == EVENT_NO_SOURCE ||
+           (event->start.source < core->sources_count && event->start.source < CORE_SOURCES_MAX);
+}
+
+/* Next: walk, at once or when the time has come. */
+static enum status on_start(struct core *core, const struct core_moment *moment,
+                            const struct event *event, uint64_t token, struct effect_queue *effects,
+                            uint64_t *ret_saga_id)
+{
+    if (!is_start_sound(core, moment->now_ms, event, effects))
+        return STATUS_INVALID;
+    struct core_note note = {.name = event->start.name};
+    struct work work = begin_saga(core, moment, event->start.plan, token, effects, &note);
     if (event->start.source != EVENT_NO_SOURCE) {
         struct core_source *source = &core->sources[event->start.source];
         source->chain_hash = XXH3_64bits_withSeed(event->start.input.at, event->start.input.count,
                                                   source->chain_hash);
         source->count++;
     }
-    uint32_t root = core_acquire_branch(core, index);
-    struct work work;
-    bool found = find_work(core, root, now_ms, effects, &work);
-    assert(found);
+    if (event->start.name.count > 0)
+        names_add(core->names, event->start.name, names_hash_input(event->start.input),
+                  work.saga->id, moment->now_ms, (int64_t)core->limits.name_retention_ms,
+                  core_is_live, core);
     work.branch->payload = core_keep_bytes(core, event->start.input);
     assert(work.branch->payload.at != 0);
     if (ret_saga_id != NULL)
-        *ret_saga_id = saga->id;
-    walk(&work, plan->start);
+        *ret_saga_id = work.saga->id;
+    if (event->start.at_ms > moment->now_ms) {
+        work.branch->delayed = true;
+        work.branch->state = work.plan->start;
+        work.branch->due_ms = event->start.at_ms;
+        work_fire(&work, TRIGGER_SLEEP);
+        return STATUS_OK;
+    }
+    set_saga_deadline(&work);
+    walk(&work, work.plan->start);
     return STATUS_OK;
 }
 
-/* A forward step is done: its result goes into the payload, the saga walks on. Next: walk. */
-static void on_step_done(struct work *work, struct flyover_bytes output)
+/* The step that a redriven saga brings with it: true if there was room to remember it. */
+static bool bring_step(struct work *work, const struct event_step *step)
 {
     struct core *core = work->core;
-    struct branch *branch = work->branch;
-    const struct plan_state *state = &work->plan->states[branch->state];
-    bool room = true;
-    if (state->compensated) {
-        struct completed *completed = &core->completed[branch->completed];
-        completed->state = branch->state;
-        completed->step_no = branch->step_no;
-        completed->input = branch->payload;
-        slab_retain(core->payloads, branch->payload);
-        if (output.count > 0) {
-            completed->output = core_keep_bytes(core, output);
-            room = completed->output.at != 0;
-        }
-        completed->next = work->saga->completed_head;
-        work->saga->completed_head = branch->completed;
-        branch->completed = CORE_NONE;
-        if (PLANTED(FORWARD_COMPENSATION) && completed->next != CORE_NONE) {
-            uint32_t *last = &core->completed[completed->next].next;
-            while (*last != CORE_NONE)
-                last = &core->completed[*last].next;
-            *last = work->saga->completed_head;
-            work->saga->completed_head = completed->next;
-            completed->next = CORE_NONE;
-        }
-    }
-    fire(work, TRIGGER_RESULT);
-    if (!room || !put_result(work, state->result_kind, &state->result_path, output))
-        fail_with(work, name_data_limit, "no room for the output of the step");
-    else
-        walk(work, state->next);
+    uint32_t index = core_acquire_completed(core);
+    if (index == CORE_NONE)
+        return false;
+    struct completed *completed = &core->completed[index];
+    completed->state = (uint16_t)step->state;
+    completed->step_no = step->step_no;
+    completed->next = work->saga->completed_head;
+    work->saga->completed_head = index;
+    completed->input = core_keep_bytes(core, step->input);
+    if (step->output.count > 0)
+        completed->output = core_keep_bytes(core, step->output);
+    return completed->input.at != 0 && (step->output.count == 0 || completed->output.at != 0);
 }
 
-static void on_undo_done(struct work *work)
+static bool is_redrive_sound(const struct core *core, const struct event *event,
+                             const struct effect_queue *effects)
 {
-    struct core *core = work->core;
-    uint32_t index = work->branch->completed;
-    assert(index == work->saga->completed_head);
-    work->saga->completed_head = core->completed[index].next;
-    core_release_completed(core, index);
-    work->branch->completed = CORE_NONE;
-    work->saga->undone_count++;
-    index = work->saga->completed_head;
-    if (PLANTED(SKIPPED_COMPENSATION) && index != CORE_NONE) {
-        work->saga->completed_head = core->completed[index].next;
-        core_release_completed(core, index);
+    if (event->redrive.plan >= core->plans_count || event->redrive.payload.count == 0 ||
+        event->redrive.payload.count > FLYOVER_PAYLOAD_BYTES_MAX ||
+        event->redrive.step_no >= CORE_STEPS_MAX ||
+        !core_can_start(core, event->redrive.plan, effects))
+        return false;
+    const struct plan *plan = core->plans[event->redrive.plan];
+    const uint8_t *at = event->redrive.steps.at;
+    const uint8_t *end = at + event->redrive.steps.count;
+    bool sound = event->redrive.state < plan->states_count;
+    struct event_step step;
+    for (uint32_t i = 0; sound && i < event->redrive.steps_count; i++) {
+        at = event_decode_step(at, end, &step);
+        sound = at != NULL && step.state < plan->states_count &&
+                plan->states[step.state].compensated && step.input.count > 0 &&
+                step.input.count <= FLYOVER_PAYLOAD_BYTES_MAX &&
+                step.output.count <= FLYOVER_PAYLOAD_BYTES_MAX;
     }
-    fire(work, TRIGGER_RESULT);
-    undo_next(work);
+    return sound;
 }
+
+/* A saga that ended badly goes on as a new one, from the state where it failed. Next: walk. */
+static enum status on_redrive(struct core *core, const struct core_moment *moment,
+                              const struct event *event, uint64_t token,
+                              struct effect_queue *effects, uint64_t *ret_saga_id)
+{
+    if (!is_redrive_sound(core, event, effects))
+        return STATUS_INVALID;
+    struct core_note note = {.redrive_of = event->redrive.of_saga_id};
+    struct work work = begin_saga(core, moment, event->redrive.plan, token, effects, &note);
+    work.saga->step_no = (uint16_t)event->redrive.step_no;
+    work.branch->payload = core_keep_bytes(core, event->redrive.payload);
+    assert(work.branch->payload.at != 0);
+    if (ret_saga_id != NULL)
+        *ret_saga_id = work.saga->id;
+    const uint8_t *at = event->redrive.steps.at;
+    const uint8_t *end = at + event->redrive.steps.count;
+    bool room = true;
+    struct event_step step;
+    for (uint32_t i = 0; i < event->redrive.steps_count; i++) {
+        at = event_decode_step(at, end, &step);
+        room = room && bring_step(&work, &step);
+    }
+    set_saga_deadline(&work);
+    if (room)
+        walk(&work, (uint16_t)event->redrive.state);
+    else
+        undo_fail_with(&work, error_runtime, "no room to remember the steps that were done");
+    return STATUS_OK;
+}
+
+/* ---- a step is answered -----------------------------------------------------------------------
+ */
 
 static void end_detached(struct work *work, enum trigger trigger)
 {
-    fire(work, trigger);
+    work_fire(work, trigger);
     work->saga->detached_live--;
     core_release_branch(work->core, work->branch_index);
 }
@@ -395,25 +341,73 @@ static void end_detached(struct work *work, enum trigger trigger)
 static void count_step(struct work *work)
 {
     work->core->totals.steps++;
-    work->saga->steps_done++;
+    if (work->saga->steps_done < UINT16_MAX)
+        work->saga->steps_done++;
 }
 
-static void on_result(struct work *work, struct flyover_bytes output)
+static const struct plan_state *state_of(const struct work *work)
 {
-    if (transitions[work->branch->phase][TRIGGER_RESULT].next == PHASE_FREE)
+    return &work->plan->states[work->branch->state];
+}
+
+/* A handler has begun a step whose end comes by token. Next: on_result or on_error, by token. */
+static void await_token(struct work *work)
+{
+    const struct plan_state *state = state_of(work);
+    if (state->heartbeat_ms > 0) {
+        int64_t beat_ms = work->now_ms + (int64_t)state->heartbeat_ms;
+        if (work->branch->deadline_ms == 0 || beat_ms < work->branch->deadline_ms)
+            work->branch->due_ms = beat_ms;
+    }
+    /* Whoever answers from now on is another one than the handler. */
+    work->branch->generation++;
+    work_fire(work, TRIGGER_AWAIT);
+}
+
+static bool awaits_token(const struct work *work)
+{
+    return work->branch->phase == PHASE_AWAITING && state_of(work)->task_kind == TASK_TOKEN;
+}
+
+static void on_result(struct work *work, const struct event *event)
+{
+    struct flyover_bytes output = event->result.output;
+    if (event->result.by_token) {
+        if (!awaits_token(work))
+            return;
+        count_step(work);
+        walk_step_done(work, TRIGGER_SIGNAL, output);
         return;
-    count_step(work);
+    }
+    if (!work_has_row(work, TRIGGER_RESULT))
+        return;
     switch ((enum phase)work->branch->phase) {
-    case PHASE_WAITING: on_step_done(work, output); break;
-    case PHASE_UNDO_WAITING: on_undo_done(work); break;
-    case PHASE_DETACHED: end_detached(work, TRIGGER_RESULT); break;
+    case PHASE_WAITING:
+        if (state_of(work)->task_kind == TASK_TOKEN && !undo_is_told(work)) {
+            await_token(work);
+            return;
+        }
+        count_step(work);
+        walk_step_done(work, TRIGGER_RESULT, output);
+        break;
+    case PHASE_UNDO_WAITING:
+        count_step(work);
+        undo_done(work, TRIGGER_RESULT);
+        break;
+    case PHASE_DETACHED:
+        count_step(work);
+        end_detached(work, TRIGGER_RESULT);
+        break;
     case PHASE_FREE:
     case PHASE_READY:
     case PHASE_BACKOFF:
+    case PHASE_SLEEPING:
+    case PHASE_AWAITING:
     case PHASE_UNDOING:
     case PHASE_UNDO_BACKOFF:
     case PHASE_DETACHED_BACKOFF:
     case PHASE_STUCK:
+    case PHASE_STUCK_FORWARD:
     case PHASE_ENDED:
     case PHASES_COUNT: assert(false && "no row"); break;
     }
@@ -437,64 +431,204 @@ static bool retry(struct work *work, uint16_t first, uint16_t count, struct flyo
         *spent = (uint8_t)retries;
     if (retries >= UINT8_MAX)
         branch->retries_spent = retries;
-    uint64_t seed = work->saga->id * 0x9e3779b97f4a7c15u + branch->step_no;
+    uint64_t seed =
+        work->core->limits.seed + work->saga->id * 0x9e3779b97f4a7c15u + branch->step_no;
     branch->due_ms = work->now_ms + (int64_t)plan_retry_delay_ms(retrier, retries, seed);
     work->core->totals.retries++;
-    fire(work, TRIGGER_RETRY);
+    work_fire(work, TRIGGER_RETRY);
     return true;
 }
 
 /* A forward step failed with no retry left: the saga goes where Catch says, or fails. */
 static void on_step_failed(struct work *work, struct flyover_bytes name, struct flyover_bytes cause)
 {
-    const struct plan_state *state = &work->plan->states[work->branch->state];
-    uint16_t index = plan_find_catcher(work->plan, state, name);
-    if (index == UINT16_MAX) {
-        fail(work, name, cause);
+    const struct plan_state *state = state_of(work);
+    uint16_t index =
+        plan_find_catcher(work->plan, state->catchers_first, state->catchers_count, name);
+    if (index == UINT16_MAX || undo_is_told(work)) {
+        undo_fail(work, name, cause);
         return;
     }
     const struct plan_catcher *catcher = &work->plan->catchers[index];
-    core_release_completed(work->core, work->branch->completed);
-    work->branch->completed = CORE_NONE;
-    fire(work, TRIGGER_CAUGHT);
+    if (!work->branch->handling) {
+        core_release_completed(work->core, work->branch->completed);
+        work->branch->completed = CORE_NONE;
+    }
+    work->branch->due_ms = 0;
+    work_fire(work, TRIGGER_CAUGHT);
     uint8_t error[FLYOVER_ERROR_NAME_BYTES_MAX + FLYOVER_ERROR_CAUSE_BYTES_MAX + 64];
     size_t bytes = value_make_error(name, cause, error, sizeof error);
     assert(bytes > 0);
     struct flyover_bytes result = {error, (uint32_t)bytes};
-    if (put_result(work, catcher->result_kind, &catcher->result_path, result))
+    if (work_put_result(work, catcher->result_kind, &catcher->result_path, result))
         walk(work, catcher->next);
     else
-        fail_with(work, name_data_limit, "no room for the caught error in the payload");
+        undo_fail_with(work, error_data_limit, "no room for the caught error in the payload");
 }
 
-static void on_error(struct work *work, const struct event *event)
+static void step_error(struct work *work, struct flyover_bytes name, struct flyover_bytes cause,
+                       bool retryable)
 {
-    const struct plan_state *state = &work->plan->states[work->branch->state];
-    struct flyover_bytes name = event->error.name;
+    const struct plan_state *state = state_of(work);
     bool undoing = work->branch->phase == PHASE_UNDO_WAITING;
-    if (transitions[work->branch->phase][TRIGGER_RETRY].next == PHASE_FREE)
-        return;
-    if (event->error.retryable &&
+    bool detached = work->branch->phase == PHASE_DETACHED;
+    /* A saga that is cancelled tries nothing again that is not a compensation. */
+    bool told = undoing ? work->saga->cancel == CANCEL_ABORT : !detached && undo_is_told(work);
+    if (retryable && !told &&
         retry(work, undoing ? state->undo_retriers_first : state->retriers_first,
               undoing ? state->undo_retriers_count : state->retriers_count, name))
         return;
     count_step(work);
-    if (work->branch->phase == PHASE_DETACHED) {
+    if (detached) {
         work->core->totals.detached_failed++;
         end_detached(work, TRIGGER_FAIL);
     } else if (undoing) {
-        decide(work, OUTCOME_STUCK);
-        fire(work, TRIGGER_FAIL);
+        undo_failed(work, name, cause);
     } else {
-        on_step_failed(work, name, event->error.cause);
+        on_step_failed(work, name, cause);
     }
 }
 
-/* The pause of a retry is over: the step is tried again. Next: on_result or on_error. */
+static void on_error(struct work *work, const struct event *event)
+{
+    bool waits = event->error.by_token ? awaits_token(work) : work_has_row(work, TRIGGER_RESULT);
+    if (waits)
+        step_error(work, event->error.name, event->error.cause, event->error.retryable);
+}
+
+/* ---- time -------------------------------------------------------------------------------------
+ */
+
+static void on_timeout(struct work *work)
+{
+    static const char late[] = "the attempt took longer than its TimeoutSeconds";
+    static const char silent[] = "no heartbeat came within HeartbeatSeconds";
+    static const struct flyover_bytes heartbeat = {(const uint8_t *)"States.HeartbeatTimeout", 23};
+    bool beat = work->branch->due_ms != work->branch->deadline_ms;
+    struct flyover_bytes cause = {(const uint8_t *)(beat ? silent : late),
+                                  beat ? sizeof silent - 1 : sizeof late - 1};
+    work->core->totals.timeouts++;
+    step_error(work, beat ? heartbeat : error_timeout, cause, true);
+}
+
+static void on_wake(struct work *work)
+{
+    bool delayed = work->branch->delayed;
+    work->branch->delayed = false;
+    work->branch->due_ms = 0;
+    work_fire(work, TRIGGER_TIMER);
+    if (delayed)
+        set_saga_deadline(work);
+    walk(work, delayed ? work->branch->state : state_of(work)->next);
+}
+
+/* Next: on_result or on_error after a pause; walk after a Wait; on_step_failed, when it was a
+ * deadline. */
 static void on_timer(struct work *work)
 {
-    if (transitions[work->branch->phase][TRIGGER_TIMER].next != PHASE_FREE)
-        fire(work, TRIGGER_TIMER);
+    if (work->branch->due_ms == 0 || work->branch->due_ms > work->now_ms)
+        return;
+    switch ((enum phase)work->branch->phase) {
+    case PHASE_SLEEPING: on_wake(work); break;
+    case PHASE_BACKOFF: walk_ask(work); break;
+    case PHASE_UNDO_BACKOFF:
+        work_set_deadline(work, state_of(work)->undo_timeout_ms);
+        work_fire(work, TRIGGER_TIMER);
+        break;
+    case PHASE_DETACHED_BACKOFF:
+        work_set_deadline(work, state_of(work)->timeout_ms);
+        work_fire(work, TRIGGER_TIMER);
+        break;
+    case PHASE_WAITING:
+    case PHASE_AWAITING:
+    case PHASE_UNDO_WAITING:
+    case PHASE_DETACHED: on_timeout(work); break;
+    case PHASE_FREE:
+    case PHASE_READY:
+    case PHASE_UNDOING:
+    case PHASE_STUCK:
+    case PHASE_STUCK_FORWARD:
+    case PHASE_ENDED:
+    case PHASES_COUNT: break;
+    }
+}
+
+/* Work on the first of the saga's branches that carries it; false where the slot has no saga that
+ * still runs. */
+static bool find_carrier(struct core *core, uint32_t slot, const struct core_moment *moment,
+                         struct effect_queue *effects, struct work *ret_work)
+{
+    if (slot >= core->sagas_pool.touched || !core->sagas[slot].in_use)
+        return false;
+    uint32_t at = core->sagas[slot].branches_head;
+    while (at != CORE_NONE && (core->branches[at].phase == PHASE_DETACHED ||
+                               core->branches[at].phase == PHASE_DETACHED_BACKOFF))
+        at = core->branches[at].next;
+    return at != CORE_NONE && find_work(core, at, moment, effects, ret_work);
+}
+
+static void on_deadline(struct work *work)
+{
+    static const char cause[] = "the saga took longer than its TimeoutSeconds";
+    int64_t due_ms = core_deadline_ms(work->core, work->branch->saga);
+    if (due_ms < 0 || due_ms > work->now_ms)
+        return;
+    work->core->totals.timeouts++;
+    undo_cancel(work, CANCEL_COMPENSATE, error_timeout,
+                (struct flyover_bytes){(const uint8_t *)cause, sizeof cause - 1});
+}
+
+/* ---- from outside -----------------------------------------------------------------------------
+ */
+
+/* For a saga that does not wait for it yet: the newest goes to the end. */
+static void keep_signal(struct work *work, uint16_t signal, struct flyover_bytes payload)
+{
+    struct core *core = work->core;
+    uint32_t index = core_acquire_completed(core);
+    if (index == CORE_NONE)
+        return;
+    struct completed *kept = &core->completed[index];
+    kept->state = signal;
+    kept->input = core_keep_bytes(core, payload);
+    if (kept->input.at == 0) {
+        core_release_completed(core, index);
+        return;
+    }
+    uint32_t *link = &work->saga->signals_head;
+    while (*link != CORE_NONE)
+        link = &core->completed[*link].next;
+    *link = index;
+}
+
+/* Next: walk, where a state waits for it; where it will: walk_ask. */
+static void on_signal(struct work *work, const struct event *event)
+{
+    uint16_t signal = plan_find_signal(work->plan, event->signal.name);
+    for (uint32_t at = work->saga->branches_head; at != CORE_NONE;
+         at = work->core->branches[at].next) {
+        struct work awaiting = work_on(work, at);
+        const struct plan_state *state = state_of(&awaiting);
+        if (awaiting.branch->phase != PHASE_AWAITING || state->task_kind != TASK_SIGNAL ||
+            state->signal != signal)
+            continue;
+        work->core->totals.signals++;
+        count_step(&awaiting);
+        walk_step_done(&awaiting, TRIGGER_SIGNAL, event->signal.payload);
+        return;
+    }
+    work->core->totals.signals++;
+    keep_signal(work, signal, event->signal.payload);
+}
+
+static void on_heartbeat(struct work *work)
+{
+    const struct plan_state *state = state_of(work);
+    if (!awaits_token(work) || state->heartbeat_ms == 0)
+        return;
+    int64_t beat_ms = work->now_ms + (int64_t)state->heartbeat_ms;
+    int64_t deadline_ms = work->branch->deadline_ms;
+    work->branch->due_ms = deadline_ms != 0 && deadline_ms < beat_ms ? deadline_ms : beat_ms;
 }
 
 static void on_source(struct core *core, uint64_t first_hash)
@@ -503,29 +637,97 @@ static void on_source(struct core *core, uint64_t first_hash)
     core->sources[index] = (struct core_source){.first_hash = first_hash};
 }
 
-enum status core_apply(struct core *core, int64_t now_ms, const struct event *event, uint64_t token,
-                       struct effect_queue *effects, uint64_t *ret_saga_id)
+/* What is meant for a saga by its id. What core_check_* would refuse changes nothing. */
+static void on_saga(struct core *core, const struct core_moment *moment, const struct event *event,
+                    struct effect_queue *effects)
 {
     struct work work;
+    uint64_t id = event->kind == EVENT_SIGNAL   ? event->signal.saga_id
+                  : event->kind == EVENT_CANCEL ? event->cancel.saga_id
+                                                : event->mend.saga_id;
+    if (!find_carrier(core, core_find_saga(core, id), moment, effects, &work))
+        return;
+    note_touch(&work);
+    if (event->kind == EVENT_SIGNAL) {
+        if (core_check_signal(core, id, event->signal.name, NULL) == STATUS_OK)
+            on_signal(&work, event);
+    } else if (event->kind == EVENT_CANCEL) {
+        if (core_check_cancel(core, id, event->cancel.abort, NULL) == STATUS_OK)
+            undo_cancel(&work, event->cancel.abort ? CANCEL_ABORT : CANCEL_COMPENSATE,
+                        error_cancelled, event->cancel.reason);
+    } else if (core_check_mend(core, id, event->mend.action, NULL) == STATUS_OK) {
+        undo_mend(&work, event->mend.action, event->mend.output);
+    }
+}
+
+static bool is_sound(const struct event *event)
+{
     switch (event->kind) {
-    case EVENT_START: return on_start(core, now_ms, event, token, effects, ret_saga_id);
+    case EVENT_RESULT: return event->result.output.count <= FLYOVER_PAYLOAD_BYTES_MAX;
+    case EVENT_ERROR:
+        return event->error.name.count <= FLYOVER_ERROR_NAME_BYTES_MAX &&
+               event->error.cause.count <= FLYOVER_ERROR_CAUSE_BYTES_MAX;
+    case EVENT_SIGNAL:
+        return event->signal.payload.count > 0 &&
+               event->signal.payload.count <= FLYOVER_PAYLOAD_BYTES_MAX;
+    case EVENT_CANCEL: return event->cancel.reason.count <= EVENT_REASON_BYTES_MAX;
+    case EVENT_MEND:
+        return event->mend.reason.count <= EVENT_REASON_BYTES_MAX &&
+               event->mend.output.count <= FLYOVER_PAYLOAD_BYTES_MAX;
+    case EVENT_START:
+    case EVENT_REDRIVE:
+    case EVENT_TIMER:
+    case EVENT_HEARTBEAT:
+    case EVENT_SOURCE: return true;
+    case EVENT_LIMITS:
+    case EVENT_SERVICE:
+    case EVENT_DEFINITION: break;
+    }
+    return false;
+}
+
+enum status core_apply(struct core *core, const struct core_moment *moment,
+                       const struct event *event, uint64_t token, struct effect_queue *effects,
+                       uint64_t *ret_saga_id)
+{
+    struct work work;
+    if (!is_sound(event))
+        return STATUS_INVALID;
+    switch (event->kind) {
+    case EVENT_START: return on_start(core, moment, event, token, effects, ret_saga_id);
+    case EVENT_REDRIVE: return on_redrive(core, moment, event, token, effects, ret_saga_id);
     case EVENT_RESULT:
-        if (event->result.output.count > FLYOVER_PAYLOAD_BYTES_MAX)
-            return STATUS_INVALID;
-        if (find_work(core, event->result.branch, now_ms, effects, &work))
-            on_result(&work, event->result.output);
+        if (find_work(core, event->result.branch, moment, effects, &work)) {
+            note_touch(&work);
+            on_result(&work, event);
+        }
         return STATUS_OK;
     case EVENT_ERROR:
-        if (event->error.name.count > FLYOVER_ERROR_NAME_BYTES_MAX ||
-            event->error.cause.count > FLYOVER_ERROR_CAUSE_BYTES_MAX)
-            return STATUS_INVALID;
-        if (find_work(core, event->error.branch, now_ms, effects, &work))
+        if (find_work(core, event->error.branch, moment, effects, &work)) {
+            note_touch(&work);
             on_error(&work, event);
+        }
         return STATUS_OK;
     case EVENT_TIMER:
-        if (find_work(core, event->timer.branch, now_ms, effects, &work))
+        if (event->timer.of_saga) {
+            if (find_carrier(core, event->timer.branch, moment, effects, &work)) {
+                note_touch(&work);
+                on_deadline(&work);
+            }
+        } else if (find_work(core, event->timer.branch, moment, effects, &work)) {
+            note_touch(&work);
             on_timer(&work);
+        }
         return STATUS_OK;
+    case EVENT_HEARTBEAT:
+        if (find_work(core, event->heartbeat.branch, moment, effects, &work)) {
+            note_touch(&work);
+            on_heartbeat(&work);
+        }
+        return STATUS_OK;
+    case EVENT_SIGNAL:
+    case EVENT_CANCEL:
+    case EVENT_MEND: on_saga(core, moment, event, effects); return STATUS_OK;
     case EVENT_SOURCE: on_source(core, event->source.first_hash); return STATUS_OK;
     case EVENT_LIMITS:
     case EVENT_SERVICE:

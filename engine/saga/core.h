@@ -13,8 +13,20 @@
  *   ...     until End or Succeed: a REPLY effect; the slot is free when the last branch has ended.
  *
  * And when it fails: an ERROR is tried again (TIMER effect), or caught, or it fails the saga: then
- * the completed steps are compensated, last first, one at a time, each with its own retries; a
- * compensation that is exhausted parks the saga as STUCK.
+ * the completed steps are compensated, last first, one at a time or several, each with its own
+ * retries; a compensation that is exhausted parks the saga as STUCK, and so does a step past the
+ * pivot, behind which nothing is compensated. A step that is out of time has the error
+ * States.Timeout.
+ *
+ * Time: `now` comes with the block. A branch has at most one moment that it waits for: the end of a
+ * pause or of a Wait, or the deadline of its attempt (core_due_ms); a saga has its own deadline
+ * (core_deadline_ms). Whoever drives the core sends TIMER events when they are due, not before.
+ *
+ * From outside: SIGNAL, HEARTBEAT, CANCEL, MEND and REDRIVE events, and RESULT and ERROR by token.
+ * core_check_* (engine/saga/core_check.c) says beforehand whether one would do anything, and why
+ * not; one that does not fit the state changes nothing. A saga that is cancelled, or out of time,
+ * while a handler works on a step of it waits for that answer: what was done has to be known before
+ * it can be undone.
  *
  * Shape: a saga is a small tree of branches, so that Parallel and Map are more branches and not
  * another machine. Slots are numbered; a branch's generation grows with every invocation, so that
@@ -37,18 +49,31 @@
 #include "engine/saga/event.h"
 #include "engine/saga/plan.h"
 
-#define CORE_SAGAS_MAX   (1u << 22)
+#define CORE_SAGAS_MAX   (1u << 24)
 #define CORE_PLANS_MAX   1024u
 #define CORE_SOURCES_MAX 4096u
 #define CORE_ERRORS_MAX  128u   /* distinct error names counted; the rest count as "other" */
 #define CORE_WALK_MAX    1000u  /* Pass and Choice states passed through in one event */
 #define CORE_STEPS_MAX   25000u /* steps of one saga, as many as AWS gives events */
+#define CORE_SIGNALS_MAX 16u    /* signals kept for a saga that does not wait for them yet */
+/* An event of a saga after more than so many blocks without one noted is noted again. */
+#define CORE_NOTED_BLOCKS 64u
+#define CORE_NO_SAGA      UINT32_MAX
 
 struct core;
 
 struct core_limits {
     uint32_t sagas_max;
     uint64_t payload_bytes_max; /* at least 16 MiB */
+    uint64_t seed;              /* of jitter and tokens */
+    uint32_t names_max;         /* names kept at once; 0: no saga can have one */
+    uint64_t name_retention_ms; /* a name is kept so long, and while its saga runs */
+};
+
+/* When an event happens. */
+struct core_moment {
+    int64_t now_ms;
+    uint64_t block_no;
 };
 
 /* Figures over the whole life of the data directory. */
@@ -63,6 +88,10 @@ struct core_totals {
     uint64_t steps_ended;     /* the same, of sagas that ended */
     uint64_t detached_failed; /* fire-and-forget steps given up */
     uint64_t retries;
+    uint64_t aborted;
+    uint64_t timeouts; /* attempts, and sagas, that were out of time */
+    uint64_t signals;
+    uint64_t mended; /* by hand, from being stuck */
 };
 
 /* How many sagas ended or parked because of an error of this name. */
@@ -83,6 +112,7 @@ struct core_invocation {
     uint64_t saga_id;
     uint32_t step_no;
     uint32_t attempt_no; /* 1: the first try */
+    int64_t deadline_ms; /* 0: none */
     enum flyover_phase phase;
     uint32_t plan;
     uint16_t resource;           /* in the plan's list */
@@ -98,9 +128,30 @@ struct core_branch_view {
     const char *state;
     uint32_t step_no;
     uint32_t attempt_no;
-    int64_t due_ms;
+    int64_t due_ms; /* of what it waits for; 0: nothing */
+    int64_t started_ms;
     enum outcome outcome; /* of the saga */
+    bool compensating;    /* the saga is */
+    bool cancelled;       /* the saga was, or is out of time */
 };
+
+/* What history is told, as it happens; a replay tells the same. */
+enum core_note_kind { CORE_NOTE_STARTED, CORE_NOTE_BRANCH, CORE_NOTE_TOUCHED, CORE_NOTE_ENDED };
+
+struct core_note {
+    enum core_note_kind kind;
+    uint64_t saga_id;
+    uint32_t branch;           /* STARTED: its first; BRANCH: a further one */
+    uint32_t plan;             /* STARTED, ENDED */
+    struct flyover_bytes name; /* STARTED; count 0: none */
+    uint64_t redrive_of;       /* STARTED; 0: none */
+    enum outcome outcome;      /* ENDED */
+    uint8_t error;             /* ENDED: index in core_errors; CORE_NO_ERROR: none */
+    int64_t started_ms;        /* ENDED */
+    uint32_t steps;            /* ENDED */
+};
+#define CORE_NO_ERROR UINT8_MAX
+typedef void (*core_on_note)(void *context, const struct core_note *note);
 
 /* Returns owned. STATUS_INVALID, STATUS_NO_MEMORY. */
 NODISCARD enum status core_open(const struct core_limits *limits, struct core **ret_core);
@@ -112,33 +163,76 @@ uint32_t core_add_plan(struct core *core, struct plan *plan);
 uint32_t core_plans_count(const struct core *core);
 const struct plan *core_plan(const struct core *core, uint32_t index);
 
+/* Whom to tell; NULL: nobody. No part of the state. */
+void core_set_on_note(struct core *core, core_on_note on_note, void *context);
+/* Another retention of names; the rest stays as at open. */
+void core_set_name_retention(struct core *core, uint64_t retention_ms);
+
 /* Admission: false while a start of this plan would not find all the room it may need. */
 bool core_can_start(const struct core *core, uint32_t plan, const struct effect_queue *effects);
+/* Room for what comes from outside beside starts and results. */
+bool core_can_take(const struct effect_queue *effects);
 
-/* Applies one START, RESULT, ERROR, TIMER or SOURCE event. A result, error or timer that nothing
- * waits for changes nothing. START: *ret_saga_id (may be NULL) gets the new id; `token` comes back
- * in the REPLY effect and is no part of the state.
+/* Applies one event, but for LIMITS, SERVICE and DEFINITION. What nothing waits for changes
+ * nothing. START, REDRIVE: *ret_saga_id (may be NULL) gets the new id; `token` comes back in the
+ * REPLY effect and is no part of the state.
  * STATUS_INVALID: the event does not fit the state (a journal of another build, or damage that a
  * checksum cannot see). */
-NODISCARD enum status core_apply(struct core *core, int64_t now_ms, const struct event *event,
-                                 uint64_t token, struct effect_queue *effects,
-                                 uint64_t *ret_saga_id);
+NODISCARD enum status core_apply(struct core *core, const struct core_moment *moment,
+                                 const struct event *event, uint64_t token,
+                                 struct effect_queue *effects, uint64_t *ret_saga_id);
+
+/* ---- before an event from outside: would it do anything? STATUS_OK, or why not, with a sentence:
+ *      NOT_FOUND (no such saga, or it has ended), INVALID (it does not fit), EXISTS (done already),
+ *      BUSY (no room now) ------------------------------------------------------------------------
+ */
+NODISCARD enum status core_check_cancel(const struct core *core, uint64_t saga_id, bool abort,
+                                        struct problem *problem);
+NODISCARD enum status core_check_mend(const struct core *core, uint64_t saga_id,
+                                      enum mend_action action, struct problem *problem);
+NODISCARD enum status core_check_signal(const struct core *core, uint64_t saga_id,
+                                        struct flyover_bytes name, struct problem *problem);
+/* Whether a saga may be started under this name now. STATUS_OK: it may; STATUS_EXISTS: it was, with
+ * the same input, and *ret_saga_id is that saga; INVALID: with another input, or it is no name;
+ * BUSY: all the names there is room for are kept. */
+NODISCARD enum status core_check_name(const struct core *core, struct flyover_bytes name,
+                                      struct flyover_bytes input, int64_t now_ms,
+                                      uint64_t *ret_saga_id, struct problem *problem);
+/* The saga that was started under this name, 0 for none that is still kept. */
+uint64_t core_find_name(const struct core *core, struct flyover_bytes name, int64_t now_ms);
+/* The branch that waits for an answer by this token (flyover_call_token). */
+NODISCARD enum status core_check_token(const struct core *core, const char *token,
+                                       uint32_t *ret_branch, struct problem *problem);
+/* The token of an attempt: "SAGA-STEP-ATTEMPT-CHECK", terminated. */
+#define CORE_TOKEN_BYTES 64u
+void core_make_token(uint64_t seed, uint64_t saga_id, uint32_t step_no, uint32_t attempt_no,
+                     char ret_token[CORE_TOKEN_BYTES]);
+/* The slot of a saga that has not ended, or CORE_NO_SAGA. */
+uint32_t core_find_saga(const struct core *core, uint64_t saga_id);
+/* The branch slots of the saga in `slot`, newest first: *at is CORE_NO_SAGA for the first, and is
+ * moved on; false after the last. */
+bool core_next_branch(const struct core *core, uint32_t slot, uint32_t *at);
 
 /* True while the branch waits for the answer to its invocation of this generation. */
 bool core_expects(const struct core *core, uint32_t branch, uint32_t generation);
+/* True while a handler is to work, or works, on a step of the branch. */
+bool core_is_invoked(const struct core *core, uint32_t branch);
 /* Whether the plan has a use for the output of the step that the branch waits for. */
 bool core_needs_output(const struct core *core, uint32_t branch);
 /* Of a branch that core_expects. */
 void core_invocation(const struct core *core, uint32_t branch, struct core_invocation *ret_call);
-/* Milliseconds since 1970 when the TIMER effect of this generation is due; -1 if it is void. */
-int64_t core_timer_due_ms(const struct core *core, uint32_t branch, uint32_t generation);
+/* Milliseconds since 1970 when a TIMER event of this branch is due; -1: it waits for none. */
+int64_t core_due_ms(const struct core *core, uint32_t branch);
+/* The same for the saga in this slot; -1: it has none. */
+int64_t core_deadline_ms(const struct core *core, uint32_t slot);
 /* Hints for a batch: the branch first, and a few events later, when it has come, what it points
  * to. */
 void core_prefetch_branch(const struct core *core, uint32_t branch);
 void core_prefetch_saga(const struct core *core, uint32_t branch);
 
-/* After a replay, with an empty queue: appends an INVOKE or TIMER effect for every branch that
- * rests on one, in the order the sagas were started, which is the order they would have gone in. */
+/* After a replay, with an empty queue: appends an INVOKE effect for every branch that rests on one,
+ * in the order the sagas were started, which is the order they would have gone in. Whoever keeps
+ * the timers asks for core_due_ms of every branch and core_deadline_ms of every saga. */
 void core_resume(const struct core *core, struct effect_queue *effects);
 
 /* False for a branch that is not in use. */
@@ -149,13 +243,18 @@ uint32_t core_branches_count(const struct core *core);
 struct flyover_bytes core_saga_error(const struct core *core, uint32_t branch);
 
 struct core_totals core_totals(const struct core *core);
+uint64_t core_totals_ended(const struct core *core);
 /* Number of names, most in core_errors[0 .. n-1]. */
 uint32_t core_errors(const struct core *core, const struct core_error **ret_errors);
 uint32_t core_sources(const struct core *core, const struct core_source **ret_sources);
 /* The index that the next SOURCE event will open: the oldest one's, when all are taken. */
 uint32_t core_next_source(const struct core *core);
-/* Sagas that have a slot now. */
+/* Sagas that have a slot now: all, or of one plan. */
 uint32_t core_sagas_live(const struct core *core);
+uint32_t core_plan_live(const struct core *core, uint32_t plan);
+/* Number of saga slots ever used: the bound for walks over all of them. */
+uint32_t core_sagas_count(const struct core *core);
+uint64_t core_saga_id_last(const struct core *core);
 struct core_limits core_limits(const struct core *core);
 uint32_t core_branches_max(const struct core *core);
 

@@ -9,6 +9,9 @@ void core_write_image(const struct core *core, struct image *image)
 {
     image_write_u64(image, core->limits.sagas_max);
     image_write_u64(image, core->limits.payload_bytes_max);
+    image_write_u64(image, core->limits.seed);
+    image_write_u64(image, core->limits.names_max);
+    image_write_u64(image, core->limits.name_retention_ms);
     image_write_u64(image, sizeof(struct saga));
     image_write_u64(image, sizeof(struct branch));
     image_write_u64(image, sizeof(struct completed));
@@ -23,10 +26,13 @@ void core_write_image(const struct core *core, struct image *image)
     image_write(image, core->errors, sizeof core->errors);
     image_write_u64(image, core->sources_count);
     image_write(image, core->sources, sizeof core->sources);
+    image_write(image, core->plan_live, sizeof core->plan_live);
     image_write(image, core->sagas, core->sagas_pool.touched * sizeof *core->sagas);
     image_write(image, core->branches, core->branches_pool.touched * sizeof *core->branches);
     image_write(image, core->completed, core->completed_pool.touched * sizeof *core->completed);
     slab_write_image(core->payloads, image);
+    if (core->names != NULL)
+        names_write_image(core->names, image);
 }
 
 static void read_pool(struct image *image, struct pool *pool)
@@ -41,7 +47,12 @@ static void read_pool(struct image *image, struct pool *pool)
 
 enum status core_read_image(struct image *image, struct core **ret_core)
 {
-    struct core_limits limits = {(uint32_t)image_read_u64(image), image_read_u64(image)};
+    struct core_limits limits;
+    limits.sagas_max = (uint32_t)image_read_u64(image);
+    limits.payload_bytes_max = image_read_u64(image);
+    limits.seed = image_read_u64(image);
+    limits.names_max = (uint32_t)image_read_u64(image);
+    limits.name_retention_ms = image_read_u64(image);
     struct core *core;
     enum status status = core_open(&limits, &core);
     if (status != STATUS_OK) {
@@ -62,15 +73,23 @@ enum status core_read_image(struct image *image, struct core **ret_core)
     image_read(image, core->errors, sizeof core->errors);
     core->sources_count = (uint32_t)image_read_u64(image);
     image_read(image, core->sources, sizeof core->sources);
+    image_read(image, core->plan_live, sizeof core->plan_live);
     image_read(image, core->sagas, core->sagas_pool.touched * sizeof *core->sagas);
     /* Whoever waited for these did so in another process. */
     for (uint32_t i = 0; i < core->sagas_pool.touched; i++)
         core->sagas[i].token = 0;
     image_read(image, core->branches, core->branches_pool.touched * sizeof *core->branches);
     image_read(image, core->completed, core->completed_pool.touched * sizeof *core->completed);
+    if (image->status == STATUS_OK)
+        core_index_rebuild(core);
     slab_close(core->payloads);
     core->payloads = NULL;
     status = slab_read_image(image, &core->payloads);
+    if (status == STATUS_OK && limits.names_max > 0) {
+        names_close(core->names);
+        core->names = NULL;
+        status = names_read_image(image, &core->names);
+    }
     if (status != STATUS_OK) {
         core_close(core);
         return status;

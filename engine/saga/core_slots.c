@@ -20,7 +20,7 @@ static struct pool pool_of(uint32_t capacity)
 enum status core_open(const struct core_limits *limits, struct core **ret_core)
 {
     if (limits->sagas_max == 0 || limits->sagas_max > CORE_SAGAS_MAX ||
-        limits->payload_bytes_max < (16u << 20))
+        limits->payload_bytes_max < (16u << 20) || limits->names_max > NAMES_MAX)
         return STATUS_INVALID;
     struct core *core = calloc(1, sizeof *core);
     if (core == NULL)
@@ -32,8 +32,13 @@ enum status core_open(const struct core_limits *limits, struct core **ret_core)
     core->sagas = map_array((uint64_t)core->sagas_pool.capacity * sizeof *core->sagas);
     core->branches = map_array((uint64_t)core->branches_pool.capacity * sizeof *core->branches);
     core->completed = map_array((uint64_t)core->completed_pool.capacity * sizeof *core->completed);
+    core->index_lines = limits->sagas_max / 8 + 1;
+    core->index = map_array((uint64_t)core->index_lines * INDEX_LINE * sizeof *core->index);
     enum status status = slab_open(limits->payload_bytes_max, &core->payloads);
-    if (core->sagas == NULL || core->branches == NULL || core->completed == NULL)
+    if (status == STATUS_OK && limits->names_max > 0)
+        status = names_open(limits->names_max, &core->names);
+    if (core->sagas == NULL || core->branches == NULL || core->completed == NULL ||
+        core->index == NULL)
         status = STATUS_NO_MEMORY;
     if (status != STATUS_OK) {
         core_close(core);
@@ -58,9 +63,74 @@ void core_close(struct core *core)
     unmap_array(core->sagas, (uint64_t)core->sagas_pool.capacity * sizeof *core->sagas);
     unmap_array(core->branches, (uint64_t)core->branches_pool.capacity * sizeof *core->branches);
     unmap_array(core->completed, (uint64_t)core->completed_pool.capacity * sizeof *core->completed);
+    unmap_array(core->index, (uint64_t)core->index_lines * INDEX_LINE * sizeof *core->index);
     slab_close(core->payloads);
+    names_close(core->names);
     free(core);
 }
+
+/* ---- by id ------------------------------------------------------------------------------------
+ */
+
+/* A place holds slot + 1, so that memory that was never touched is empty. */
+static uint32_t *index_line(const struct core *core, uint64_t saga_id)
+{
+    return core->index + saga_id / 8 % core->index_lines * INDEX_LINE;
+}
+
+void core_index_add(struct core *core, uint32_t slot)
+{
+    uint32_t *line = index_line(core, core->sagas[slot].id);
+    for (uint32_t i = 0; i < INDEX_LINE; i++) {
+        if (line[i] == 0) {
+            line[i] = slot + 1;
+            return;
+        }
+    }
+    core->index_missed++;
+}
+
+void core_index_remove(struct core *core, uint32_t slot)
+{
+    uint32_t *line = index_line(core, core->sagas[slot].id);
+    for (uint32_t i = 0; i < INDEX_LINE; i++) {
+        if (line[i] == slot + 1) {
+            line[i] = 0;
+            return;
+        }
+    }
+    assert(core->index_missed > 0);
+    core->index_missed--;
+}
+
+void core_index_rebuild(struct core *core)
+{
+    for (uint32_t slot = 0; slot < core->sagas_pool.touched; slot++)
+        if (core->sagas[slot].in_use)
+            core_index_add(core, slot);
+}
+
+uint32_t core_find_saga(const struct core *core, uint64_t saga_id)
+{
+    if (saga_id == 0 || saga_id > core->saga_id_last)
+        return CORE_NO_SAGA;
+    const uint32_t *line = index_line(core, saga_id);
+    for (uint32_t i = 0; i < INDEX_LINE; i++)
+        if (line[i] != 0 && core->sagas[line[i] - 1].id == saga_id)
+            return line[i] - 1;
+    for (uint32_t slot = 0; core->index_missed > 0 && slot < core->sagas_pool.touched; slot++)
+        if (core->sagas[slot].in_use && core->sagas[slot].id == saga_id)
+            return slot;
+    return CORE_NO_SAGA;
+}
+
+bool core_is_live(void *context, uint64_t saga_id)
+{
+    return core_find_saga(context, saga_id) != CORE_NO_SAGA;
+}
+
+/* ---- slots ------------------------------------------------------------------------------------
+ */
 
 uint32_t core_acquire_saga(struct core *core)
 {
@@ -68,22 +138,48 @@ uint32_t core_acquire_saga(struct core *core)
     assert(!core_pool_is_empty(pool));
     uint32_t index = pool->head;
     if (index != CORE_NONE)
-        pool->head = core->sagas[index].next;
+        pool->head = core->sagas[index].completed_head;
     else
         index = pool->touched++;
     pool->used++;
     return index;
 }
 
+uint32_t core_branches_of(const struct plan *plan)
+{
+    return plan->detached_count + plan->undo_branches;
+}
+
+static void note_end(const struct core *core, const struct saga *saga)
+{
+    struct core_note note = {
+        .kind = CORE_NOTE_ENDED,
+        .saga_id = saga->id,
+        .plan = saga->plan,
+        .outcome = (enum outcome)saga->outcome,
+        .error = saga->has_counted ? saga->error_index : CORE_NO_ERROR,
+        .started_ms = saga->started_ms,
+        .steps = saga->steps_done,
+    };
+    core->on_note(core->on_note_context, &note);
+}
+
 static void release_saga(struct core *core, uint32_t index)
 {
     struct saga *saga = &core->sagas[index];
+    if (core->on_note != NULL)
+        note_end(core, saga);
+    core_index_remove(core, index);
     slab_release(core->payloads, saga->error);
-    core->branches_reserved -= 1u + core->plans[saga->plan]->detached_count;
+    core_release_all_completed(core, &saga->completed_head);
+    core_release_all_completed(core, &saga->signals_head);
+    core->branches_reserved -= core_branches_of(core->plans[saga->plan]);
+    core->plan_live[saga->plan]--;
     core->totals.ended++;
     core->totals.steps_ended += saga->steps_done;
     saga->in_use = false;
-    saga->next = core->sagas_pool.head;
+    saga->id = 0;
+    saga->completed_head = core->sagas_pool.head;
     core->sagas_pool.head = index;
     core->sagas_pool.used--;
 }
@@ -99,14 +195,28 @@ uint32_t core_acquire_branch(struct core *core, uint32_t saga_index)
         index = pool->touched++;
     pool->used++;
     struct branch *branch = &core->branches[index];
+    struct saga *saga = &core->sagas[saga_index];
     uint32_t generation = branch->generation;
     memset(branch, 0, sizeof *branch);
     branch->generation = generation;
     branch->saga = saga_index;
     branch->phase = PHASE_READY;
     branch->completed = CORE_NONE;
-    core->sagas[saga_index].branches_live++;
+    branch->next = saga->branches_head;
+    saga->branches_head = index;
+    if (saga->branches_live++ > 0 && core->on_note != NULL) {
+        struct core_note note = {.kind = CORE_NOTE_BRANCH, .saga_id = saga->id, .branch = index};
+        core->on_note(core->on_note_context, &note);
+    }
     return index;
+}
+
+static void unlink_branch(struct core *core, struct saga *saga, uint32_t index)
+{
+    uint32_t *link = &saga->branches_head;
+    while (*link != index)
+        link = &core->branches[*link].next;
+    *link = core->branches[index].next;
 }
 
 void core_release_branch(struct core *core, uint32_t index)
@@ -116,6 +226,7 @@ void core_release_branch(struct core *core, uint32_t index)
     slab_release(core->payloads, branch->payload);
     branch->payload = SLAB_NONE;
     branch->phase = PHASE_FREE;
+    unlink_branch(core, saga, index);
     branch->next = core->branches_pool.head;
     core->branches_pool.head = index;
     core->branches_pool.used--;
@@ -149,6 +260,15 @@ void core_release_completed(struct core *core, uint32_t index)
     completed->next = core->completed_pool.head;
     core->completed_pool.head = index;
     core->completed_pool.used--;
+}
+
+void core_release_all_completed(struct core *core, uint32_t *head)
+{
+    while (*head != CORE_NONE) {
+        uint32_t index = *head;
+        *head = core->completed[index].next;
+        core_release_completed(core, index);
+    }
 }
 
 slab_ref core_keep_bytes(struct core *core, struct flyover_bytes bytes)

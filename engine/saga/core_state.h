@@ -7,10 +7,12 @@
 
 #include "engine/base/slab.h"
 #include "engine/saga/core.h"
+#include "engine/saga/names.h"
 
 #define CORE_NONE          UINT32_MAX
 #define BRANCHES_PER_SAGA  2u /* on average, the root included */
 #define COMPLETED_PER_SAGA 8u /* on average */
+#define INDEX_LINE         16u
 
 /* One cache line each: an event touches one branch and one saga. */
 struct branch {
@@ -18,37 +20,52 @@ struct branch {
     uint32_t generation;
     uint16_t state;
     uint8_t phase;
+    bool delayed : 1;                   /* SLEEPING before its first state */
+    bool handling : 1;                  /* on the way of a compensation's Catch */
     uint8_t retried[PLAN_RETRIERS_MAX]; /* retries spent, by retrier; saturates at 255 */
     uint32_t step_no;
     uint32_t attempt_no;
     slab_ref payload;       /* the input of the state */
     uint32_t completed;     /* forward: entry kept ready for this step; undoing: entry in work */
-    uint32_t next;          /* free list */
+    uint32_t next;          /* of the saga; or in the free list */
     uint32_t retries_spent; /* of the retrier in use, beyond what `retried` can count */
-    int64_t due_ms;         /* BACKOFF phases */
+    int64_t due_ms;         /* what it waits for; 0: nothing */
+    int64_t deadline_ms;    /* of the attempt, where heartbeats move due_ms; 0: none */
 };
+
+enum cancel { CANCEL_NONE, CANCEL_COMPENSATE, CANCEL_ABORT };
 
 struct saga {
     _Alignas(64) uint64_t id;
     int64_t started_ms;
+    int64_t deadline_ms; /* 0: none */
     uint64_t token;
-    uint16_t plan;
-    uint8_t outcome;
-    bool in_use : 1;
-    bool failed : 1;
+    uint32_t branches_head;  /* the branch it got last */
+    uint32_t completed_head; /* the step completed last; or the free list */
+    slab_ref error;          /* SLAB_NONE though it failed: there was no room */
+    uint32_t signals_head;   /* kept for later, the oldest first */
+    uint32_t noted_block;    /* low bits of the number of the block last noted */
+    uint16_t plan : 10;
+    uint16_t outcome : 3;
+    uint16_t in_use : 1;
+    uint16_t failed : 1;  /* it is being compensated, or stuck past the pivot */
+    uint16_t pivoted : 1; /* past the pivot */
+    uint16_t step_no;     /* of the step begun last */
+    uint16_t steps_done;  /* results applied */
     uint16_t branches_live;
     uint16_t detached_live;
-    uint32_t completed_head; /* the step completed last */
-    uint32_t undone_count;
-    uint32_t step_no;    /* of the step begun last */
-    uint32_t steps_done; /* results applied */
-    slab_ref error;      /* SLAB_NONE though it failed: there was no room */
-    uint32_t next;       /* free list */
+    uint8_t cancel : 2;      /* enum cancel */
+    uint8_t has_undone : 1;  /* a step was compensated */
+    uint8_t has_counted : 1; /* its error stands in the totals */
+    uint8_t error_index;     /* of that */
 };
 
 _Static_assert(sizeof(struct branch) == 64 && sizeof(struct saga) == 64, "one line each");
+_Static_assert(CORE_PLANS_MAX <= 1u << 10 && OUTCOME_ABORTED < 1 << 3, "fields of struct saga");
+_Static_assert(2 * CORE_STEPS_MAX <= UINT16_MAX, "steps of a saga and their compensations");
 
-/* A completed step that can be compensated. */
+/* A completed step that can be compensated; or a signal kept for later, with its name's index as
+ * `state` and its payload as `input`. */
 struct completed {
     uint32_t next;
     uint32_t step_no;
@@ -73,6 +90,7 @@ struct core {
     struct pool sagas_pool, branches_pool, completed_pool;
     uint32_t branches_reserved; /* by running sagas: what they may come to need */
     struct slab *payloads;
+    struct names *names; /* NULL: limits.names_max is 0 */
     uint64_t saga_id_last;
     struct core_totals totals;
     uint32_t errors_count;
@@ -81,6 +99,14 @@ struct core {
     struct core_source sources[CORE_SOURCES_MAX];
     uint32_t plans_count;
     struct plan *plans[CORE_PLANS_MAX];
+    uint32_t plan_live[CORE_PLANS_MAX];
+
+    /* Not of the state. */
+    uint32_t *index; /* see core_index_add */
+    uint32_t index_lines;
+    uint32_t index_missed; /* sagas that found no place in it */
+    core_on_note on_note;
+    void *on_note_context;
     uint8_t scratch[FLYOVER_PAYLOAD_BYTES_MAX];
 };
 
@@ -92,11 +118,31 @@ static inline bool core_pool_is_empty(const struct pool *pool)
 /* Slots. A saga's slot is released with its last branch. core_acquire_completed returns CORE_NONE
  * when all are in use; for the others admission has seen to it that there is room. */
 uint32_t core_acquire_saga(struct core *core);
+/* Tells history of it. */
 uint32_t core_acquire_branch(struct core *core, uint32_t saga_index);
 void core_release_branch(struct core *core, uint32_t index);
 uint32_t core_acquire_completed(struct core *core);
 /* Accepts CORE_NONE. */
 void core_release_completed(struct core *core, uint32_t index);
+
+/* Releases a whole list of them. */
+void core_release_all_completed(struct core *core, uint32_t *head);
+/* Branches a saga of the plan may come to have at once. */
+uint32_t core_branches_of(const struct plan *plan);
+
+/*
+ * Which slot a saga has, by its id: lines of INDEX_LINE slots, eight consecutive ids to a line, so
+ * that starts and ends touch it in order, and room for twice the sagas there can be. A line that
+ * sagas which live for long have filled sends what comes later to a walk over all slots, which
+ * core_find_saga does only while there are such. Made anew from the slots, and no part of the
+ * state.
+ */
+void core_index_add(struct core *core, uint32_t slot);
+void core_index_remove(struct core *core, uint32_t slot);
+void core_index_rebuild(struct core *core);
+
+/* A names_is_held; `context` is the core. */
+bool core_is_live(void *context, uint64_t saga_id);
 
 /* Payloads: a copy with one holder (SLAB_NONE when full), and the bytes of one (count 0 of none).
  */

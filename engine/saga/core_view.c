@@ -11,8 +11,9 @@
 
 const char *outcome_text(enum outcome outcome)
 {
-    static const char *const texts[] = {"RUNNING", "SUCCEEDED", "FAILED", "COMPENSATED", "STUCK"};
-    assert(outcome <= OUTCOME_STUCK);
+    static const char *const texts[] = {"RUNNING",     "SUCCEEDED", "FAILED",
+                                        "COMPENSATED", "STUCK",     "ABORTED"};
+    assert(outcome <= OUTCOME_ABORTED);
     return texts[outcome];
 }
 
@@ -34,9 +35,25 @@ const struct plan *core_plan(const struct core *core, uint32_t index)
     return core->plans[index];
 }
 
+void core_set_on_note(struct core *core, core_on_note on_note, void *context)
+{
+    core->on_note = on_note;
+    core->on_note_context = context;
+}
+
+void core_set_name_retention(struct core *core, uint64_t retention_ms)
+{
+    core->limits.name_retention_ms = retention_ms;
+}
+
+bool core_can_take(const struct effect_queue *effects)
+{
+    return effect_queue_count(effects) < effects->capacity / 4 * 3;
+}
+
 bool core_can_start(const struct core *core, uint32_t plan, const struct effect_queue *effects)
 {
-    uint64_t branches = (uint64_t)core->branches_reserved + 1 + core->plans[plan]->detached_count;
+    uint64_t branches = (uint64_t)core->branches_reserved + core_branches_of(core->plans[plan]);
     /* Three quarters for starts, the rest for what running sagas come to need. */
     uint64_t payload_bytes_max = slab_region_bytes(core->payloads) / 4 * 3;
     return !core_pool_is_empty(&core->sagas_pool) && branches <= core->branches_pool.capacity &&
@@ -48,9 +65,12 @@ bool core_expects(const struct core *core, uint32_t branch, uint32_t generation)
 {
     if (branch >= core->branches_pool.touched)
         return false;
-    const struct branch *waiting = &core->branches[branch];
-    return waiting->generation == generation &&
-           transitions[waiting->phase][TRIGGER_RESULT].next != PHASE_FREE;
+    return core->branches[branch].generation == generation && core_is_invoked(core, branch);
+}
+
+bool core_is_invoked(const struct core *core, uint32_t branch)
+{
+    return transitions[core->branches[branch].phase][TRIGGER_RESULT].next != PHASE_FREE;
 }
 
 bool core_needs_output(const struct core *core, uint32_t branch)
@@ -60,7 +80,9 @@ bool core_needs_output(const struct core *core, uint32_t branch)
         return false;
     const struct plan *plan = core->plans[core->sagas[waiting->saga].plan];
     const struct plan_state *state = &plan->states[waiting->state];
-    return state->compensated || state->result_kind != RESULT_DROPPED;
+    /* A handler that begins a step for a token to end has no result yet. */
+    return state->task_kind != TASK_TOKEN &&
+           (state->compensated || state->result_kind != RESULT_DROPPED);
 }
 
 void core_invocation(const struct core *core, uint32_t branch, struct core_invocation *ret_call)
@@ -73,6 +95,7 @@ void core_invocation(const struct core *core, uint32_t branch, struct core_invoc
         .saga_id = saga->id,
         .step_no = waiting->step_no,
         .attempt_no = waiting->attempt_no,
+        .deadline_ms = waiting->due_ms,
         .phase = undo ? FLYOVER_COMPENSATION : FLYOVER_FORWARD,
         .plan = saga->plan,
         .resource = undo ? state->undo_resource : state->resource,
@@ -86,13 +109,44 @@ void core_invocation(const struct core *core, uint32_t branch, struct core_invoc
     }
 }
 
-int64_t core_timer_due_ms(const struct core *core, uint32_t branch, uint32_t generation)
+int64_t core_due_ms(const struct core *core, uint32_t branch)
 {
-    const struct branch *sleeping = &core->branches[branch];
-    if (sleeping->generation != generation ||
-        transitions[sleeping->phase][TRIGGER_TIMER].next == PHASE_FREE)
+    const struct branch *waiting = &core->branches[branch];
+    if (waiting->due_ms == 0)
         return -1;
-    return sleeping->due_ms;
+    switch ((enum phase)waiting->phase) {
+    case PHASE_WAITING:
+    case PHASE_BACKOFF:
+    case PHASE_SLEEPING:
+    case PHASE_AWAITING:
+    case PHASE_UNDO_WAITING:
+    case PHASE_UNDO_BACKOFF:
+    case PHASE_DETACHED:
+    case PHASE_DETACHED_BACKOFF: return waiting->due_ms;
+    case PHASE_FREE:
+    case PHASE_READY:
+    case PHASE_UNDOING:
+    case PHASE_STUCK:
+    case PHASE_STUCK_FORWARD:
+    case PHASE_ENDED:
+    case PHASES_COUNT: break;
+    }
+    return -1;
+}
+
+int64_t core_deadline_ms(const struct core *core, uint32_t slot)
+{
+    const struct saga *saga = &core->sagas[slot];
+    if (!saga->in_use || saga->deadline_ms == 0 || saga->outcome != OUTCOME_RUNNING ||
+        saga->failed || saga->pivoted || saga->cancel != CANCEL_NONE)
+        return -1;
+    return saga->deadline_ms;
+}
+
+bool core_next_branch(const struct core *core, uint32_t slot, uint32_t *at)
+{
+    *at = *at == CORE_NO_SAGA ? core->sagas[slot].branches_head : core->branches[*at].next;
+    return *at != CORE_NONE;
 }
 
 void core_prefetch_branch(const struct core *core, uint32_t branch)
@@ -125,15 +179,10 @@ void core_resume(const struct core *core, struct effect_queue *effects)
     effects->tail = 0;
     for (uint32_t index = 0; index < core->branches_pool.touched; index++) {
         const struct branch *branch = &core->branches[index];
-        enum effect_kind kind = EFFECT_NONE;
-        if (transitions[branch->phase][TRIGGER_RESULT].next != PHASE_FREE)
-            kind = EFFECT_INVOKE;
-        else if (transitions[branch->phase][TRIGGER_TIMER].next != PHASE_FREE)
-            kind = EFFECT_TIMER;
-        if (kind == EFFECT_NONE || (PLANTED(NO_RESUME) && kind == EFFECT_INVOKE))
+        if (!core_is_invoked(core, index) || PLANTED(NO_RESUME))
             continue;
         *effect_queue_push(effects) = (struct effect){
-            .kind = (uint8_t)kind,
+            .kind = EFFECT_INVOKE,
             .saga = branch->saga,
             .branch = index,
             .generation = branch->generation,
@@ -157,7 +206,10 @@ bool core_view_branch(const struct core *core, uint32_t branch, struct core_bran
         .step_no = seen->step_no,
         .attempt_no = seen->attempt_no,
         .due_ms = seen->due_ms,
+        .started_ms = saga->started_ms,
         .outcome = (enum outcome)saga->outcome,
+        .compensating = saga->failed && !saga->pivoted,
+        .cancelled = saga->cancel != CANCEL_NONE,
     };
     return true;
 }
@@ -175,6 +227,11 @@ struct flyover_bytes core_saga_error(const struct core *core, uint32_t branch)
 struct core_totals core_totals(const struct core *core)
 {
     return core->totals;
+}
+
+uint64_t core_totals_ended(const struct core *core)
+{
+    return core->totals.ended;
 }
 
 uint32_t core_errors(const struct core *core, const struct core_error **ret_errors)
@@ -197,6 +254,21 @@ uint32_t core_next_source(const struct core *core)
 uint32_t core_sagas_live(const struct core *core)
 {
     return core->sagas_pool.used;
+}
+
+uint32_t core_plan_live(const struct core *core, uint32_t plan)
+{
+    return core->plan_live[plan];
+}
+
+uint32_t core_sagas_count(const struct core *core)
+{
+    return core->sagas_pool.touched;
+}
+
+uint64_t core_saga_id_last(const struct core *core)
+{
+    return core->saga_id_last;
 }
 
 struct core_limits core_limits(const struct core *core)
@@ -240,18 +312,27 @@ static void hash_saga(XXH3_state_t *hash, const struct core *core, const struct 
 {
     hash_u64(hash, saga->id);
     hash_u64(hash, (uint64_t)saga->started_ms);
+    hash_u64(hash, (uint64_t)saga->deadline_ms);
     hash_u64(hash, saga->plan);
     hash_u64(hash, saga->outcome);
     hash_u64(hash, saga->branches_live);
     hash_u64(hash, saga->detached_live);
-    hash_u64(hash, saga->undone_count);
+    const uint8_t flags[] = {saga->failed, saga->pivoted, saga->cancel, saga->has_undone,
+                             saga->has_counted};
+    XXH3_128bits_update(hash, flags, sizeof flags);
+    hash_u64(hash, saga->noted_block);
     hash_u64(hash, saga->step_no);
     hash_u64(hash, saga->steps_done);
     hash_payload(hash, core, saga->error);
-    uint32_t index = saga->completed_head;
-    for (; index != CORE_NONE; index = core->completed[index].next)
-        hash_completed(hash, core, index);
-    hash_u64(hash, CORE_NONE);
+    const uint32_t lists[] = {saga->completed_head, saga->signals_head};
+    for (size_t i = 0; i < 2; i++) {
+        for (uint32_t index = lists[i]; index != CORE_NONE; index = core->completed[index].next)
+            hash_completed(hash, core, index);
+        hash_u64(hash, CORE_NONE);
+    }
+    for (uint32_t index = saga->branches_head; index != CORE_NONE;
+         index = core->branches[index].next)
+        hash_u64(hash, index);
 }
 
 static void hash_branch(XXH3_state_t *hash, const struct core *core, const struct branch *branch)
@@ -267,6 +348,8 @@ static void hash_branch(XXH3_state_t *hash, const struct core *core, const struc
     hash_u64(hash, branch->retries_spent);
     XXH3_128bits_update(hash, branch->retried, sizeof branch->retried);
     hash_u64(hash, (uint64_t)branch->due_ms);
+    hash_u64(hash, (uint64_t)branch->deadline_ms);
+    hash_u64(hash, branch->delayed + 2u * branch->handling);
     hash_payload(hash, core, branch->payload);
     hash_completed(hash, core, branch->completed);
 }
@@ -281,7 +364,7 @@ static void hash_pools(XXH3_state_t *hash, const struct core *core)
         hash_u64(hash, pools[i]->used);
     }
     uint32_t index = core->sagas_pool.head;
-    for (; index != CORE_NONE; index = core->sagas[index].next)
+    for (; index != CORE_NONE; index = core->sagas[index].completed_head)
         hash_u64(hash, index);
     for (index = core->branches_pool.head; index != CORE_NONE; index = core->branches[index].next)
         hash_u64(hash, index);
@@ -296,15 +379,32 @@ struct core_digest core_digest(const struct core *core)
     hash_u64(hash, core->plans_count);
     const struct core_totals *totals = &core->totals;
     const uint64_t figures[] = {
-        totals->started,         totals->succeeded, totals->compensated,     totals->failed,
-        totals->stuck,           totals->ended,     totals->steps,           totals->steps_ended,
-        totals->detached_failed, totals->retries,   core->branches_reserved, core->sources_count,
+        totals->started,
+        totals->succeeded,
+        totals->compensated,
+        totals->failed,
+        totals->stuck,
+        totals->ended,
+        totals->steps,
+        totals->steps_ended,
+        totals->detached_failed,
+        totals->retries,
+        core->branches_reserved,
+        core->sources_count,
         core->errors_count,
+        totals->aborted,
+        totals->timeouts,
+        totals->signals,
+        totals->mended,
+        core->limits.seed,
+        core->limits.name_retention_ms,
     };
     XXH3_128bits_update(hash, figures, sizeof figures);
     XXH3_128bits_update(hash, core->sources, sizeof core->sources);
     XXH3_128bits_update(hash, core->errors, sizeof core->errors);
     hash_pools(hash, core);
+    if (core->names != NULL)
+        names_hash(core->names, hash);
     for (uint32_t i = 0; i < core->sagas_pool.touched; i++)
         if (core->sagas[i].in_use)
             hash_saga(hash, core, &core->sagas[i]);

@@ -16,7 +16,9 @@ enum outcome {
     OUTCOME_SUCCEEDED,
     OUTCOME_FAILED,      /* nothing to undo */
     OUTCOME_COMPENSATED, /* what was done is undone */
-    OUTCOME_STUCK,       /* a compensation is exhausted: an operator must look */
+    OUTCOME_STUCK,       /* a compensation, or a step past the pivot, is exhausted: an operator
+                            must look */
+    OUTCOME_ABORTED,     /* cancelled without compensation */
 };
 
 const char *outcome_text(enum outcome outcome);

@@ -51,17 +51,29 @@ uint16_t plan_find_retrier(const struct plan *plan, uint16_t first, uint16_t cou
     return UINT16_MAX;
 }
 
-uint16_t plan_find_catcher(const struct plan *plan, const struct plan_state *state,
+uint16_t plan_find_catcher(const struct plan *plan, uint16_t first, uint16_t count,
                            struct flyover_bytes error)
 {
-    uint32_t first = state->catchers_first;
-    assert(first + state->catchers_count <= plan->catchers_count);
-    for (uint32_t i = first; i < first + state->catchers_count; i++) {
+    assert((uint32_t)first + count <= plan->catchers_count);
+    for (uint32_t i = first; i < (uint32_t)first + count; i++) {
         const struct plan_catcher *catcher = &plan->catchers[i];
         if (any_matches(plan, catcher->errors_first, catcher->errors_count, error))
             return (uint16_t)i;
     }
     return UINT16_MAX;
+}
+
+/* ---- signals ------------------------------------------------------------------------------- */
+
+uint16_t plan_find_signal(const struct plan *plan, struct flyover_bytes name)
+{
+    assert(plan->signals_count <= PLAN_SIGNALS_MAX);
+    for (uint16_t i = 0; i < plan->signals_count; i++) {
+        struct flyover_bytes known = plan->signals[i];
+        if (known.count == name.count && memcmp(known.at, name.at, name.count) == 0)
+            return i;
+    }
+    return PLAN_NO_SIGNAL;
 }
 
 /* ---- delays -------------------------------------------------------------------------------- */

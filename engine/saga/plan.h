@@ -7,13 +7,30 @@
  * Memory:  plan_compile returns it owned, one block; plan_free gives it back.
  * Limits:  PLAN_*_MAX below, each refused by name.
  *
- * What is understood: Comment, StartAt, States, Version ("1.0"); Task (Resource
- * "service:NAME.HANDLER", Compensate {Resource, Retry}, Retry, Catch, FireAndForget, ResultPath,
- * Next | End), Pass (Result, ResultPath, Next | End), Choice (And, Or, Not, IsPresent, IsNull,
- * IsString, IsNumeric, IsBoolean, StringEquals, -LessThan, -GreaterThan, -LessThanEquals,
- * -GreaterThanEquals and their -Path forms, the same for Numeric, BooleanEquals and its -Path),
- * Succeed, Fail (Error, Cause). Everything else that ASL has is refused by its name and JSON
- * pointer; an unknown field is refused with the nearest known one.
+ * What is understood: Comment, StartAt, States, Version ("1.0"), TimeoutSeconds, Compensation
+ * {Order: "Reverse" | "Parallel"}; Task (Resource, Compensate {Resource, Retry, Catch,
+ * TimeoutSeconds}, Retry, Catch, TimeoutSeconds, HeartbeatSeconds, Pivot, FireAndForget,
+ * ResultPath, Next | End), Wait (one of Seconds, SecondsPath, Timestamp, TimestampPath; Next |
+ * End), Pass (Result, ResultPath, Next | End), Choice (And, Or, Not, IsPresent, IsNull, IsString,
+ * IsNumeric, IsBoolean, StringEquals, -LessThan, -GreaterThan, -LessThanEquals, -GreaterThanEquals
+ * and their -Path forms, the same for Numeric, BooleanEquals and its -Path), Succeed, Fail (Error,
+ * Cause). Everything else that ASL has is refused by its name and JSON pointer; an unknown field is
+ * refused with the nearest known one.
+ *
+ * A Task's Resource says who does it (enum task_kind):
+ *   service:NAME.HANDLER                    a handler; its output is the result
+ *   service:NAME.HANDLER.waitForTaskToken   a handler gets a token and only begins it; the result
+ *                                           comes later, from whoever has the token
+ *   signal:NAME                             nobody: the saga waits for the signal of that name, and
+ *                                           its payload is the result
+ *
+ * Catch in a Compensate: a compensation that failed for good goes on at Next, with {"input",
+ * "output"} of the step and the error where ResultPath says; when that way comes to its end the
+ * step counts as compensated, when it fails the saga is stuck. States on such a way may not be
+ * compensated themselves, nor be a pivot.
+ *
+ * Pivot: once such a step is done nothing before it is compensated any more; the saga only goes
+ * forward, and where it cannot it is stuck until an operator mends it.
  *
  * Source: https://states-language.net/spec.html
  */
@@ -37,10 +54,24 @@
 #define PLAN_RULES_MAX            1024u /* nodes of all Choice rules of a plan */
 #define PLAN_RULE_DEPTH_MAX       32u   /* And, Or, Not inside one another */
 #define PLAN_SERVICES_MAX         64u   /* services a plan names */
+#define PLAN_SIGNALS_MAX          64u   /* names of signals that a plan waits for */
+#define PLAN_UNDO_BRANCHES_MAX    16u   /* compensations of one saga at the same time */
 #define PLAN_NO_STATE             UINT16_MAX
 #define PLAN_NO_HANDLER           UINT16_MAX
+#define PLAN_NO_SIGNAL            UINT16_MAX
+/* The longest Wait, timeout or delay: a hundred years. */
+#define PLAN_WAIT_MS_MAX (1000ull * 3600 * 24 * 36525)
 
-enum state_type { STATE_TASK, STATE_PASS, STATE_CHOICE, STATE_SUCCEED, STATE_FAIL };
+enum state_type { STATE_TASK, STATE_PASS, STATE_CHOICE, STATE_SUCCEED, STATE_FAIL, STATE_WAIT };
+
+enum task_kind { TASK_HANDLER, TASK_TOKEN, TASK_SIGNAL };
+
+enum wait_kind {
+    WAIT_SECONDS,        /* wait_ms from now */
+    WAIT_TIMESTAMP,      /* until wait_ms, milliseconds since 1970 */
+    WAIT_SECONDS_PATH,   /* a number of seconds in the input */
+    WAIT_TIMESTAMP_PATH, /* an RFC 3339 text in the input */
+};
 
 enum result_path_kind {
     RESULT_REPLACES, /* "$", the default: the result is the output */
@@ -110,13 +141,24 @@ struct plan_state {
     enum result_path_kind result_kind;
     struct path result_path;
     /* Task */
-    uint16_t resource; /* in plan.resources */
+    enum task_kind task_kind;
+    uint16_t resource; /* in plan.resources; TASK_SIGNAL: none */
+    uint16_t signal;   /* in plan.signals, or PLAN_NO_SIGNAL */
     bool fire_and_forget;
     bool compensated;
+    bool pivot;
+    uint64_t timeout_ms;   /* of an attempt; 0: none */
+    uint64_t heartbeat_ms; /* 0: none; less than timeout_ms; only with TASK_TOKEN */
     uint16_t undo_resource;
+    uint64_t undo_timeout_ms;
     uint16_t retriers_first, retriers_count;
     uint16_t undo_retriers_first, undo_retriers_count;
     uint16_t catchers_first, catchers_count;
+    uint16_t undo_catchers_first, undo_catchers_count;
+    /* Wait */
+    enum wait_kind wait_kind;
+    int64_t wait_ms;
+    struct path wait_path;
     /* Pass */
     bool has_result;
     struct flyover_bytes result; /* msgpack */
@@ -132,6 +174,11 @@ struct plan {
     char name[FLYOVER_NAME_BYTES_MAX + 1];
     uint16_t start;
     uint16_t detached_count; /* Tasks with FireAndForget */
+    uint16_t undo_branches;  /* compensations at the same time: 1 in reverse order; in parallel as
+                                many as there are compensated Tasks, and PLAN_UNDO_BRANCHES_MAX at
+                                most; never 0 */
+    uint16_t signals_count;
+    uint64_t timeout_ms; /* of a whole saga; 0: none */
     uint32_t states_count, resources_count, retriers_count, catchers_count, rules_count,
         choices_count, errors_count;
     struct plan_state *states;
@@ -141,6 +188,7 @@ struct plan {
     struct plan_rule *rules;
     struct plan_choice *choices;
     struct flyover_bytes *errors;
+    struct flyover_bytes signals[PLAN_SIGNALS_MAX]; /* each name once */
 };
 
 /* Compiles the definition. `name` is its name (1 to FLYOVER_NAME_BYTES_MAX letters, digits, '-',
@@ -165,9 +213,22 @@ uint16_t plan_choose(const struct plan *plan, const struct plan_state *state,
  * States.TaskFailed matches what States.ALL does but States.Timeout. */
 uint16_t plan_find_retrier(const struct plan *plan, uint16_t first, uint16_t count,
                            struct flyover_bytes error);
-/* The first catcher of the state that matches `error` (the same rules), or UINT16_MAX. */
-uint16_t plan_find_catcher(const struct plan *plan, const struct plan_state *state,
+/* The first catcher in the range that matches `error` (the same rules), or UINT16_MAX. */
+uint16_t plan_find_catcher(const struct plan *plan, uint16_t first, uint16_t count,
                            struct flyover_bytes error);
+/* Index of the signal in the plan's list, or PLAN_NO_SIGNAL. */
+uint16_t plan_find_signal(const struct plan *plan, struct flyover_bytes name);
+
+/* When a Wait state that is entered at now_ms with this input is over. A time that has passed is
+ * now_ms. A number of seconds with a fraction counts to the nearest millisecond. False, with a
+ * static sentence of what is wrong, where the path leads to no such value or it is more than
+ * PLAN_WAIT_MS_MAX off. */
+bool plan_wait_until(const struct plan_state *state, struct flyover_bytes input, int64_t now_ms,
+                     int64_t *ret_until_ms, const char **ret_reason);
+/* "2026-11-26T12:00:00Z", with a fraction and an offset if need be, as milliseconds since 1970.
+ * A fraction is cut to milliseconds; a leap second (23:59:60 at the end of a month of UTC) is the
+ * start of the next second. Source: RFC 3339. False where it is not one, or before 1970. */
+bool plan_parse_timestamp(struct flyover_bytes text, int64_t *ret_ms);
 
 /* Milliseconds before the attempt_no-th retry (1 is the first) under the retrier:
  * min(interval x rate^(attempt_no - 1), delay_ms_max), and with full jitter a draw from
@@ -176,7 +237,8 @@ uint16_t plan_find_catcher(const struct plan *plan, const struct plan_state *sta
 uint64_t plan_retry_delay_ms(const struct plan_retrier *retrier, uint32_t attempt_no,
                              uint64_t seed);
 
-/* Prints the plan as an aligned table: state, type, what it does, next, retry, catch, undo. */
+/* Prints the plan as an aligned table: state, type, what it does (and within what time), next,
+ * retry, catch, and what compensates it. */
 void plan_print(const struct plan *plan, FILE *out);
 
 #endif

@@ -1,6 +1,7 @@
 #include "engine/saga/plan_build.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,6 +101,60 @@ bool plan_build_text(struct plan_build *build, const json_t *object, const char 
         return plan_build_refuse(build, STATUS_INVALID, PLACE_FIELD(at, field),
                                  "must be a string, not %s", plan_build_kind(value));
     *ret_text = json_string_value(value);
+    return true;
+}
+
+bool plan_build_flag(struct plan_build *build, const json_t *object, const char *field,
+                     const struct place *at, bool *ret_flag)
+{
+    const json_t *value = json_object_get(object, field);
+    if (value == NULL)
+        return true;
+    if (!json_is_boolean(value))
+        return plan_build_refuse(build, STATUS_INVALID, PLACE_FIELD(at, field),
+                                 "must be true or false, not %s", plan_build_kind(value));
+    *ret_flag = json_is_true(value);
+    return true;
+}
+
+bool plan_build_integer(struct plan_build *build, const json_t *object, const char *field,
+                        uint64_t least, uint64_t most, const struct place *at, uint64_t *ret_value)
+{
+    const json_t *value = json_object_get(object, field);
+    if (value == NULL)
+        return true;
+    json_int_t number = json_integer_value(value);
+    if (!json_is_integer(value) || number < 0 || (uint64_t)number < least ||
+        (uint64_t)number > most)
+        return plan_build_refuse(build, STATUS_INVALID, PLACE_FIELD(at, field),
+                                 "must be a whole number from %" PRIu64 " to %" PRIu64, least,
+                                 most);
+    *ret_value = (uint64_t)number;
+    return true;
+}
+
+bool plan_build_seconds(struct plan_build *build, const json_t *object, const char *field,
+                        const struct place *at, uint64_t *ret_ms)
+{
+    uint64_t seconds = *ret_ms / 1000;
+    if (!plan_build_integer(build, object, field, 1, PLAN_WAIT_MS_MAX / 1000, at, &seconds))
+        return false;
+    *ret_ms = seconds * 1000;
+    return true;
+}
+
+bool plan_build_is_name(const char *text, size_t count, bool dots)
+{
+    if (count == 0 || count > FLYOVER_NAME_BYTES_MAX)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        char letter = text[i];
+        bool fine = (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
+                    (letter >= '0' && letter <= '9') || letter == '-' || letter == '_' ||
+                    (letter == '.' && dots);
+        if (!fine)
+            return false;
+    }
     return true;
 }
 

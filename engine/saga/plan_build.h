@@ -60,6 +60,18 @@ bool plan_fields_check(struct plan_build *build, json_t *object, const struct pl
 /* A string that has to be there. The text is the JSON's. */
 bool plan_build_text(struct plan_build *build, const json_t *object, const char *field,
                      const struct place *at, const char **ret_text);
+/* true or false, where the field is there; left alone where it is not. */
+bool plan_build_flag(struct plan_build *build, const json_t *object, const char *field,
+                     const struct place *at, bool *ret_flag);
+/* A whole number from `least` to `most`, where the field is there; left alone where it is not. */
+bool plan_build_integer(struct plan_build *build, const json_t *object, const char *field,
+                        uint64_t least, uint64_t most, const struct place *at, uint64_t *ret_value);
+/* TimeoutSeconds and the like, 1 s or more, in milliseconds. */
+bool plan_build_seconds(struct plan_build *build, const json_t *object, const char *field,
+                        const struct place *at, uint64_t *ret_ms);
+/* Whether the bytes are a name: 1 to FLYOVER_NAME_BYTES_MAX letters, digits, '-', '_', and '.'
+ * where `dots` says so. */
+bool plan_build_is_name(const char *text, size_t count, bool dots);
 /* A copy that lives as long as the plan. */
 struct flyover_bytes plan_build_keep(struct plan_build *build, const char *text);
 /* "a string", "null", ... */
@@ -82,13 +94,28 @@ bool plan_build_check_error_name(struct plan_build *build, const char *name,
 bool plan_constant_encode(struct plan_build *build, json_t *value, const struct place *at,
                           struct flyover_bytes *ret_constant);
 
+/* Resource of a Task: who does it, in task_kind, resource and signal. */
+bool plan_resource_compile(struct plan_build *build, const json_t *task, const struct place *at,
+                           struct plan_state *state);
+/* Resource of a Compensate, which is always a handler. */
+bool plan_resource_compile_undo(struct plan_build *build, const json_t *compensate,
+                                const struct place *at, uint16_t *ret_resource);
+/* Retry and Catch of a Task or of a Compensate; left alone where they are not there. */
+bool plan_retry_compile(struct plan_build *build, const json_t *holder, const struct place *at,
+                        uint16_t *ret_first, uint16_t *ret_count);
+bool plan_catch_compile(struct plan_build *build, const json_t *holder, const struct place *at,
+                        uint16_t *ret_first, uint16_t *ret_count);
+
 /* The fields of one state that only its type has. `json` passed plan_fields_check. */
 bool plan_task_compile(struct plan_build *build, json_t *json, const struct place *at,
                        struct plan_state *state);
 bool plan_rule_compile(struct plan_build *build, json_t *json, const struct place *at,
                        struct plan_state *state);
+bool plan_wait_compile(struct plan_build *build, const json_t *json, const struct place *at,
+                       struct plan_state *state);
 
-/* Refuses states that cannot be reached, and circles without a way out. */
+/* Refuses states that cannot be reached, circles without a way out, and states that may not stand
+ * on the way that a Catch of a Compensate leads to. */
 bool plan_graph_check(struct plan_build *build);
 
 /* Finds what somebody may have meant: offer every name there is, then ask for the hint. */

@@ -8,7 +8,7 @@
 
 #include "engine/saga/plan_build.h"
 
-#define STATE_TYPES "Task, Pass, Choice, Succeed and Fail"
+#define STATE_TYPES "Task, Wait, Pass, Choice, Succeed and Fail"
 
 /* ---- the block ----------------------------------------------------------------------------- */
 
@@ -61,6 +61,8 @@ static struct plan_capacity count_all(json_t *states)
         count_handlers(json_object_get(undo, "Retry"), PLAN_RETRIERS_MAX, &capacity.retriers,
                        &capacity.errors);
         count_handlers(json_object_get(state, "Catch"), PLAN_CATCHERS_MAX, &capacity.catchers,
+                       &capacity.errors);
+        count_handlers(json_object_get(undo, "Catch"), PLAN_CATCHERS_MAX, &capacity.catchers,
                        &capacity.errors);
         for (size_t i = 0; i < json_array_size(choices); i++)
             capacity.rules += count_rules(json_array_get(choices, i), 0);
@@ -145,6 +147,7 @@ static bool name_states(struct plan_build *build, json_t *states, const struct p
         memcpy(state->name, name, count + 1);
         state->next = state->default_next = PLAN_NO_STATE;
         state->resource = state->undo_resource = PLAN_NO_HANDLER;
+        state->signal = PLAN_NO_SIGNAL;
     }
     return true;
 }
@@ -156,8 +159,8 @@ static const struct {
     [STATE_TASK] = {"Task",
                     {"a Task state",
                      (const char *const[]){"Type", "Comment", "Resource", "Compensate", "Retry",
-                                           "Catch", "FireAndForget", "ResultPath", "Next", "End",
-                                           NULL}}},
+                                           "Catch", "TimeoutSeconds", "HeartbeatSeconds", "Pivot",
+                                           "FireAndForget", "ResultPath", "Next", "End", NULL}}},
     [STATE_PASS] = {"Pass",
                     {"a Pass state", (const char *const[]){"Type", "Comment", "Result",
                                                            "ResultPath", "Next", "End", NULL}}},
@@ -169,13 +172,17 @@ static const struct {
     [STATE_FAIL] = {"Fail",
                     {"a Fail state",
                      (const char *const[]){"Type", "Comment", "Error", "Cause", NULL}}},
+    [STATE_WAIT] = {"Wait",
+                    {"a Wait state",
+                     (const char *const[]){"Type", "Comment", "Seconds", "SecondsPath", "Timestamp",
+                                           "TimestampPath", "Next", "End", NULL}}},
 };
 #define STATE_TYPES_COUNT (sizeof state_types / sizeof state_types[0])
 
 static bool read_type(struct plan_build *build, const json_t *json, const struct place *at,
                       enum state_type *ret_type)
 {
-    static const char *const later[] = {"Wait", "Parallel", "Map"};
+    static const char *const later[] = {"Parallel", "Map"};
     const struct place *here = PLACE_FIELD(at, "Type");
     const char *text = NULL;
     if (!plan_build_text(build, json, "Type", at, &text))
@@ -199,7 +206,7 @@ static bool read_type(struct plan_build *build, const json_t *json, const struct
                              "there is no type \"%.80s\"; there are " STATE_TYPES "%s", text, hint);
 }
 
-/* Where a Task or a Pass goes on. */
+/* Where a Task, a Wait or a Pass goes on. */
 static bool compile_next(struct plan_build *build, const json_t *json, const struct place *at,
                          struct plan_state *state)
 {
@@ -254,7 +261,7 @@ static bool compile_fail(struct plan_build *build, const json_t *json, const str
 static bool check_state_fields(struct plan_build *build, json_t *json, enum state_type type,
                                const struct place *at)
 {
-    bool goes_on = type == STATE_TASK || type == STATE_PASS;
+    bool goes_on = type == STATE_TASK || type == STATE_WAIT || type == STATE_PASS;
     const char *field = json_object_get(json, "Next") != NULL  ? "Next"
                         : json_object_get(json, "End") != NULL ? "End"
                                                                : NULL;
@@ -281,6 +288,8 @@ static bool compile_state(struct plan_build *build, json_t *json, const struct p
         return plan_task_compile(build, json, at, state) && compile_next(build, json, at, state);
     case STATE_PASS:
         return compile_pass(build, json, at, state) && compile_next(build, json, at, state);
+    case STATE_WAIT:
+        return plan_wait_compile(build, json, at, state) && compile_next(build, json, at, state);
     case STATE_CHOICE: return plan_rule_compile(build, json, at, state);
     case STATE_FAIL: return compile_fail(build, json, at, state);
     case STATE_SUCCEED: return true;
@@ -334,30 +343,63 @@ static bool check_version(struct plan_build *build, const json_t *root)
     return true;
 }
 
+/* Compensation: whether what was done is compensated one by one or all at once. */
+static bool read_order(struct plan_build *build, const json_t *root, bool *ret_parallel)
+{
+    static const char *const names[] = {"Comment", "Order", NULL};
+    static const struct plan_fields fields = {"a Compensation", names};
+    json_t *json = json_object_get(root, "Compensation");
+    const struct place *here = PLACE_FIELD(NULL, "Compensation");
+    const char *text = NULL;
+    if (json == NULL)
+        return true;
+    if (!plan_fields_check(build, json, &fields, here) ||
+        !plan_build_text(build, json, "Order", here, &text))
+        return false;
+    if (strcmp(text, "Reverse") != 0 && strcmp(text, "Parallel") != 0)
+        return plan_build_refuse(build, STATUS_INVALID, PLACE_FIELD(here, "Order"),
+                                 "must be \"Reverse\" or \"Parallel\", not \"%.80s\"", text);
+    *ret_parallel = strcmp(text, "Parallel") == 0;
+    return true;
+}
+
+static uint16_t count_undo_branches(const struct plan *plan, bool parallel)
+{
+    uint16_t compensated = 0;
+    for (uint32_t i = 0; i < plan->states_count; i++)
+        compensated = (uint16_t)(compensated + plan->states[i].compensated);
+    if (!parallel || compensated == 0)
+        return 1;
+    return compensated < PLAN_UNDO_BRANCHES_MAX ? compensated : PLAN_UNDO_BRANCHES_MAX;
+}
+
 static bool compile_root(struct plan_build *build, json_t *root, size_t text_bytes)
 {
-    static const char *const names[] = {"Comment", "StartAt", "States", "Version", NULL};
+    static const char *const names[] = {"Comment",        "StartAt",      "States", "Version",
+                                        "TimeoutSeconds", "Compensation", NULL};
     static const struct plan_fields fields = {"a definition", names};
     json_t *states = json_object_get(root, "States");
     const struct place *at = PLACE_FIELD(NULL, "States");
     const char *start = NULL;
-    return plan_fields_check(build, root, &fields, NULL) && check_version(build, root) &&
-           plan_build_text(build, root, "StartAt", NULL, &start) &&
-           check_states(build, states, at) && take_block(build, states, text_bytes) &&
-           name_states(build, states, at) &&
-           plan_build_state(build, root, "StartAt", NULL, &build->plan->start) &&
-           compile_states(build, states, at) && plan_graph_check(build);
+    uint64_t timeout_ms = 0;
+    bool parallel = false;
+    if (!plan_fields_check(build, root, &fields, NULL) || !check_version(build, root) ||
+        !plan_build_seconds(build, root, "TimeoutSeconds", NULL, &timeout_ms) ||
+        !read_order(build, root, &parallel) ||
+        !plan_build_text(build, root, "StartAt", NULL, &start) ||
+        !check_states(build, states, at) || !take_block(build, states, text_bytes) ||
+        !name_states(build, states, at) ||
+        !plan_build_state(build, root, "StartAt", NULL, &build->plan->start) ||
+        !compile_states(build, states, at))
+        return false;
+    build->plan->timeout_ms = timeout_ms;
+    build->plan->undo_branches = count_undo_branches(build->plan, parallel);
+    return plan_graph_check(build);
 }
 
 static bool check_name(struct plan_build *build, const char *name)
 {
-    size_t count = strlen(name);
-    bool fine = count >= 1 && count <= FLYOVER_NAME_BYTES_MAX;
-    for (size_t i = 0; fine && i < count; i++)
-        fine = (name[i] >= 'a' && name[i] <= 'z') || (name[i] >= 'A' && name[i] <= 'Z') ||
-               (name[i] >= '0' && name[i] <= '9') || name[i] == '-' || name[i] == '_' ||
-               name[i] == '.';
-    if (!fine)
+    if (!plan_build_is_name(name, strlen(name), true))
         return plan_build_refuse(build, STATUS_INVALID, NULL,
                                  "\"%.80s\" cannot name a definition; a name has 1 to %u letters, "
                                  "digits, '-', '_' or '.'",

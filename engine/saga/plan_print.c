@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/saga/plan.h"
 
@@ -190,16 +191,68 @@ static void add_resource(struct text *text, const struct plan *plan, uint16_t re
     add(text, "%s.%s", plan->resources[resource].service, plan->resources[resource].handler);
 }
 
+static void add_timeout(struct text *text, uint64_t timeout_ms)
+{
+    if (timeout_ms != 0)
+        add(text, " within %" PRIu64 " s", timeout_ms / 1000);
+}
+
+static void add_task(struct text *text, const struct plan *plan, const struct plan_state *state)
+{
+    if (state->task_kind == TASK_SIGNAL)
+        add(text, "signal %.*s", bytes_of(plan->signals[state->signal]),
+            (const char *)plan->signals[state->signal].at);
+    else
+        add_resource(text, plan, state->resource);
+    add(text, "%s", state->task_kind == TASK_TOKEN ? " by token" : "");
+    add_timeout(text, state->timeout_ms);
+    if (state->heartbeat_ms != 0)
+        add(text, ", heartbeat %" PRIu64 " s", state->heartbeat_ms / 1000);
+    if (state->fire_and_forget)
+        add(text, ", no wait");
+    else
+        add_result_path(text, state->result_kind, &state->result_path);
+    add(text, "%s", state->pivot ? ", pivot" : "");
+}
+
+static void add_time(struct text *text, int64_t time_ms)
+{
+    time_t seconds = (time_t)(time_ms / 1000);
+    struct tm tm;
+    char time[32];
+    size_t bytes =
+        gmtime_r(&seconds, &tm) == NULL ? 0 : strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%S", &tm);
+    assert(bytes > 0);
+    add(text, "%s", time);
+    if (time_ms % 1000 != 0)
+        add(text, ".%03d", (int)(time_ms % 1000));
+    add(text, "Z");
+}
+
+static void add_wait(struct text *text, const struct plan_state *state)
+{
+    switch (state->wait_kind) {
+    case WAIT_SECONDS: add(text, "%" PRId64 " s", state->wait_ms / 1000); break;
+    case WAIT_TIMESTAMP:
+        add(text, "until ");
+        add_time(text, state->wait_ms);
+        break;
+    case WAIT_SECONDS_PATH:
+        add_path(text, &state->wait_path);
+        add(text, " s");
+        break;
+    case WAIT_TIMESTAMP_PATH:
+        add(text, "until ");
+        add_path(text, &state->wait_path);
+        break;
+    }
+}
+
 static void add_action(struct text *text, const struct plan *plan, const struct plan_state *state)
 {
     switch (state->type) {
-    case STATE_TASK:
-        add_resource(text, plan, state->resource);
-        if (state->fire_and_forget)
-            add(text, ", no wait");
-        else
-            add_result_path(text, state->result_kind, &state->result_path);
-        break;
+    case STATE_TASK: add_task(text, plan, state); break;
+    case STATE_WAIT: add_wait(text, state); break;
     case STATE_PASS:
         if (state->has_result)
             add_value(text, state->result);
@@ -225,12 +278,35 @@ static uint32_t larger(uint32_t left, uint32_t right)
     return left > right ? left : right;
 }
 
+/* The row of the first catcher of a compensation: below its retriers, and below its handler. */
+static uint32_t first_undo_catcher(const struct plan_state *state)
+{
+    return larger(1, state->undo_retriers_count);
+}
+
 static uint32_t count_rows(const struct plan_state *state)
 {
     uint32_t count =
         larger(1, state->choices_count + (state->default_next == PLAN_NO_STATE ? 0u : 1u));
     count = larger(count, larger(state->retriers_count, state->catchers_count));
-    return larger(count, state->undo_retriers_count);
+    return larger(count, first_undo_catcher(state) + state->undo_catchers_count);
+}
+
+static void fill_undo(struct text *text, const struct plan *plan, const struct plan_state *state,
+                      uint32_t i)
+{
+    if (i == 0) {
+        add_resource(text, plan, state->undo_resource);
+        add_timeout(text, state->undo_timeout_ms);
+    }
+    uint32_t catchers = first_undo_catcher(state);
+    if (i < state->undo_retriers_count) {
+        add(text, "%s", i == 0 ? " if " : "if ");
+        add_retrier(text, plan, &plan->retriers[state->undo_retriers_first + i]);
+    } else if (i >= catchers && i - catchers < state->undo_catchers_count) {
+        add(text, "catch ");
+        add_catcher(text, plan, &plan->catchers[state->undo_catchers_first + i - catchers]);
+    }
 }
 
 static void fill_choice(struct row *row, const struct plan *plan, const struct plan_state *state,
@@ -248,7 +324,7 @@ static void fill_choice(struct row *row, const struct plan *plan, const struct p
 
 static void fill_next(struct text *text, const struct plan *plan, const struct plan_state *state)
 {
-    bool ends = state->type == STATE_TASK || state->type == STATE_PASS;
+    bool ends = state->type == STATE_TASK || state->type == STATE_WAIT || state->type == STATE_PASS;
     if (state->next != PLAN_NO_STATE)
         add(text, "%s", plan->states[state->next].name);
     else if (ends)
@@ -259,15 +335,15 @@ static void fill_next(struct text *text, const struct plan *plan, const struct p
 static void fill_row(struct row *row, const struct plan *plan, const struct plan_state *state,
                      uint32_t i)
 {
-    static const char *const types[] = {"Task", "Pass", "Choice", "Succeed", "Fail"};
+    static const char *const types[] = {
+        [STATE_TASK] = "Task",       [STATE_PASS] = "Pass", [STATE_CHOICE] = "Choice",
+        [STATE_SUCCEED] = "Succeed", [STATE_FAIL] = "Fail", [STATE_WAIT] = "Wait"};
     memset(row, 0, sizeof *row);
     if (i == 0) {
         add(&row->cells[CELL_STATE], "%s", state->name);
         add(&row->cells[CELL_TYPE], "%s", types[state->type]);
         add_action(&row->cells[CELL_DOES], plan, state);
         fill_next(&row->cells[CELL_NEXT], plan, state);
-        if (state->compensated)
-            add_resource(&row->cells[CELL_UNDO], plan, state->undo_resource);
     }
     if (state->type == STATE_CHOICE)
         fill_choice(row, plan, state, i);
@@ -275,10 +351,8 @@ static void fill_row(struct row *row, const struct plan *plan, const struct plan
         add_retrier(&row->cells[CELL_RETRY], plan, &plan->retriers[state->retriers_first + i]);
     if (i < state->catchers_count)
         add_catcher(&row->cells[CELL_CATCH], plan, &plan->catchers[state->catchers_first + i]);
-    if (i < state->undo_retriers_count) {
-        add(&row->cells[CELL_UNDO], "%s", i == 0 ? " if " : "if ");
-        add_retrier(&row->cells[CELL_UNDO], plan, &plan->retriers[state->undo_retriers_first + i]);
-    }
+    if (state->compensated)
+        fill_undo(&row->cells[CELL_UNDO], plan, state, i);
 }
 
 /* ---- printing ------------------------------------------------------------------------------ */
@@ -421,8 +495,13 @@ void plan_print(const struct plan *plan, FILE *out)
     assert(plan->states_count > 0 && out != NULL);
     struct row row;
     struct widths widths = measure(plan, &row);
-    fprintf(out, "%s: %" PRIu32 " state%s, starts at %s\n\n", plan->name, plan->states_count,
+    fprintf(out, "%s: %" PRIu32 " state%s, starts at %s", plan->name, plan->states_count,
             plan->states_count == 1 ? "" : "s", plan->states[plan->start].name);
+    if (plan->timeout_ms != 0)
+        fprintf(out, ", within %" PRIu64 " s", plan->timeout_ms / 1000);
+    if (plan->undo_branches > 1)
+        fprintf(out, ", compensates up to %u steps at once", (unsigned)plan->undo_branches);
+    fprintf(out, "\n\n");
     const char *rest[CELLS];
     memcpy(rest, headings, sizeof rest);
     print_line(rest, &widths, out);

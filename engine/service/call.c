@@ -6,13 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/saga/core.h"
 #include "engine/saga/value.h"
 
 #define SCRATCH_BYTES (2u * FLYOVER_PAYLOAD_BYTES_MAX + 64u)
 
-enum status call_init(struct flyover_call *call, const struct plugin *plugin, struct tables *tables)
+enum status call_init(struct flyover_call *call, const struct plugin *plugin, struct tables *tables,
+                      uint64_t token_seed)
 {
-    *call = (struct flyover_call){.plugin = plugin, .tables = tables};
+    *call = (struct flyover_call){.plugin = plugin, .tables = tables, .token_seed = token_seed};
     call->scratch = malloc(SCRATCH_BYTES);
     call->output_copy = malloc(FLYOVER_PAYLOAD_BYTES_MAX);
     return call->scratch == NULL || call->output_copy == NULL ? STATUS_NO_MEMORY : STATUS_OK;
@@ -28,6 +30,7 @@ void call_begin(struct flyover_call *call, const struct invoke *invoke, uint8_t 
 {
     call->key =
         (struct flyover_key){invoke->saga_id, invoke->step_no, (enum flyover_phase)invoke->phase};
+    call->attempt_no = invoke->attempt_no;
     call->out = out;
     call->answered = false;
     call->lost_write = false;
@@ -162,6 +165,13 @@ struct flyover_cursor flyover_call_input(const struct flyover_call *call)
 struct flyover_key flyover_call_key(const struct flyover_call *call)
 {
     return call->key;
+}
+
+void flyover_call_token(const struct flyover_call *call, char ret_token[FLYOVER_TOKEN_BYTES])
+{
+    _Static_assert(FLYOVER_TOKEN_BYTES == CORE_TOKEN_BYTES, "one buffer for both");
+    core_make_token(call->token_seed, call->key.saga_id, call->key.step_no, call->attempt_no,
+                    ret_token);
 }
 
 enum flyover_answer flyover_done(struct flyover_call *call)

@@ -16,6 +16,8 @@ struct flyover_call {
     struct tables *tables;
     struct flyover_cursor input;
     struct flyover_key key;
+    uint32_t attempt_no;
+    uint64_t token_seed;
     uint8_t *out; /* CALL_RESULT_BYTES_MAX in the worker's arena */
     const uint8_t *output;
     size_t output_bytes;
@@ -31,7 +33,7 @@ struct flyover_call {
 };
 
 NODISCARD enum status call_init(struct flyover_call *call, const struct plugin *plugin,
-                                struct tables *tables);
+                                struct tables *tables, uint64_t token_seed);
 void call_fini(struct flyover_call *call);
 
 void call_begin(struct flyover_call *call, const struct invoke *invoke, uint8_t *out);

@@ -35,7 +35,12 @@ struct worker {
     uint32_t results_sent;
     uint32_t results_freed;
 
+    const _Atomic int64_t *now_ms;
+
     _Alignas(128) struct sleeper sleeper;
+    /* Odd: the engine wants a pause, which has come when `rests_at` is the same number. */
+    _Atomic uint32_t pause;
+    _Atomic uint32_t rests_at;
     _Atomic uint32_t wants_room;
     _Atomic uint32_t stop;
     _Atomic uint64_t cpu_ns;
@@ -78,10 +83,23 @@ static void worker_send_result(struct worker *worker, struct result *slot, struc
     *slot = result;
 }
 
+/* Whoever waited for it has gone on by then. */
+static bool is_expired(const struct worker *worker, const struct invoke *invoke)
+{
+    return invoke->deadline_ms != 0 && worker->now_ms != NULL &&
+           atomic_load_explicit(worker->now_ms, memory_order_relaxed) >= invoke->deadline_ms;
+}
+
 /* Runs one handler as a transaction on the tables. Next: worker_send_result. */
 static struct result worker_on_invoke(struct worker *worker, const struct invoke *invoke,
                                       uint8_t *out)
 {
+    if (is_expired(worker, invoke))
+        return (struct result){.bytes = out,
+                               .branch = invoke->branch,
+                               .generation = invoke->generation,
+                               .answer = FLYOVER_RETRY,
+                               .expired = true};
     struct flyover_call *call = &worker->call;
     call_begin(call, invoke, out);
     const struct flyover_handler *handler = &worker->plugin->service->handlers[invoke->handler];
@@ -91,8 +109,15 @@ static struct result worker_on_invoke(struct worker *worker, const struct invoke
     return result;
 }
 
+static bool is_asked_to_pause(const struct worker *worker)
+{
+    return atomic_load(&worker->pause) % 2 == 1;
+}
+
 uint32_t worker_step(struct worker *worker)
 {
+    if (!worker->has_thread && is_asked_to_pause(worker))
+        return 0;
     uint32_t waiting = ring_peek(worker->invokes, BATCH);
     uint32_t room = ring_reserve(worker->results, waiting);
     assert(room == waiting);
@@ -123,7 +148,8 @@ static void worker_sleep(struct worker *worker)
     bool needs_room = ring_peek(worker->invokes, 1) > 0;
     atomic_exchange(&worker->wants_room, needs_room);
     sleeper_prepare(&worker->sleeper);
-    bool work = worker_step(worker) > 0 || atomic_load(&worker->stop) != 0;
+    bool work =
+        worker_step(worker) > 0 || atomic_load(&worker->stop) != 0 || is_asked_to_pause(worker);
     /* One that came just now and finds no room must not be slept on: nobody knows of it yet. */
     work = work || (!needs_room && ring_peek(worker->invokes, 1) > 0);
     if (work)
@@ -133,12 +159,38 @@ static void worker_sleep(struct worker *worker)
     atomic_store(&worker->wants_room, 0);
 }
 
+/* Everything it did is published; it begins nothing until the engine says so. The engine may end a
+ * pause and ask for the next before this looks again: each is answered by its own number. */
+static void worker_rest(struct worker *worker)
+{
+    uint32_t told = 0;
+    for (;;) {
+        uint32_t pause = atomic_load(&worker->pause);
+        if (pause % 2 == 0 || atomic_load(&worker->stop) != 0)
+            return;
+        if (pause != told) {
+            atomic_store(&worker->rests_at, pause);
+            told = pause;
+            if (worker->engine != NULL)
+                sleeper_wake(worker->engine);
+        }
+        sleeper_prepare(&worker->sleeper);
+        if (atomic_load(&worker->pause) == told && atomic_load(&worker->stop) == 0)
+            sleeper_wait(&worker->sleeper, SLEEPER_FOREVER);
+        else
+            sleeper_cancel(&worker->sleeper);
+    }
+}
+
 static void *worker_main(void *argument)
 {
     struct worker *worker = argument;
-    while (atomic_load(&worker->stop) == 0)
-        if (worker_step(worker) == 0)
+    while (atomic_load(&worker->stop) == 0) {
+        if (is_asked_to_pause(worker))
+            worker_rest(worker);
+        else if (worker_step(worker) == 0)
             worker_sleep(worker);
+    }
     /* What was sent before the stop is seen after it. */
     while (worker_step(worker) > 0)
         continue;
@@ -177,10 +229,12 @@ enum status worker_open(const struct worker_options *options, struct worker **re
     memset(worker, 0, sizeof *worker);
     worker->plugin = options->plugin;
     worker->engine = options->engine;
+    worker->now_ms = options->now_ms;
     sleeper_init(&worker->sleeper);
     worker->arena = malloc(WORKER_ARENA_BYTES);
     worker->arena_end = calloc(ARENA_ENDS, sizeof *worker->arena_end);
-    enum status status = call_init(&worker->call, options->plugin, options->tables);
+    enum status status =
+        call_init(&worker->call, options->plugin, options->tables, options->token_seed);
     if (worker->arena == NULL || worker->arena_end == NULL)
         status = STATUS_NO_MEMORY;
     if (status == STATUS_OK)
@@ -263,6 +317,19 @@ void worker_consume_results(struct worker *worker, uint32_t count)
      * either the wish for room, or the room. */
     if (atomic_fetch_or(&worker->wants_room, 0) != 0)
         sleeper_wake(&worker->sleeper);
+}
+
+void worker_pause(struct worker *worker, bool pause)
+{
+    assert((atomic_load(&worker->pause) % 2 == 1) != pause);
+    atomic_fetch_add(&worker->pause, 1);
+    sleeper_wake(&worker->sleeper);
+}
+
+bool worker_is_paused(struct worker *worker)
+{
+    return is_asked_to_pause(worker) &&
+           (!worker->has_thread || atomic_load(&worker->rests_at) == atomic_load(&worker->pause));
 }
 
 uint32_t worker_in_flight(const struct worker *worker)

@@ -44,6 +44,8 @@ struct invoke {
     uint32_t branch;
     uint32_t generation;
     uint32_t step_no;
+    uint32_t attempt_no;
+    int64_t deadline_ms; /* 0: none */
     uint16_t handler;
     uint8_t phase; /* enum flyover_phase */
 };
@@ -55,13 +57,18 @@ struct result {
     uint32_t first_bytes;  /* of writes, or of the name */
     uint32_t second_bytes; /* of output (0: nil), or of the cause */
     uint8_t answer;        /* enum flyover_answer */
+    bool expired;          /* not begun: its deadline had passed; there are no bytes */
 };
 
 struct worker_options {
     const struct plugin *plugin; /* borrowed */
     struct tables *tables;       /* borrowed; the worker's until worker_stop; NULL: stateless */
     struct sleeper *engine;      /* borrowed: woken when there are results; may be NULL */
-    uint32_t cpu;                /* to pin the thread to, or WORKER_NO_CPU */
+    /* Borrowed: the time of the open block, as the engine tells it. An invocation whose deadline
+     * has passed by it is not begun. NULL: there are no deadlines. */
+    const _Atomic int64_t *now_ms;
+    uint64_t token_seed; /* see core_make_token */
+    uint32_t cpu;        /* to pin the thread to, or WORKER_NO_CPU */
     bool threadless;
 };
 
@@ -80,6 +87,10 @@ void worker_flush(struct worker *worker);
 uint32_t worker_peek_results(struct worker *worker, uint32_t wanted);
 const struct result *worker_front_result(struct worker *worker, uint32_t index);
 void worker_consume_results(struct worker *worker, uint32_t count);
+/* Engine: asks the worker to begin nothing more, or lets it go on. */
+void worker_pause(struct worker *worker, bool pause);
+/* Engine: true when it does nothing and all it did can be read as results. */
+bool worker_is_paused(struct worker *worker);
 /* Engine: invocations sent and not yet answered. */
 uint32_t worker_in_flight(const struct worker *worker);
 

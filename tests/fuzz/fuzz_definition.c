@@ -32,24 +32,69 @@ static void check_sentence(const struct problem *problem, enum status status)
         assert((uint8_t)problem->text[i] >= 0x20 && problem->text[i] != 0x7f);
 }
 
+static void check_catchers(const struct plan *plan, uint16_t first, uint16_t count)
+{
+    struct flyover_bytes error = {.at = (const uint8_t *)"Fuzz.Error", .count = 10};
+    uint16_t catcher = plan_find_catcher(plan, first, count, error);
+    assert(catcher == UINT16_MAX || plan->catchers[catcher].next < plan->states_count);
+}
+
+static void check_retriers(const struct plan *plan, uint16_t first, uint16_t count)
+{
+    struct flyover_bytes error = {.at = (const uint8_t *)"Fuzz.Error", .count = 10};
+    uint16_t retrier = plan_find_retrier(plan, first, count, error);
+    for (uint32_t i = 1; retrier != UINT16_MAX && i < 1000000; i *= 10)
+        assert(plan_retry_delay_ms(&plan->retriers[retrier], i, i) <= PLAN_DELAY_MS_MAX);
+}
+
+static void check_task(const struct plan *plan, const struct plan_state *state)
+{
+    bool by_signal = state->task_kind == TASK_SIGNAL;
+    assert(by_signal == (state->signal != PLAN_NO_SIGNAL));
+    if (by_signal)
+        assert(plan_find_signal(plan, plan->signals[state->signal]) == state->signal);
+    else
+        assert(state->resource < plan->resources_count);
+    assert(state->timeout_ms <= PLAN_WAIT_MS_MAX && state->undo_timeout_ms <= PLAN_WAIT_MS_MAX);
+    assert(state->heartbeat_ms == 0 || state->task_kind == TASK_TOKEN);
+    assert(state->timeout_ms == 0 || state->heartbeat_ms < state->timeout_ms);
+    assert(!state->compensated || state->undo_resource < plan->resources_count);
+    assert(!state->compensated || (!by_signal && !state->fire_and_forget));
+    assert(state->compensated || state->undo_catchers_count == 0);
+    assert(!state->fire_and_forget || (state->task_kind == TASK_HANDLER && !state->pivot));
+}
+
+static void check_wait(const struct plan_state *state, struct flyover_bytes input)
+{
+    static const int64_t nows_ms[] = {0, 1795694400000, INT64_MAX};
+    for (size_t i = 0; i < sizeof nows_ms / sizeof nows_ms[0]; i++) {
+        int64_t until_ms = 0;
+        const char *reason = NULL;
+        if (!plan_wait_until(state, input, nows_ms[i], &until_ms, &reason))
+            assert(reason != NULL);
+        else
+            assert(until_ms >= nows_ms[i] && (uint64_t)(until_ms - nows_ms[i]) <= PLAN_WAIT_MS_MAX);
+    }
+}
+
 static void walk(const struct plan *plan, const struct plan_state *state,
                  struct flyover_bytes input)
 {
-    struct flyover_bytes error = {.at = (const uint8_t *)"Fuzz.Error", .count = 10};
     assert(state->next == PLAN_NO_STATE || state->next < plan->states_count);
     if (state->type == STATE_CHOICE) {
         uint16_t next = plan_choose(plan, state, input);
         assert(next == PLAN_NO_STATE || next < plan->states_count);
     }
     if (state->type == STATE_TASK)
-        assert(state->resource < plan->resources_count);
+        check_task(plan, state);
+    if (state->type == STATE_WAIT)
+        check_wait(state, input);
     if (state->has_result)
         assert(value_check(state->result, NULL));
-    uint16_t catcher = plan_find_catcher(plan, state, error);
-    assert(catcher == UINT16_MAX || plan->catchers[catcher].next < plan->states_count);
-    uint16_t retrier = plan_find_retrier(plan, state->retriers_first, state->retriers_count, error);
-    for (uint32_t i = 1; retrier != UINT16_MAX && i < 1000000; i *= 10)
-        assert(plan_retry_delay_ms(&plan->retriers[retrier], i, i) <= PLAN_DELAY_MS_MAX);
+    check_catchers(plan, state->catchers_first, state->catchers_count);
+    check_catchers(plan, state->undo_catchers_first, state->undo_catchers_count);
+    check_retriers(plan, state->retriers_first, state->retriers_count);
+    check_retriers(plan, state->undo_retriers_first, state->undo_retriers_count);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -77,6 +122,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (value_check(rest, NULL))
             input = rest;
     }
+    assert(plan->undo_branches >= 1 && plan->undo_branches <= PLAN_UNDO_BRANCHES_MAX);
+    assert(plan->timeout_ms <= PLAN_WAIT_MS_MAX);
     for (uint32_t i = 0; i < plan->states_count; i++)
         walk(plan, &plan->states[i], input);
     plan_print(plan, nowhere());

@@ -145,7 +145,8 @@ void rig_assert_value(struct flyover_bytes value, const char *json)
 
 enum status rig_apply(struct rig *rig, const struct event *event)
 {
-    return core_apply(rig->core, rig->now_ms, event, RIG_TOKEN, &rig->effects, &rig->saga_id);
+    const struct core_moment moment = {rig->now_ms, rig->block_no};
+    return core_apply(rig->core, &moment, event, RIG_TOKEN, &rig->effects, &rig->saga_id);
 }
 
 static void apply(struct rig *rig, const struct event *event)
@@ -155,7 +156,7 @@ static void apply(struct rig *rig, const struct event *event)
 
 void rig_start(struct rig *rig, uint32_t plan, struct flyover_bytes input)
 {
-    struct event event = {.kind = EVENT_START, .start = {plan, EVENT_NO_SOURCE, input}};
+    struct event event = {.kind = EVENT_START, .start = {.plan = plan, .source = EVENT_NO_SOURCE, .input = input}};
     apply(rig, &event);
 }
 
@@ -190,13 +191,19 @@ bool rig_error(struct rig *rig, struct effect invoke, const char *name, bool ret
     return true;
 }
 
+int64_t rig_due_ms(const struct rig *rig, struct effect timer)
+{
+    bool same = rig->core->branches[timer.branch].generation == timer.generation;
+    return same ? core_due_ms(rig->core, timer.branch) : -1;
+}
+
 bool rig_timer(struct rig *rig, struct effect timer)
 {
-    int64_t due_ms = core_timer_due_ms(rig->core, timer.branch, timer.generation);
+    int64_t due_ms = rig_due_ms(rig, timer);
     if (due_ms < 0)
         return false;
     rig->now_ms = due_ms > rig->now_ms ? due_ms : rig->now_ms;
-    struct event event = {.kind = EVENT_TIMER, .timer = {timer.branch}};
+    struct event event = {.kind = EVENT_TIMER, .timer = {.branch = timer.branch}};
     apply(rig, &event);
     return true;
 }
@@ -240,7 +247,7 @@ struct effect rig_invoke(struct rig *rig, const char *handler)
 struct effect rig_sleep(struct rig *rig, int64_t delay_ms)
 {
     struct effect effect = pop(rig, EFFECT_TIMER);
-    int64_t due_ms = core_timer_due_ms(rig->core, effect.branch, effect.generation);
+    int64_t due_ms = rig_due_ms(rig, effect);
     assert_int_equal(due_ms, rig->now_ms + delay_ms);
     return effect;
 }

@@ -48,6 +48,7 @@ struct rig {
     struct core *core;
     struct effect_queue effects;
     int64_t now_ms;
+    uint64_t block_no;
     uint64_t saga_id; /* of the saga started last */
 };
 
@@ -72,6 +73,8 @@ void rig_start(struct rig *rig, uint32_t plan, struct flyover_bytes input);
 bool rig_result(struct rig *rig, struct effect invoke, const char *output);
 bool rig_result_bytes(struct rig *rig, struct effect invoke, struct flyover_bytes output);
 bool rig_error(struct rig *rig, struct effect invoke, const char *name, bool retryable);
+/* When the timer is due; -1: it is void. */
+int64_t rig_due_ms(const struct rig *rig, struct effect timer);
 /* Moves the clock to when it is due. */
 bool rig_timer(struct rig *rig, struct effect timer);
 /* Applied as it is, without asking whether the core waits for it. */

@@ -22,6 +22,20 @@
 #define CHOICE(choices) STATES("'A':{'Type':'Choice','Choices':" choices "},'B':{'Type':'Succeed'}")
 #define RULE(fields)    CHOICE("[{'Next':'B'," fields "}]")
 
+/* The saga that is the example everywhere. */
+#define ORDER_SAGA                                                                                 \
+    "{'Comment':'Carries an order over three services.','StartAt':'Record','States':{"             \
+    "'Record':{'Type':'Task','Resource':'service:order.record','ResultPath':null,"                 \
+    "'Compensate':{'Resource':'service:order.void'},'Next':'Reserve'},"                            \
+    "'Reserve':{'Type':'Task','Resource':'service:inventory.reserve','ResultPath':null,"           \
+    "'Compensate':{'Resource':'service:inventory.release'},'Next':'Charge'},"                      \
+    "'Charge':{'Type':'Task','Resource':'service:payment.charge','ResultPath':null,"               \
+    "'Compensate':{'Resource':'service:payment.refund'},'Retry':[{'ErrorEquals':['Payment.Busy']," \
+    "'IntervalSeconds':1,'MaxAttempts':3,'BackoffRate':2,'JitterStrategy':'FULL'}],"               \
+    "'Next':'Confirm'},"                                                                           \
+    "'Confirm':{'Type':'Task','Resource':'service:confirmation.confirm','FireAndForget':true,"     \
+    "'End':true}}}"
+
 /* Owned, and of exactly its size, so that a read beyond it is seen. */
 static inline char *plan_text_quote(const char *text, size_t *ret_bytes)
 {

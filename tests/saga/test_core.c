@@ -318,8 +318,8 @@ static void jitter_spreads_sagas_and_is_the_same_in_every_replay(void **state)
         struct effect a = rig_invoke(rig, "a"), twin_a = rig_invoke(&twin, "a");
         rig_error(rig, a, "X", true);
         rig_error(&twin, twin_a, "X", true);
-        int64_t due_ms = core_timer_due_ms(rig->core, a.branch, a.generation);
-        assert_int_equal(core_timer_due_ms(twin.core, twin_a.branch, twin_a.generation), due_ms);
+        int64_t due_ms = rig_due_ms(rig, a);
+        assert_int_equal(rig_due_ms(&twin, twin_a), due_ms);
         assert_in_range(due_ms - rig->now_ms, 0, 100000);
         least_ms = due_ms < least_ms ? due_ms : least_ms;
         most_ms = due_ms > most_ms ? due_ms : most_ms;

@@ -35,7 +35,7 @@ static struct event error_for(uint32_t branch)
 
 static struct event timer_for(uint32_t branch)
 {
-    return (struct event){.kind = EVENT_TIMER, .timer = {branch}};
+    return (struct event){.kind = EVENT_TIMER, .timer = {.branch = branch}};
 }
 
 /* ---- late and doubled -------------------------------------------------------------------------

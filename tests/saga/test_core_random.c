@@ -280,10 +280,10 @@ static void answer_any(struct run *run)
         answer_invoke(run, effect);
         return;
     }
-    int64_t due_ms = core_timer_due_ms(run->rig.core, effect.branch, effect.generation);
+    int64_t due_ms = rig_due_ms(&run->rig, effect);
     assert_true(due_ms >= 0);
     run->rig.now_ms = due_ms > run->rig.now_ms ? due_ms : run->rig.now_ms;
-    struct event event = {.kind = EVENT_TIMER, .timer = {effect.branch}};
+    struct event event = {.kind = EVENT_TIMER, .timer = {.branch = effect.branch}};
     apply(run, &event, effect.branch);
 }
 
@@ -297,7 +297,7 @@ static void answer_again(struct run *run)
     if (old.kind == EFFECT_INVOKE)
         assert_false(core_expects(run->rig.core, old.branch, old.generation));
     else
-        assert_int_equal(core_timer_due_ms(run->rig.core, old.branch, old.generation), -1);
+        assert_int_equal(rig_due_ms(&run->rig, old), -1);
 }
 
 /* An event that the branch has no row for, applied though nobody would: it changes nothing. */
@@ -305,7 +305,7 @@ static void stray_event(struct run *run)
 {
     uint32_t branch = draw(run, core_branches_count(run->rig.core) + 2);
     enum phase phase = phase_of(run, branch);
-    struct event event = {.kind = EVENT_TIMER, .timer = {branch}};
+    struct event event = {.kind = EVENT_TIMER, .timer = {.branch = branch}};
     if (transitions[phase][TRIGGER_TIMER].next != PHASE_FREE)
         event = (struct event){.kind = EVENT_RESULT, .result = {.branch = branch}};
     struct core_digest before = core_digest(run->rig.core);

@@ -1,22 +1,11 @@
-/* What a good definition becomes, who retries and who catches, how long a retry waits, and what is
- * printed. Refusals: test_plan_refusals.c, test_plan_limits.c. Choices: test_plan_choice.c. */
+/* What a good definition becomes, who retries and who catches, and how long a retry waits.
+ * Refusals: test_plan_refusals.c, test_plan_limits.c. Choices: test_plan_choice.c. Timeouts,
+ * signals, tokens, pivots and what a compensation may say: test_plan_task.c. Waits:
+ * test_plan_wait.c. What is printed: test_plan_print.c. */
 #include <jansson.h>
 #include <stdio.h>
 
 #include "tests/saga/plan_text.h"
-
-static const char order_saga[] =
-    "{'Comment':'Carries an order over three services.','StartAt':'Record','States':{"
-    "'Record':{'Type':'Task','Resource':'service:order.record','ResultPath':null,"
-    "'Compensate':{'Resource':'service:order.void'},'Next':'Reserve'},"
-    "'Reserve':{'Type':'Task','Resource':'service:inventory.reserve','ResultPath':null,"
-    "'Compensate':{'Resource':'service:inventory.release'},'Next':'Charge'},"
-    "'Charge':{'Type':'Task','Resource':'service:payment.charge','ResultPath':null,"
-    "'Compensate':{'Resource':'service:payment.refund'},'Retry':[{'ErrorEquals':['Payment.Busy'],"
-    "'IntervalSeconds':1,'MaxAttempts':3,'BackoffRate':2,'JitterStrategy':'FULL'}],"
-    "'Next':'Confirm'},"
-    "'Confirm':{'Type':'Task','Resource':'service:confirmation.confirm','FireAndForget':true,"
-    "'End':true}}}";
 
 static void assert_bytes(struct flyover_bytes bytes, const void *wanted, size_t count)
 {
@@ -37,12 +26,15 @@ static void assert_resource(const struct plan *plan, uint16_t resource, const ch
 static void the_order_saga_becomes_a_table(void **state)
 {
     (void)state;
-    struct plan *plan = plan_text_compile(order_saga);
+    struct plan *plan = plan_text_compile(ORDER_SAGA);
     assert_string_equal(plan->name, "order");
     assert_int_equal(plan->start, 0);
     assert_int_equal(plan->states_count, 4);
     assert_int_equal(plan->resources_count, 7);
     assert_int_equal(plan->detached_count, 1);
+    assert_int_equal(plan->undo_branches, 1);
+    assert_int_equal(plan->signals_count, 0);
+    assert_int_equal(plan->timeout_ms, 0);
 
     const struct plan_state *charge = &plan->states[2];
     assert_string_equal(charge->name, "Charge");
@@ -79,6 +71,13 @@ static void what_a_task_leaves_out_has_the_defaults_of_asl(void **state)
     assert_int_equal(task->default_next, PLAN_NO_STATE);
     assert_false(task->fire_and_forget);
     assert_false(task->compensated);
+    assert_false(task->pivot);
+    assert_int_equal(task->task_kind, TASK_HANDLER);
+    assert_int_equal(task->signal, PLAN_NO_SIGNAL);
+    assert_int_equal(task->timeout_ms, 0);
+    assert_int_equal(task->heartbeat_ms, 0);
+    assert_int_equal(task->undo_timeout_ms, 0);
+    assert_int_equal(task->undo_catchers_count, 0);
     assert_int_equal(plan->retriers[0].interval_ms, 1000);
     assert_int_equal(plan->retriers[0].attempts_max, 3);
     assert_int_equal(plan->retriers[0].delay_ms_max, PLAN_DELAY_MS_MAX);
@@ -245,7 +244,7 @@ static void the_same_text_gives_the_same_plan(void **state)
         size_t bytes = 0;
         FILE *out = open_memstream(&printed[i], &bytes);
         assert_non_null(out);
-        struct plan *plan = plan_text_compile(order_saga);
+        struct plan *plan = plan_text_compile(ORDER_SAGA);
         plan_print(plan, out);
         for (uint32_t j = 0; j < plan->resources_count; j++)
             fprintf(out, "%s.%s\n", plan->resources[j].service, plan->resources[j].handler);
@@ -279,7 +278,7 @@ static void want_of_memory_at_any_point_is_a_refusal_and_leaks_nothing(void **st
         allocations_left = i;
         struct plan *plan = NULL;
         struct problem problem = {.text = ""};
-        status = plan_text_try(order_saga, &plan, &problem);
+        status = plan_text_try(ORDER_SAGA, &plan, &problem);
         if (status == STATUS_OK) {
             assert_int_equal(plan->states_count, 4);
             assert_int_equal(plan->resources_count, 7);
@@ -340,6 +339,12 @@ static void the_first_retrier_that_matches_is_found(void **state)
     plan_free(plan);
 }
 
+static uint16_t find_catcher(const struct plan *plan, const struct plan_state *state,
+                             struct flyover_bytes error)
+{
+    return plan_find_catcher(plan, state->catchers_first, state->catchers_count, error);
+}
+
 static void the_first_catcher_that_matches_is_found(void **state)
 {
     (void)state;
@@ -350,16 +355,15 @@ static void the_first_catcher_that_matches_is_found(void **state)
                "'Catch':[{'ErrorEquals':['States.Runtime'],'Next':'C'},"
                "{'ErrorEquals':['States.TaskFailed'],'Next':'C'}]},'C':{'Type':'Succeed'}"));
     const struct plan_state *first = &plan->states[0], *second = &plan->states[1];
-    assert_int_equal(plan_find_catcher(plan, first, plan_text_bytes("X")), 0);
-    assert_int_equal(plan_find_catcher(plan, first, plan_text_bytes("Y")), UINT16_MAX);
-    assert_int_equal(plan_find_catcher(plan, second, plan_text_bytes("Y")), 2);
-    assert_int_equal(plan_find_catcher(plan, second, plan_text_bytes("States.TaskFailed")), 2);
-    assert_int_equal(plan_find_catcher(plan, second, plan_text_bytes("States.Timeout")),
+    assert_int_equal(find_catcher(plan, first, plan_text_bytes("X")), 0);
+    assert_int_equal(find_catcher(plan, first, plan_text_bytes("Y")), UINT16_MAX);
+    assert_int_equal(find_catcher(plan, second, plan_text_bytes("Y")), 2);
+    assert_int_equal(find_catcher(plan, second, plan_text_bytes("States.TaskFailed")), 2);
+    assert_int_equal(find_catcher(plan, second, plan_text_bytes("States.Timeout")), UINT16_MAX);
+    assert_int_equal(find_catcher(plan, second, plan_text_bytes("States.Runtime")), 1);
+    assert_int_equal(find_catcher(plan, second, plan_text_bytes("States.DataLimitExceeded")),
                      UINT16_MAX);
-    assert_int_equal(plan_find_catcher(plan, second, plan_text_bytes("States.Runtime")), 1);
-    assert_int_equal(plan_find_catcher(plan, second, plan_text_bytes("States.DataLimitExceeded")),
-                     UINT16_MAX);
-    assert_int_equal(plan_find_catcher(plan, &plan->states[2], plan_text_bytes("X")), UINT16_MAX);
+    assert_int_equal(find_catcher(plan, &plan->states[2], plan_text_bytes("X")), UINT16_MAX);
     plan_free(plan);
 }
 
@@ -433,113 +437,6 @@ static void jitter_spreads_evenly_over_the_whole_delay(void **state)
     }
 }
 
-/* ---- printing ------------------------------------------------------------------------------ */
-
-/* Owned. */
-static char *print(const char *text)
-{
-    char *printed = NULL;
-    size_t bytes = 0;
-    FILE *out = open_memstream(&printed, &bytes);
-    assert_non_null(out);
-    struct plan *plan = plan_text_compile(text);
-    plan_print(plan, out);
-    plan_free(plan);
-    fclose(out);
-    return printed;
-}
-
-static void the_order_saga_is_printed_as_a_table(void **state)
-{
-    (void)state;
-    char *printed = print(order_saga);
-    assert_string_equal(
-        printed,
-        "order: 4 states, starts at Record\n"
-        "\n"
-        "state    type  does                         next     retry                         undo\n"
-        "Record   Task  order.record > null          Reserve                                "
-        "order.void\n"
-        "Reserve  Task  inventory.reserve > null     Charge                                 "
-        "inventory.release\n"
-        "Charge   Task  payment.charge > null        Confirm  Payment.Busy: 3x 1 s *2       "
-        "payment.refund\n"
-        "                                                     jitter\n"
-        "Confirm  Task  confirmation.confirm, no     (end)\n"
-        "               wait\n");
-    free(printed);
-}
-
-static void everything_that_a_plan_can_hold_is_printed(void **state)
-{
-    (void)state;
-    char *printed = print(
-        STATES("'A':{'Type':'Choice','Default':'D','Choices':[{'Next':'B','And':["
-               "{'Variable':'$.n','NumericLessThan':7},{'Not':{'Variable':'$','IsNull':false}},"
-               "{'Or':[{'Variable':'$.s[2]','StringEqualsPath':'$[\\'x y\\']'},"
-               "{'Variable':'$.b','BooleanEquals':true}]}]}]},"
-               "'B':{'Type':'Pass','Result':[1],'ResultPath':'$.r','Next':'C'},"
-               "'C':{'Type':'Task','Resource':'service:s.h','Retry':["
-               "{'ErrorEquals':['E','F'],'MaxAttempts':0},{'ErrorEquals':['G'],'BackoffRate':1,"
-               "'MaxDelaySeconds':9}],'Catch':[{'ErrorEquals':['States.ALL'],'ResultPath':null,"
-               "'Next':'D'}],'Compensate':{'Resource':'service:s.u',"
-               "'Retry':[{'ErrorEquals':['H']}]},'End':true},"
-               "'D':{'Type':'Fail','Error':'No','Cause':'because'}"));
-    assert_string_equal(
-        printed,
-        "order: 4 states, starts at A\n"
-        "\n"
-        "state  type    does                next   retry             catch                undo\n"
-        "A      Choice  $.n < 7 and not $   B\n"
-        "               is not null and\n"
-        "               ($.s[2] = $['x y']\n"
-        "               (strings) or $.b =\n"
-        "               true)\n"
-        "               otherwise           D\n"
-        "B      Pass    [1] > $.r           C\n"
-        "C      Task    s.h                 (end)  E, F: never       States.ALL > null    s.u if "
-        "H: 3x 1 s *2\n"
-        "                                                            -> D\n"
-        "                                          G: 3x 1 s to 9 s\n"
-        "D      Fail    No: because\n");
-    free(printed);
-}
-
-static size_t characters_of(const char *text, size_t bytes)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < bytes; i++)
-        count += ((uint8_t)text[i] & 0xc0) != 0x80;
-    return count;
-}
-
-static void a_printed_line_has_100_columns_at_most_and_no_blank_at_its_end(void **state)
-{
-    (void)state;
-#define LONG_NAME                                                                                  \
-    "\xc3\x84_state_with_a_name_of_eighty_bytes_in_all_which_is_the_most_that_one_may_have_"
-    char *printed = print(
-        "{'StartAt':'" LONG_NAME "','States':{'" LONG_NAME "':{'Type':'Task',"
-        "'Resource':'service:a_service_with_quite_a_long_name_indeed."
-        "and_a_handler_with_a_name_as_long_as_that_of_its_service','Retry':[{'ErrorEquals':["
-        "'ErrorWithoutAnyBlankOrDotInItsNameThatIsSixtyFourBytesLongInAllX','Short']}],"
-        "'Catch':[{'ErrorEquals':['States.ALL'],'Next':'" LONG_NAME "'}],'Compensate':{"
-        "'Resource':'service:a_service_with_quite_a_long_name_indeed.undo','Retry':["
-        "{'ErrorEquals':['States.ALL']}]},'Next':'Refused'},'Refused':{'Type':'Fail','Cause':'"
-        "A cause of many words, all of which have to be found again in what is printed.'}}}");
-    const char *line = printed;
-    size_t lines = 0;
-    for (; *line != '\0'; lines++) {
-        size_t bytes = strcspn(line, "\n");
-        assert_in_range(characters_of(line, bytes), 0, lines == 0 ? 200 : 100);
-        assert_true(bytes == 0 || line[bytes - 1] != ' ');
-        line += bytes + 1;
-    }
-    assert_in_range(lines, 5, 40);
-    assert_non_null(strstr(printed, "printed."));
-    free(printed);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -560,9 +457,6 @@ int main(void)
         cmocka_unit_test(delays_grow_by_the_rate_up_to_their_cap),
         cmocka_unit_test(jitter_is_drawn_from_the_seed_alone),
         cmocka_unit_test(jitter_spreads_evenly_over_the_whole_delay),
-        cmocka_unit_test(the_order_saga_is_printed_as_a_table),
-        cmocka_unit_test(everything_that_a_plan_can_hold_is_printed),
-        cmocka_unit_test(a_printed_line_has_100_columns_at_most_and_no_blank_at_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

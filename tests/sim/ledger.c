@@ -315,7 +315,7 @@ static void check_sleep(struct ledger *ledger, const struct core *core, const st
 {
     uint64_t saga_id;
     struct ledger_branch *branch = branch_of(ledger, core, effect->branch, &saga_id);
-    branch->due_ms = core_timer_due_ms(core, effect->branch, effect->generation);
+    branch->due_ms = core_due_ms(core, effect->branch);
     const struct ledger_saga *saga = &ledger->sagas[saga_id];
     const struct script_state *state = &saga->script->states[branch->state];
     const struct script_retriers *retriers =

@@ -1,0 +1,189 @@
+#include <assert.h>
+#include <string.h>
+
+#include "engine/partition/partition_parts.h"
+
+/* What comes from outside: asked about first (core_check_*), so that only what changes something is
+ * written. */
+
+uint64_t partition_pending_no(const struct partition *partition)
+{
+    return partition->last_block_no + (partition->open.record_count > 0 ? 1 : 0);
+}
+
+uint64_t partition_durable_no(const struct partition *partition)
+{
+    return partition->durable_no;
+}
+
+/* Room for the event in the open block and for its effects. */
+static enum status reserve(struct partition *partition, const struct event *event,
+                           struct problem *problem)
+{
+    if (core_can_take(&partition->state->effects) &&
+        partition_reserve(partition, event_encoded_bytes_max(event)))
+        return STATUS_OK;
+    return problem_set(problem, STATUS_BUSY, "the journal has no room now, try again");
+}
+
+static enum status take(struct partition *partition, const struct event *event,
+                        struct problem *problem)
+{
+    enum status status = reserve(partition, event, problem);
+    if (status == STATUS_OK)
+        status = partition_apply(partition, event, PARTITION_NO_TOKEN, NULL, problem);
+    return status;
+}
+
+static enum status check_payload(struct flyover_bytes payload, const char *what,
+                                 struct problem *problem)
+{
+    if (payload.count == 0)
+        return problem_set(problem, STATUS_INVALID, "the %s is missing", what);
+    if (payload.count > FLYOVER_PAYLOAD_BYTES_MAX)
+        return problem_set(problem, STATUS_TOO_LARGE, "the %s has %u bytes; it may have %u", what,
+                           payload.count, FLYOVER_PAYLOAD_BYTES_MAX);
+    return STATUS_OK;
+}
+
+static enum status check_reason(struct flyover_bytes reason, bool wanted, struct problem *problem)
+{
+    if (reason.count > EVENT_REASON_BYTES_MAX)
+        return problem_set(problem, STATUS_TOO_LARGE,
+                           "the reason has %u bytes; it may have %u: say it shorter", reason.count,
+                           EVENT_REASON_BYTES_MAX);
+    if (wanted && reason.count == 0)
+        return problem_set(problem, STATUS_INVALID,
+                           "say why: the reason is kept in the history of the saga");
+    return STATUS_OK;
+}
+
+static enum status refuse_busy(const struct partition *partition, struct problem *problem)
+{
+    return problem_set(problem, STATUS_BUSY,
+                       "there is no room for another saga now: ask again in about %u ms",
+                       partition_busy_ms(partition));
+}
+
+enum status partition_start_with(struct partition *partition,
+                                 const struct partition_start_options *options,
+                                 uint64_t *ret_saga_id, struct problem *problem)
+{
+    struct event event = {.kind = EVENT_START,
+                          .start = {.plan = options->plan,
+                                    .source = EVENT_NO_SOURCE,
+                                    .input = options->input,
+                                    .name = options->name,
+                                    .at_ms = options->at_ms}};
+    const struct core *core = partition->state->core;
+    enum status status = check_payload(options->input, "input", problem);
+    if (status != STATUS_OK)
+        return status;
+    if (!partition_may_start(partition, options->plan))
+        return refuse_busy(partition, problem);
+    status = reserve(partition, &event, problem);
+    if (status != STATUS_OK)
+        return status;
+    /* As of the block that is open now: the same question is asked again when it is applied. */
+    int64_t now_ms = partition->open.now_ms;
+    if (options->at_ms > now_ms + (int64_t)PLAN_WAIT_MS_MAX)
+        return problem_set(problem, STATUS_INVALID,
+                           "a saga cannot begin more than a hundred years from now");
+    if (options->name.count > 0)
+        status = core_check_name(core, options->name, options->input, now_ms, ret_saga_id, problem);
+    if (status != STATUS_OK)
+        return status;
+    return partition_apply(partition, &event, options->token, ret_saga_id, problem);
+}
+
+enum status partition_cancel(struct partition *partition, uint64_t saga_id, bool abort,
+                             struct flyover_bytes reason, struct problem *problem)
+{
+    struct event event = {.kind = EVENT_CANCEL,
+                          .cancel = {.saga_id = saga_id, .abort = abort, .reason = reason}};
+    enum status status = check_reason(reason, false, problem);
+    if (status == STATUS_OK)
+        status = core_check_cancel(partition->state->core, saga_id, abort, problem);
+    return status == STATUS_OK ? take(partition, &event, problem) : status;
+}
+
+enum status partition_mend(struct partition *partition, uint64_t saga_id, enum mend_action action,
+                           struct flyover_bytes output, struct flyover_bytes reason,
+                           struct problem *problem)
+{
+    struct event event = {
+        .kind = EVENT_MEND,
+        .mend = {.saga_id = saga_id, .action = action, .output = output, .reason = reason}};
+    enum status status = check_reason(reason, action != MEND_RETRY, problem);
+    if (status == STATUS_OK && output.count > 0)
+        status = check_payload(output, "output", problem);
+    if (status == STATUS_OK)
+        status = core_check_mend(partition->state->core, saga_id, action, problem);
+    return status == STATUS_OK ? take(partition, &event, problem) : status;
+}
+
+enum status partition_signal(struct partition *partition, uint64_t saga_id,
+                             struct flyover_bytes name, struct flyover_bytes payload,
+                             struct problem *problem)
+{
+    struct event event = {.kind = EVENT_SIGNAL,
+                          .signal = {.saga_id = saga_id, .name = name, .payload = payload}};
+    enum status status = check_payload(payload, "payload of the signal", problem);
+    if (status == STATUS_OK)
+        status = core_check_signal(partition->state->core, saga_id, name, problem);
+    return status == STATUS_OK ? take(partition, &event, problem) : status;
+}
+
+enum status partition_answer(struct partition *partition, const char *token,
+                             struct flyover_bytes output, struct problem *problem)
+{
+    struct event event = {.kind = EVENT_RESULT, .result = {.output = output, .by_token = true}};
+    enum status status = check_payload(output, "output", problem);
+    if (status == STATUS_OK)
+        status = core_check_token(partition->state->core, token, &event.result.branch, problem);
+    return status == STATUS_OK ? take(partition, &event, problem) : status;
+}
+
+enum status partition_answer_error(struct partition *partition, const char *token,
+                                   struct flyover_bytes name, struct flyover_bytes cause,
+                                   struct problem *problem)
+{
+    struct event event = {
+        .kind = EVENT_ERROR,
+        .error = {.name = name, .cause = cause, .by_token = true, .retryable = true}};
+    if (name.count == 0 || name.count > FLYOVER_ERROR_NAME_BYTES_MAX)
+        return problem_set(problem, STATUS_INVALID, "the name of an error has 1 to %u bytes",
+                           FLYOVER_ERROR_NAME_BYTES_MAX);
+    if (cause.count > FLYOVER_ERROR_CAUSE_BYTES_MAX)
+        return problem_set(problem, STATUS_TOO_LARGE, "the cause of an error has at most %u bytes",
+                           FLYOVER_ERROR_CAUSE_BYTES_MAX);
+    enum status status =
+        core_check_token(partition->state->core, token, &event.error.branch, problem);
+    return status == STATUS_OK ? take(partition, &event, problem) : status;
+}
+
+enum status partition_heartbeat(struct partition *partition, const char *token,
+                                struct problem *problem)
+{
+    struct event event = {.kind = EVENT_HEARTBEAT};
+    enum status status =
+        core_check_token(partition->state->core, token, &event.heartbeat.branch, problem);
+    return status == STATUS_OK ? take(partition, &event, problem) : status;
+}
+
+enum status partition_redrive(struct partition *partition, const struct event *event,
+                              uint64_t token, uint64_t *ret_saga_id, struct problem *problem)
+{
+    assert(event->kind == EVENT_REDRIVE);
+    if (event->redrive.plan >= core_plans_count(partition->state->core))
+        return problem_set(problem, STATUS_INVALID, "there is no such definition here");
+    if (event_encoded_bytes_max(event) > BLOCK_BYTES_MAX - BLOCK_HEADER_BYTES)
+        return problem_set(problem, STATUS_TOO_LARGE,
+                           "what the saga has done is too large to be brought along");
+    if (!partition_may_start(partition, event->redrive.plan))
+        return refuse_busy(partition, problem);
+    enum status status = reserve(partition, event, problem);
+    if (status == STATUS_OK)
+        status = partition_apply(partition, event, token, ret_saga_id, problem);
+    return status;
+}

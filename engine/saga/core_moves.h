@@ -1,0 +1,81 @@
+/*
+ * core_moves: an event in work, and the moves that its handlers share. Internal to engine/saga:
+ *
+ *   core.c        events come in: who is meant, and what it is to a branch
+ *   core_walk.c   forward: from state to state until something has to be waited for
+ *   core_undo.c   failure, compensation, cancelling, mending
+ *
+ * A move ends the work on its branch, which may be gone afterwards, and its saga too.
+ */
+#ifndef ENGINE_SAGA_CORE_MOVES_H
+#define ENGINE_SAGA_CORE_MOVES_H
+
+#include "engine/saga/core_state.h"
+
+struct work {
+    struct core *core;
+    struct effect_queue *effects;
+    int64_t now_ms;
+    uint64_t block_no;
+    uint32_t branch_index;
+    struct branch *branch;
+    struct saga *saga;
+    const struct plan *plan;
+};
+
+/* Moves the branch by the table and asks for the row's effect. The caller knows the row is there.
+ */
+void work_fire(struct work *work, enum trigger trigger);
+static inline bool work_has_row(const struct work *work, enum trigger trigger)
+{
+    return transitions[work->branch->phase][trigger].next != PHASE_FREE;
+}
+/* The same work on another branch of the saga. */
+struct work work_on(const struct work *work, uint32_t branch);
+/* The branch begins a step, or tries nothing yet: no attempt, no retry spent. */
+void work_begin_step(struct work *work, uint16_t state);
+/* Sets when the attempt that begins now is out of time. */
+void work_set_deadline(struct work *work, uint64_t timeout_ms);
+void work_replace_payload(struct work *work, slab_ref payload);
+/* Puts a result where the path says. False where there is no room for what would come out. */
+bool work_put_result(struct work *work, enum result_path_kind kind, const struct path *path,
+                     struct flyover_bytes result);
+/* The outcome of the saga is known: counts it. The reply leaves by the row that ends the branch. */
+void work_decide(struct work *work, enum outcome outcome);
+
+/* ---- core_walk.c */
+
+/* Goes from state to state until a step has to be waited for or the saga is at its end. */
+void walk(struct work *work, uint16_t at);
+/* A forward step is done: its result goes into the payload, the saga walks on. */
+void walk_step_done(struct work *work, enum trigger trigger, struct flyover_bytes output);
+/* Asks for an attempt of the Task that the branch is at, READY or at the end of a pause. Next:
+ * on_result, on_error, on_signal. */
+void walk_ask(struct work *work);
+/* Again at the state an operator has mended, a Task with the same key. */
+void walk_again(struct work *work);
+/* The saga has come to its end. */
+void walk_succeed(struct work *work);
+
+/* ---- core_undo.c */
+
+/* The saga has failed for good: remembers why, and compensates; or parks it. */
+void undo_fail(struct work *work, struct flyover_bytes name, struct flyover_bytes cause);
+void undo_fail_with(struct work *work, struct flyover_bytes name, const char *cause);
+/* True if the branch has to stop where it is, since the saga was cancelled. */
+bool undo_is_told(const struct work *work);
+/* Stops it there. */
+void undo_as_told(struct work *work);
+/* A compensation is done, by its handler or on the way of its Catch. */
+void undo_done(struct work *work, enum trigger trigger);
+/* A compensation has failed and is not retried. */
+void undo_failed(struct work *work, struct flyover_bytes name, struct flyover_bytes cause);
+/* Cancels the saga that the work is on any branch of. */
+void undo_cancel(struct work *work, enum cancel cancel, struct flyover_bytes name,
+                 struct flyover_bytes cause);
+void undo_mend(struct work *work, enum mend_action action, struct flyover_bytes output);
+
+extern const struct flyover_bytes error_runtime, error_no_choice, error_data_limit, error_timeout,
+    error_cancelled;
+
+#endif
