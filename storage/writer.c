@@ -12,6 +12,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/plant.h"
+#include "engine/base/region.h"
 #include "queues/ring.h"
 
 #define PAGE_BYTES 4096u
@@ -277,7 +278,7 @@ static enum status start_thread(struct writer *writer, uint32_t cpu, struct prob
 static enum status take_memory(struct writer *writer)
 {
     size_t bytes = (size_t)WRITER_BUFFERS_COUNT * BLOCK_BYTES_MAX;
-    writer->memory = aligned_alloc(PAGE_BYTES, bytes);
+    writer->memory = region_map(bytes, REGION_SCRATCH);
     if (writer->memory == NULL)
         return STATUS_NO_MEMORY;
     memset(writer->memory, 0, bytes);
@@ -331,7 +332,7 @@ void writer_close(struct writer *writer)
         writer_on_removal(writer);
     }
     ring_close(writer->ring);
-    free(writer->memory);
+    region_unmap(writer->memory, (size_t)WRITER_BUFFERS_COUNT * BLOCK_BYTES_MAX);
     free(writer);
 }
 

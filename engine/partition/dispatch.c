@@ -1,6 +1,6 @@
 #include "engine/partition/dispatch.h"
 
-#include <sys/mman.h>
+#include "engine/base/region.h"
 
 #define PHASES        2u
 #define CREDIT_OF_ONE 1000000000u
@@ -28,19 +28,12 @@ struct dispatch_queue {
 static_assert(CORE_PLANS_MAX <= UINT16_MAX, "a plan's number fits a queue's neighbours");
 static_assert((uint64_t)CREDIT_OF_ONE * UINT32_MAX < UINT64_MAX, "any burst fits the credit");
 
-static void *map_array(uint64_t bytes)
-{
-    void *array = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return array == MAP_FAILED ? NULL : array;
-}
-
 enum status dispatch_init(struct dispatch *dispatch, uint32_t branches_max)
 {
     assert(branches_max > 0);
     struct dispatch made = {.branches_max = branches_max};
-    made.nodes = map_array(branches_max * sizeof *made.nodes);
-    made.queues = map_array(QUEUES_COUNT * sizeof *made.queues);
+    made.nodes = region_map(branches_max * sizeof *made.nodes, REGION_SCRATCH);
+    made.queues = region_map(QUEUES_COUNT * sizeof *made.queues, REGION_SCRATCH);
     if (made.nodes == NULL || made.queues == NULL) {
         dispatch_fini(&made);
         return STATUS_NO_MEMORY;
@@ -51,10 +44,8 @@ enum status dispatch_init(struct dispatch *dispatch, uint32_t branches_max)
 
 void dispatch_fini(struct dispatch *dispatch)
 {
-    if (dispatch->nodes != NULL)
-        munmap(dispatch->nodes, dispatch->branches_max * sizeof *dispatch->nodes);
-    if (dispatch->queues != NULL)
-        munmap(dispatch->queues, QUEUES_COUNT * sizeof *dispatch->queues);
+    region_unmap(dispatch->nodes, dispatch->branches_max * sizeof *dispatch->nodes);
+    region_unmap(dispatch->queues, QUEUES_COUNT * sizeof *dispatch->queues);
     *dispatch = (struct dispatch){0};
 }
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/region.h"
+
 _Static_assert(HISTORY_GAP_BLOCKS == CORE_NOTED_BLOCKS, "one rule of when a saga is noted again");
 _Static_assert(NOTE_PLANS_MAX >= CORE_PLANS_MAX && NOTE_ERRORS_MAX >= CORE_ERRORS_MAX &&
                    NOTE_NAME_BYTES_MAX >= 256u && NOTE_NO_ERROR == CORE_NO_ERROR,
@@ -139,7 +141,7 @@ enum status keeper_open(struct keeper *keeper, const char *directory, uint64_t a
                         struct history_log_found *ret_found, struct problem *problem)
 {
     for (uint32_t i = 0; i < WRITER_BUFFERS_COUNT; i++) {
-        keeper->buffers[i].bytes = malloc(KEEPER_NOTES_BYTES);
+        keeper->buffers[i].bytes = region_map(KEEPER_NOTES_BYTES, REGION_SCRATCH);
         if (keeper->buffers[i].bytes == NULL)
             return problem_set(problem, STATUS_NO_MEMORY, "no memory for the notes of history");
     }
@@ -157,6 +159,6 @@ void keeper_close(struct keeper *keeper)
 {
     history_log_close(keeper->log);
     for (uint32_t i = 0; i < WRITER_BUFFERS_COUNT; i++)
-        free(keeper->buffers[i].bytes);
+        region_unmap(keeper->buffers[i].bytes, KEEPER_NOTES_BYTES);
     *keeper = (struct keeper){0};
 }

@@ -7,6 +7,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/plant.h"
+#include "engine/base/region.h"
 #include "engine/partition/partition_parts.h"
 
 /* Less journal than this is replayed faster than a checkpoint is worth writing. */
@@ -186,6 +187,7 @@ bool partition_turn_checkpoint(struct partition *partition)
         if (!is_due(partition))
             return false;
         checkpointing->stage = CHECKPOINT_PAUSING;
+        region_leave_out_of_forks();
         checkpointing->began_ns = clock_now_ns();
         pause_workers(partition, true);
         return true;

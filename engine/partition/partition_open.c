@@ -8,6 +8,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/plant.h"
+#include "engine/base/region.h"
 #include "engine/partition/partition_parts.h"
 
 #define REPLIES_CAPACITY 65536u
@@ -455,7 +456,7 @@ static enum status take_memory(struct partition *partition)
     partition->replies_capacity = REPLIES_CAPACITY;
     partition->replies = malloc(partition->replies_capacity * sizeof *partition->replies);
     partition->handlers = calloc(CORE_PLANS_MAX, sizeof *partition->handlers);
-    partition->in_hand = calloc(branches_max, sizeof *partition->in_hand);
+    partition->in_hand = region_map(branches_max * sizeof *partition->in_hand, REGION_SCRATCH);
     if (partition->replies == NULL || partition->handlers == NULL || partition->in_hand == NULL)
         return STATUS_NO_MEMORY;
     enum status status = dispatch_init(&partition->dispatch, branches_max);
@@ -635,7 +636,9 @@ void partition_free(struct partition *partition)
         for (uint32_t i = 0; i < CORE_PLANS_MAX; i++)
             free(partition->handlers[i]);
     free(partition->handlers);
-    free(partition->in_hand);
+    if (partition->in_hand != NULL)
+        region_unmap(partition->in_hand,
+                     core_branches_max(partition->state->core) * sizeof *partition->in_hand);
     free(partition->replies);
     keeper_close(&partition->keeper);
     timers_fini(&partition->timers);

@@ -5,9 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+
+#include "engine/base/region.h"
 
 enum status partition_state_open(struct partition_state **ret_state)
 {
@@ -37,8 +38,7 @@ void partition_state_close(struct partition_state *state)
         tables_close(state->services[i].tables);
     free(state->routes);
     free(state->definitions);
-    if (state->effects.items != NULL)
-        munmap(state->effects.items, state->effects.capacity * sizeof *state->effects.items);
+    region_unmap(state->effects.items, state->effects.capacity * sizeof *state->effects.items);
     free(state);
 }
 
@@ -62,13 +62,9 @@ enum status partition_state_take_core(struct partition_state *state, struct core
     assert(state->core == NULL);
     state->core = core;
     state->effects.capacity = effects_capacity(core_branches_max(core));
-    /* Mapped, so that room for what never comes costs no memory anywhere. */
-    void *items = mmap(NULL, state->effects.capacity * sizeof *state->effects.items,
-                       PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (items == MAP_FAILED)
-        return STATUS_NO_MEMORY;
-    state->effects.items = items;
-    return STATUS_OK;
+    state->effects.items =
+        region_map(state->effects.capacity * sizeof *state->effects.items, REGION_SCRATCH);
+    return state->effects.items == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 }
 
 /* Once stated they stay, but for how long names are kept. */
