@@ -25,9 +25,13 @@
 #define RIG_NAME_RETENTION_MS 60000u
 
 /* A definition of up to six states; it starts at A. `rest` is what else a state has. */
-#define STATES(...)                                                                                \
-    "{'StartAt':'A','States':{" STATES_PICK(__VA_ARGS__, STATES_6, STATES_5, STATES_4, STATES_3,   \
-                                            STATES_2, STATES_1, 0)(__VA_ARGS__) "}}"
+#define STATES(...) SAGA("", __VA_ARGS__)
+/* The same with `top`, fields of the whole saga, each with a comma behind it. */
+#define SAGA(top, ...)                                                                             \
+    "{" top                                                                                        \
+    "'StartAt':'A','States':{" STATES_PICK(__VA_ARGS__, STATES_6, STATES_5, STATES_4, STATES_3,    \
+                                           STATES_2, STATES_1, 0)(__VA_ARGS__) "}}"
+#define PARALLEL                                   "'Compensation':{'Order':'Parallel'},"
 #define STATES_PICK(a, b, c, d, e, f, picked, ...) picked
 #define STATES_1(a)                                a
 #define STATES_2(a, b)                             a "," b
@@ -45,7 +49,13 @@
          "','Retry':[{'ErrorEquals':['Busy'],'MaxAttempts':2,'IntervalSeconds':5}]}," rest)
 #define RETRY(errors, attempts_max, rest)                                                          \
     "{'ErrorEquals':[" errors "],'MaxAttempts':" #attempts_max rest "}"
-#define FAIL(name, error) STATE("Fail", name, "'Error':'" error "','Cause':'why'")
+/* With a compensation, undo_HANDLER, of which `undo` says more. */
+#define UNDONE_BY(name, handler, undo, rest)                                                       \
+    TASK(name, handler, "'Compensate':{'Resource':'service:s.undo_" handler "'" undo "}," rest)
+#define TOKEN(name, handler, rest) TASK(name, handler ".waitForTaskToken", rest)
+#define SIGNAL(name, signal, rest) STATE("Task", name, "'Resource':'signal:" signal "'," rest)
+#define SUCCEED(name)              "'" name "':{'Type':'Succeed'}"
+#define FAIL(name, error)          STATE("Fail", name, "'Error':'" error "','Cause':'why'")
 
 #define RIG_PLANS_MAX 64u
 
