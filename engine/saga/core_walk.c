@@ -160,7 +160,9 @@ void walk_step_done(struct work *work, enum trigger trigger, struct flyover_byte
     work->branch->due_ms = 0;
     if (work->branch->completed != CORE_NONE && !work->branch->handling)
         remember_step(work, &work->core->completed[work->branch->completed], output, &room);
-    if (state->pivot)
+    /* A step that a token ends has only begun when its handler answers, which comes here where the
+     * saga was cancelled meanwhile: what was begun is undone. */
+    if (state->pivot && (state->task_kind != TASK_TOKEN || trigger == TRIGGER_SIGNAL))
         pass_pivot(work);
     if (undo_is_told(work))
         undo_as_told(work);
