@@ -78,7 +78,7 @@ static bool begin_task(struct work *work, uint16_t state)
 void walk_again(struct work *work)
 {
     const struct plan_state *state = &work->plan->states[work->branch->state];
-    if (state->type != STATE_TASK || state->fire_and_forget) {
+    if (state->type != STATE_TASK || state->fire_and_forget || work->branch->step_no == 0) {
         walk(work, work->branch->state);
         return;
     }
@@ -177,6 +177,8 @@ static bool pass_task(struct work *work, uint16_t *at)
 {
     const struct plan_state *state = &work->plan->states[*at];
     if (work->saga->step_no >= CORE_STEPS_MAX) {
+        /* This one is not begun, and has no number that a retry by hand could take again. */
+        work->branch->step_no = 0;
         undo_fail_with(work, error_runtime, "the saga has taken as many steps as it may, 25000");
         return false;
     }
