@@ -581,20 +581,17 @@ static void on_deadline(struct work *work)
 /* ---- from outside -----------------------------------------------------------------------------
  */
 
-/* For a saga that does not wait for it yet: the newest goes to the end. */
+/* For a saga that does not wait for it yet: the newest goes to the end. core_check_signal has seen
+ * to it that there is room. */
 static void keep_signal(struct work *work, uint16_t signal, struct flyover_bytes payload)
 {
     struct core *core = work->core;
     uint32_t index = core_acquire_completed(core);
-    if (index == CORE_NONE)
-        return;
+    assert(index != CORE_NONE);
     struct completed *kept = &core->completed[index];
     kept->state = signal;
     kept->input = core_keep_bytes(core, payload);
-    if (kept->input.at == 0) {
-        core_release_completed(core, index);
-        return;
-    }
+    assert(kept->input.at != 0);
     uint32_t *link = &work->saga->signals_head;
     while (*link != CORE_NONE)
         link = &core->completed[*link].next;
