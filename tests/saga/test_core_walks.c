@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/crc32c.h"
+
 enum {
     SAGAS_COUNT = 1200,
     MODELS_COUNT = 2 * SAGAS_COUNT,
@@ -36,6 +38,7 @@ struct run {
     uint32_t outcomes[OUTCOME_ABORTED + 1];
     uint32_t accepted[EVENT_REDRIVE + 1], refused[EVENT_REDRIVE + 1];
     struct model_moves *moves;
+    uint32_t notes_crc, twins_crc; /* over all that history was told */
 };
 
 static uint32_t draw(struct run *run, uint32_t below)
@@ -49,6 +52,19 @@ static uint32_t draw(struct run *run, uint32_t below)
 static struct flyover_bytes text_of(const char *text)
 {
     return (struct flyover_bytes){(const uint8_t *)text, (uint32_t)strlen(text)};
+}
+
+/* A core_on_note; `context` is the CRC. */
+static void take_note(void *context, const struct core_note *note)
+{
+    uint32_t *crc = context;
+    const uint64_t parts[] = {
+        note->kind,       note->saga_id, note->branch, note->plan,
+        note->redrive_of, note->outcome, note->error,  (uint64_t)note->started_ms,
+        note->steps};
+    *crc = crc32c(*crc, parts, sizeof parts);
+    if (note->name.count > 0)
+        *crc = crc32c(*crc, note->name.at, note->name.count);
 }
 
 /* ---- events go in, effects come out -----------------------------------------------------------
@@ -123,6 +139,7 @@ static bool apply(struct run *run, const struct event *event, uint32_t branch, u
     assert_int_equal(rig_apply(&run->twin, &read), STATUS_OK);
     struct core_digest after = core_digest(run->rig.core);
     assert_true(rig_same(after, core_digest(run->twin.core)));
+    assert_int_equal(run->notes_crc, run->twins_crc);
     bool changed = !rig_same(digest, after);
     assert_true(changed || effect_queue_count(&run->rig.effects) == 0);
     if (branch != UINT32_MAX && changed)
@@ -464,6 +481,8 @@ static void check_replay(struct run *run)
     static struct rig fresh;
     rig_open(&fresh, SLOTS_COUNT, PAYLOAD_BYTES);
     add_plans(&fresh);
+    uint32_t notes_crc = 0;
+    core_set_on_note(fresh.core, take_note, &notes_crc);
     const uint8_t *at = run->journal, *end = at + run->journal_bytes;
     for (uint32_t i = 0; i < run->events_count; i++) {
         struct event event;
@@ -476,6 +495,7 @@ static void check_replay(struct run *run)
     }
     assert_ptr_equal(at, end);
     assert_true(rig_same(core_digest(run->rig.core), core_digest(fresh.core)));
+    assert_int_equal(notes_crc, run->notes_crc);
     core_resume(fresh.core, &fresh.effects);
     uint32_t expected = 0;
     for (uint32_t i = 0; i < run->pending_count; i++)
@@ -492,6 +512,7 @@ static void restart_twin(struct run *run)
 {
     rig_close(&run->twin);
     rig_open_twin(&run->rig, &run->twin);
+    core_set_on_note(run->twin.core, take_note, &run->twins_crc);
 }
 
 /* ---- the run ---------------------------------------------------------------------------------
@@ -507,6 +528,8 @@ static struct run *open_run(uint64_t seed, struct model_moves *moves)
     rig_open(&run.twin, SLOTS_COUNT, PAYLOAD_BYTES);
     add_plans(&run.rig);
     add_plans(&run.twin);
+    core_set_on_note(run.rig.core, take_note, &run.notes_crc);
+    core_set_on_note(run.twin.core, take_note, &run.twins_crc);
     run.journal = malloc(JOURNAL_BYTES);
     run.moments = malloc(EVENTS_MAX * sizeof *run.moments);
     assert_true(run.journal != NULL && run.moments != NULL);
