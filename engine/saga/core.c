@@ -296,7 +296,8 @@ static bool is_redrive_sound(const struct core *core, const struct event *event,
     for (uint32_t i = 0; sound && i < event->redrive.steps_count; i++) {
         at = event_decode_step(at, end, &step);
         sound = at != NULL && step.state < plan->states_count &&
-                plan->states[step.state].compensated && step.input.count > 0 &&
+                plan->states[step.state].compensated && step.step_no > 0 &&
+                step.step_no <= event->redrive.step_no && step.input.count > 0 &&
                 step.input.count <= FLYOVER_PAYLOAD_BYTES_MAX &&
                 step.output.count <= FLYOVER_PAYLOAD_BYTES_MAX;
     }

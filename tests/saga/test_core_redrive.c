@@ -186,6 +186,13 @@ static void one_that_does_not_fit_the_state_is_refused(void **state)
     bad.count = 0;
     add_step(&bad, core_plan(rig->core, plan)->states_count, 1, one, none);
     assert_refused(rig, redrive_of(rig, plan, &bad));
+    /* A step that begins later would get the number again, and with it the key. */
+    static const uint32_t numbers[] = {0, 6};
+    for (size_t i = 0; i < 2; i++) {
+        bad.count = 0;
+        add_step(&bad, state_of(rig, plan, "A"), numbers[i], one, none);
+        assert_refused(rig, redrive_of(rig, plan, &bad));
+    }
     assert_int_equal(rig_apply(rig, &good), STATUS_OK);
     (void)rig_invoke(rig, "d");
 }
@@ -203,6 +210,7 @@ static void one_that_brings_more_than_there_is_room_for_fails(void **state)
     for (uint32_t i = 1; i <= COMPLETED_PER_SAGA + 1; i++)
         add_step(&steps, state_of(&small, plan, "A"), i, rig_value("1"), none);
     struct event event = redrive_of(&small, plan, &steps);
+    event.redrive.step_no = COMPLETED_PER_SAGA + 1;
     assert_int_equal(rig_apply(&small, &event), STATUS_OK);
     for (uint32_t i = COMPLETED_PER_SAGA; i > 0; i--) {
         struct effect undo = rig_invoke(&small, "undo_a");
