@@ -18,7 +18,8 @@ static void take_note(void *context, const struct core_note *note)
     struct notes *notes = context;
     assert_in_range(notes->count, 0, NOTES_MAX - 1);
     assert_in_range(note->name.count, 0, 15);
-    memcpy(notes->names[notes->count], note->name.at, note->name.count);
+    if (note->name.count > 0)
+        memcpy(notes->names[notes->count], note->name.at, note->name.count);
     notes->list[notes->count] = *note;
     notes->list[notes->count++].name.at = NULL;
 }
