@@ -7,6 +7,7 @@
 #include "storage/watermark.h"
 
 #include <errno.h>
+#include <rocksdb/c.h>
 
 #include "tests/storage/scratch.h"
 
@@ -436,6 +437,32 @@ static void a_log_torn_behind_the_last_acknowledged_block_opens(void **state)
     assert_true(report.last_no >= BLOCKS_COUNT - 3 && report.last_no < BLOCKS_COUNT);
 }
 
+/* What a maker leaves that is stopped before RocksDB has the family of the blocks. */
+static void
+a_journal_whose_making_was_broken_off_is_none_unless_something_was_acknowledged(void **state)
+{
+    (void)state;
+    struct journal *journal;
+    struct journal_options options = {.directory = copy, .read_only = true};
+    scratch_remove(copy_journal);
+    char *error = NULL;
+    rocksdb_options_t *rocks_options = rocksdb_options_create();
+    rocksdb_options_set_create_if_missing(rocks_options, 1);
+    rocksdb_t *db = rocksdb_open(rocks_options, copy_journal, &error);
+    assert_null(error);
+    rocksdb_close(db);
+    rocksdb_options_destroy(rocks_options);
+    assert_int_equal(journal_open(&options, &journal, &problem), STATUS_CORRUPT);
+
+    char path[PATH_MAX];
+    scratch_path(path, copy, "watermark");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(journal_open(&options, &journal, &problem), STATUS_NOT_FOUND);
+    assert_non_null(strstr(problem.text, "there is no journal in"));
+    assert_int_equal(start(false), STATUS_OK);
+    assert_int_equal(report.last_no, 0);
+}
+
 #define IN_LOG(name)   cmocka_unit_test_setup_teardown(name, set_up_log, tear_down)
 #define IN_TABLE(name) cmocka_unit_test_setup_teardown(name, set_up_table, tear_down)
 
@@ -458,6 +485,7 @@ int main(void)
         IN_LOG(accepting_a_damaged_log_keeps_what_is_before_it_and_the_files),
         IN_TABLE(accepting_a_damaged_table_keeps_what_is_on_both_sides),
         IN_LOG(a_log_torn_behind_the_last_acknowledged_block_opens),
+        IN_LOG(a_journal_whose_making_was_broken_off_is_none_unless_something_was_acknowledged),
     };
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
 }
