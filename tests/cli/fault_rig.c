@@ -172,6 +172,7 @@ static void set_faults(const struct fault *fault)
     set("FAULTS_DO", fault->act);
     set("FAULTS_CALLS", fault->calls);
     set("FAULTS_NAME", fault->name);
+    set("FAULTS_SLOW", fault->slow);
     set_number("FAULTS_AT", fault->at);
     set_number("FAULTS_SEED", fault->seed);
     set_number("FAULTS_AFTER", fault->after);

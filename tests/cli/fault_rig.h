@@ -24,6 +24,7 @@ struct fault {
     uint64_t at;
     uint64_t seed;
     bool after, repeat, at_exit, lie;
+    const char *slow; /* NULL: nothing is */
 };
 
 /* What is run. */

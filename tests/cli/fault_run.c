@@ -32,7 +32,7 @@ enum plant planted;
 #define IN_FLIGHT_MAX  48u
 #define SAGAS_MAX      65536u
 #define WAIT_NS        5000000u
-#define PATIENCE_NS    1000000000u
+#define PATIENCE_NS    500000000u
 #define CREDIT_SETTING "payment.credit_limit=40000"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DATA = 4 };
@@ -121,8 +121,8 @@ static enum status skip_known(struct work *work, struct problem *problem)
     return status;
 }
 
-/* The orders are few and would be done before the first checkpoint is: each is given time. One that
- * never comes (its calls may fail) is not waited for again. */
+/* The orders are few and would be done before the first checkpoint is: each is given time. Where
+ * one does not come (its calls may fail), none is waited for again. */
 static bool waits_for_checkpoint(struct work *work)
 {
     struct partition_counts counts = partition_counts(work->partition);

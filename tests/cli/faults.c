@@ -20,6 +20,7 @@
  *   FAULTS_REPEAT     1: that one and all after it fail
  *   FAULTS_AT_EXIT    1: the power goes when the program has ended, if it was not gone before
  *   FAULTS_LIE        1: no sync makes anything durable, and none says so
+ *   FAULTS_SLOW       NAME:MS  the sync of a file with NAME in its path takes MS milliseconds
  *   FAULTS_SEED       of what is kept of what was not durable
  *   FAULTS_COUNT      a file outside: gets the number of matching calls when the program ends
  *   FAULTS_MIRROR     NAME:FILE  what is written to DIRECTORY/NAME is appended to FILE as well,
@@ -46,44 +47,17 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include "tests/cli/faults_call.h"
 #include "tests/cli/faults_disk.h"
+#include "tests/cli/faults_plan.h"
 
-#define FILES_MAX     4096
-#define EXIT_POWERED  137
-#define PARTS_IN_CALL 64
+#define FILES_MAX    4096
+#define EXIT_POWERED 137
 
-enum act { ACT_NONE, ACT_LOSE, ACT_DIE, ACT_EIO, ACT_ENOSPC, ACTS_COUNT };
-static const char *const act_names[ACTS_COUNT] = {"none", "lose", "die", "eio", "enospc"};
-
-enum call {
-    CALL_OPEN,
-    CALL_WRITE,
-    CALL_RESIZE,
-    CALL_SYNC,
-    CALL_SYNCDIR,
-    CALL_RENAME,
-    CALL_REMOVE,
-    CALL_MKDIR,
-    CALLS_COUNT
-};
-static const char *const call_names[CALLS_COUNT] = {"open",    "write",  "resize", "sync",
-                                                    "syncdir", "rename", "remove", "mkdir"};
-
-/* What the environment asks for. */
-static struct plan {
-    bool on;
-    char directory[PATH_MAX];
-    enum act act;
-    bool calls[CALLS_COUNT];
-    const char *name, *except;
-    uint64_t at;
-    bool after, repeat, at_exit, lie;
-    uint64_t seed;
-    char mirror_name[PATH_MAX];
-    const char *mirror_path;
-} plan;
+static struct faults_plan plan;
+static bool is_on;
 
 /* Of all processes. */
 static struct shared {
@@ -101,44 +75,8 @@ static struct opened {
     char path[256];
 } files[FILES_MAX];
 
-/* ---- the plan ---------------------------------------------------------------------------------
+/* ---- begin and end ----------------------------------------------------------------------------
  */
-
-static bool is_set(const char *variable)
-{
-    const char *text = getenv(variable);
-    return text != NULL && strcmp(text, "1") == 0;
-}
-
-static uint64_t number_of(const char *variable)
-{
-    const char *text = getenv(variable);
-    return text == NULL ? 0 : strtoull(text, NULL, 10);
-}
-
-static void read_calls(const char *text)
-{
-    for (int i = 0; i < CALLS_COUNT; i++)
-        plan.calls[i] = text == NULL;
-    while (text != NULL && *text != '\0') {
-        size_t bytes = strcspn(text, ",");
-        for (int i = 0; i < CALLS_COUNT; i++)
-            if (strlen(call_names[i]) == bytes && strncmp(call_names[i], text, bytes) == 0)
-                plan.calls[i] = true;
-        text += bytes + (text[bytes] == ',');
-    }
-}
-
-static void read_mirror(const char *text)
-{
-    const char *colon = text == NULL ? NULL : strchr(text, ':');
-    if (colon == NULL)
-        return;
-    int bytes = snprintf(plan.mirror_name, sizeof plan.mirror_name, "%s/%.*s", plan.directory,
-                         (int)(colon - text), text);
-    assert(bytes > 0 && bytes < (int)sizeof plan.mirror_name);
-    plan.mirror_path = colon + 1;
-}
 
 /* A forked process must find the lock free, and end with the program. */
 static void in_child(void)
@@ -149,44 +87,28 @@ static void in_child(void)
 
 __attribute__((constructor)) static void start(void)
 {
-    const char *directory = getenv("FAULTS_DIRECTORY");
-    if (directory == NULL)
+    char beside[PATH_MAX + 8];
+    if (!faults_plan_read(&plan))
         return;
-    char beside[PATH_MAX];
-    snprintf(plan.directory, sizeof plan.directory, "%s", directory);
-    snprintf(beside, sizeof beside, "%s.beside", directory);
-    const char *act = getenv("FAULTS_DO");
-    for (int i = 0; act != NULL && i < ACTS_COUNT; i++)
-        if (strcmp(act, act_names[i]) == 0)
-            plan.act = (enum act)i;
-    read_calls(getenv("FAULTS_CALLS"));
-    plan.name = getenv("FAULTS_NAME");
-    plan.except = getenv("FAULTS_EXCEPT");
-    plan.at = number_of("FAULTS_AT");
-    plan.seed = number_of("FAULTS_SEED");
-    plan.after = is_set("FAULTS_AFTER");
-    plan.repeat = is_set("FAULTS_REPEAT");
-    plan.at_exit = is_set("FAULTS_AT_EXIT");
-    plan.lie = is_set("FAULTS_LIE");
-    read_mirror(getenv("FAULTS_MIRROR"));
+    snprintf(beside, sizeof beside, "%s.beside", plan.directory);
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert(shared != MAP_FAILED);
     shared->main = getpid();
     faults_disk_start(plan.directory, beside);
     pthread_atfork(faults_disk_lock, faults_disk_unlock, in_child);
-    plan.on = true;
+    is_on = true;
 }
 
 __attribute__((destructor)) static void end(void)
 {
-    const char *path = getenv("FAULTS_COUNT");
-    if (!plan.on || getpid() != shared->main)
+    if (!is_on || getpid() != shared->main)
         return;
     faults_disk_lock();
-    if (path != NULL) {
+    if (plan.count_path != NULL) {
         char text[32];
         int bytes = snprintf(text, sizeof text, "%llu\n", (unsigned long long)shared->count);
-        int file = faults_call_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        int file =
+            faults_call_open(plan.count_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
         faults_call_write(file, text, (size_t)bytes);
         faults_call_close(file);
     }
@@ -269,14 +191,14 @@ static void note_name(const char *path)
 static bool is_ours(const char *path)
 {
     size_t bytes = strlen(plan.directory);
-    return plan.on && strncmp(path, plan.directory, bytes) == 0 &&
+    return is_on && strncmp(path, plan.directory, bytes) == 0 &&
            (path[bytes] == '/' || path[bytes] == '\0') &&
            (plan.except == NULL || strstr(path + bytes, plan.except) == NULL);
 }
 
 static struct opened *opened_of(int file)
 {
-    return plan.on && file >= 0 && file < FILES_MAX && files[file].is_ours ? &files[file] : NULL;
+    return is_on && file >= 0 && file < FILES_MAX && files[file].is_ours ? &files[file] : NULL;
 }
 
 /* ---- open and close ---------------------------------------------------------------------------
@@ -481,6 +403,8 @@ int fallocate(int file, int mode, off_t offset, off_t bytes)
 static int sync_ours(struct opened *opened)
 {
     bool goes;
+    if (plan.slow_ms > 0 && strstr(opened->path, plan.slow_name) != NULL)
+        nanosleep(&(struct timespec){.tv_nsec = (long)plan.slow_ms * 1000000}, NULL);
     if (!begin(opened->is_directory ? CALL_SYNCDIR : CALL_SYNC, opened->path, &goes)) {
         int error = errno;
         faults_disk_lock();
