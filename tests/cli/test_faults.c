@@ -236,7 +236,7 @@ static void crash_at_each_step(const char *name, const struct fault_work *work, 
                                       .name = "/checkpoint",
                                       .at = at,
                                       .after = after == 1,
-                                      .seed = seed_of(7, at * 2 + (uint64_t)after) * seeds_factor};
+                                      .seed = seed_of(6 + seed_first, at * 2 + (uint64_t)after)};
                 struct cli_result result = fault_run(work, &fault, NULL);
                 struck += fault_has_struck(&result);
                 assert_int_equal(fault_judge(work), FAULT_KEPT);
