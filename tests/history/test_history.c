@@ -1,6 +1,8 @@
 /* The reader against a plain list of all sagas there were. */
 #include "tests/history/rig.h"
 
+#include <sys/wait.h>
+
 #include "engine/history/history.h"
 #include "engine/history/segment.h"
 
@@ -502,6 +504,76 @@ static void damage_costs_no_more_than_its_region(void **state)
     }
 }
 
+/* Files that go between being listed and being opened are passed over. */
+static void see_and_remove(const struct history_entry *entry, void *context)
+{
+    uint64_t first_no;
+    see(entry, context);
+    assert_int_equal(history_log_drop_before(writer, block_no, &first_no, &problem), STATUS_OK);
+}
+
+static void segments_that_vanish_during_a_call_are_passed_over(void **state)
+{
+    (void)state;
+    write_history(12, BLOCKS_COUNT);
+    struct history_cursor cursor = HISTORY_CURSOR_NEWEST;
+    struct seen seen = {0};
+    assert_int_equal(history_list(reader, &(struct history_filter){.definition = "rare"}, &cursor,
+                                  1, see, &seen, &problem),
+                     STATUS_OK);
+    assert_int_equal(seen.count, 1);
+    struct history_saga saga;
+    cursor = HISTORY_CURSOR_NEWEST;
+    assert_int_equal(history_list(reader, &(struct history_filter){0}, &cursor, 1000,
+                                  see_and_remove, &seen, &problem),
+                     STATUS_OK);
+    assert_true(cursor.is_at_end && seen.count > 1 && seen.count < 1001);
+    assert_int_equal(history_find(reader, sagas[0].saga_id, &saga, &problem), STATUS_NOT_FOUND);
+    assert_int_equal(history_damaged_count(reader), 0);
+}
+
+/* Whatever a page tells is found, and in order, at every moment of another process writing. */
+static void look_beside_writer(void)
+{
+    struct history_cursor cursor = HISTORY_CURSOR_NEWEST;
+    struct seen seen = {0};
+    for (uint32_t page = 0; page < 3; page++)
+        assert_int_equal(
+            history_list(reader, &(struct history_filter){0}, &cursor, 200, see, &seen, &problem),
+            STATUS_OK);
+    for (uint32_t i = 1; i < seen.count; i++) {
+        assert_true(seen_entries[i].ended_ms <= seen_entries[i - 1].ended_ms);
+        assert_string_not_equal(seen_entries[i].definition, "");
+    }
+    for (uint32_t i = 0; i < seen.count; i += 97) {
+        struct history_saga saga;
+        assert_int_equal(history_find(reader, seen_entries[i].saga_id, &saga, &problem), STATUS_OK);
+        assert_true(saga.has_start && saga.has_end);
+        assert_int_equal(saga.ended_ms, seen_entries[i].ended_ms);
+    }
+    struct history_counts counts;
+    assert_int_equal(history_count(reader, &counts, &problem), STATUS_OK);
+    assert_int_equal(history_damaged_count(reader), 0);
+}
+
+static void a_reader_beside_a_writing_process_sees_whole_blocks(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        write_history(13, BLOCKS_COUNT);
+        _exit(0);
+    }
+    int result;
+    pid_t ended_child;
+    while ((ended_child = waitpid(child, &result, WNOHANG)) == 0)
+        look_beside_writer();
+    assert_int_equal(ended_child, child);
+    assert_true(WIFEXITED(result) && WEXITSTATUS(result) == 0);
+    look_beside_writer();
+}
+
 static void counts_are_those_of_what_is_kept(void **state)
 {
     (void)state;
@@ -575,6 +647,8 @@ int main(void)
         TEST(pages_end_early_where_old_segments_go),
         TEST(a_torn_end_is_not_there_yet),
         TEST(damage_costs_no_more_than_its_region),
+        TEST(segments_that_vanish_during_a_call_are_passed_over),
+        TEST(a_reader_beside_a_writing_process_sees_whole_blocks),
         TEST(counts_are_those_of_what_is_kept),
         TEST(a_call_reads_no_more_than_its_bound),
     };

@@ -476,6 +476,28 @@ static void a_full_disk_is_said_and_leaves_whole_chunks(void **state)
     history_log_close(log);
 }
 
+static void a_reader_that_stays_sees_what_was_written_anew(void **state)
+{
+    (void)state;
+    write_blocks(200);
+    struct history *history;
+    struct history_saga saga;
+    assert_int_equal(history_open(directory, &history, &problem), STATUS_OK);
+    assert_int_equal(history_find(history, 20000, &saga, &problem), STATUS_OK);
+    /* Another life after block 10: a hundred times the ids. */
+    struct history_log *log = rig_open(directory, 10, &found);
+    for (uint64_t block_no = 11; block_no <= 200; block_no++) {
+        make_block(block_no * 100);
+        rig_append(log, block_no, &chunk);
+    }
+    history_log_close(log);
+    assert_int_equal(history_find(history, 20000, &saga, &problem), STATUS_NOT_FOUND);
+    assert_int_equal(history_find(history, 2000000, &saga, &problem), STATUS_OK);
+    assert_int_equal(saga.blocks[0], 20);
+    assert_int_equal(history_find(history, 9005, &saga, &problem), STATUS_OK);
+    history_close(history);
+}
+
 static void a_directory_that_is_missing_is_said(void **state)
 {
     (void)state;
@@ -508,6 +530,7 @@ int main(void)
         TEST(blocks_without_notes_are_covered_once_synced),
         TEST(old_segments_are_removed_by_block_size_and_time),
         TEST(a_full_disk_is_said_and_leaves_whole_chunks),
+        TEST(a_reader_that_stays_sees_what_was_written_anew),
         TEST(a_directory_that_is_missing_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
