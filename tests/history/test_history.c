@@ -416,6 +416,8 @@ static void pages_of_every_filter_hold_every_match_once(void **state)
     check_list(&(struct history_filter){.name = "name-17"}, 1, ended_count, NULL);
     check_list(&(struct history_filter){.definition = "rare", .with_names = true}, 10, ended_count,
                NULL);
+    check_list(&(struct history_filter){.outcomes = 1u << 3, .with_names = true}, 1000, ended_count,
+               NULL);
     assert_int_equal(history_damaged_count(reader), 0);
 }
 
@@ -624,6 +626,18 @@ static void a_call_reads_no_more_than_its_bound(void **state)
                          STATUS_OK);
     assert_in_range(calls, 3, 5);
     assert_int_equal(seen.count, (ends - 1) / 100000);
+    /* Looking names up is reading too: fewer entries a call, and none left out. */
+    filter = (struct history_filter){.with_names = true};
+    cursor = HISTORY_CURSOR_NEWEST;
+    seen.count = 0;
+    for (calls = 0; calls < 5; calls++) {
+        uint32_t before = seen.count;
+        assert_int_equal(history_list(reader, &filter, &cursor, 1000, see, &seen, &problem),
+                         STATUS_OK);
+        assert_in_range(seen.count - before, 1, 500);
+    }
+    for (uint32_t i = 0; i < seen.count; i++)
+        assert_int_equal(seen_entries[i].saga_id, saga_id - 3 * i);
     /* By outcome the footers tell where to look. */
     filter = (struct history_filter){.outcomes = 1u << 2};
     cursor = HISTORY_CURSOR_NEWEST;
