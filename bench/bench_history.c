@@ -49,7 +49,7 @@ struct world {
     char directory[256];
     struct history_log *log;
     struct note notes[NOTES_MAX];
-    char names[NOTES_MAX][24];
+    char names[NOTES_MAX][32];
     uint8_t *chunk; /* NOTES_MAX * NOTE_BYTES_MAX */
     uint64_t encode_ns, append_cpu_ns, append_ns, append_ns_max, notes_count, notes_bytes;
 };
@@ -372,7 +372,7 @@ static void measure_page(struct history *history, const char *which,
 
 static void measure_pages(struct history *history)
 {
-    char name[24];
+    char name[32];
     uint64_t named = world.sagas_count / 20 / NAME_EVERY * NAME_EVERY;
     snprintf(name, sizeof name, "order-%llu", (unsigned long long)named);
     int64_t middle_ms = time_of_block(world.blocks_count / 2);
