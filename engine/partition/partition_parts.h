@@ -98,6 +98,7 @@ struct partition {
     uint64_t replies_tail;
 
     struct sleeper sleeper;
+    _Atomic bool woken; /* by partition_wake, and not heard yet */
     uint32_t cpus[64]; /* allowed ones, for pinning */
     uint32_t cpus_count;
     uint32_t cpus_used;
