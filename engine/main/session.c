@@ -1,7 +1,9 @@
 #include "engine/main/session.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,10 +11,24 @@
 
 #include "engine/base/clock.h"
 #include "engine/main/command.h"
+#include "engine/main/control.h"
+#include "engine/saga/names.h"
 
-#define WAIT_NS_MAX 200000000u
+#define WAIT_NS_MAX         200000000u
+#define RETENTION_HOURS_MAX (24u * 36525)
+#define PAYLOAD_MIB_MIN     16u
+#define PAYLOAD_MIB_MAX     (1u << 16)
 
-enum { KEY_PLUGIN_DIR = 1000, KEY_ACCEPT_LOSS, KEY_SAGAS_MAX, KEY_CHECKPOINT, KEY_NO_PIN };
+enum {
+    KEY_PLUGIN_DIR = 1000,
+    KEY_ACCEPT_LOSS,
+    KEY_SAGAS_MAX,
+    KEY_NAMES_MAX,
+    KEY_NAME_RETENTION,
+    KEY_PAYLOAD,
+    KEY_CHECKPOINT,
+    KEY_NO_PIN
+};
 
 static const struct argp_option options_list[] = {
     {"data", 'd', "DIR", 0, "The data directory; made if it is not there", 1},
@@ -22,6 +38,12 @@ static const struct argp_option options_list[] = {
     {"plugin-dir", KEY_PLUGIN_DIR, "DIR", 0, "Look for plug-ins here first, may be given again", 1},
     {"sagas-max", KEY_SAGAS_MAX, "N", 0,
      "Sagas that may run at once, for a new data directory (default 65536)", 1},
+    {"names-max", KEY_NAMES_MAX, "N", 0,
+     "Names of sagas kept at once, for a new data directory (default 1048576)", 1},
+    {"name-retention-hours", KEY_NAME_RETENTION, "N", 0,
+     "How long a name starts no second saga (default 24, and while its saga runs)", 1},
+    {"payload-mib", KEY_PAYLOAD, "N", 0,
+     "Room for inputs and outputs, for a new data directory (default 256)", 1},
     {"checkpoint-mib", KEY_CHECKPOINT, "N", 0,
      "Journal between two checkpoints, in MiB (default 1024); 0: none is taken", 1},
     {"accept-loss", KEY_ACCEPT_LOSS, NULL, 0,
@@ -40,10 +62,21 @@ static void add_setting(struct argp_state *state, struct plugin_path *plugins, c
         argp_error(state, "%s", problem.text);
 }
 
+static uint64_t parse_number(struct argp_state *state, const char *option, const char *text,
+                             uint64_t min, uint64_t max)
+{
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number < min ||
+        number > max)
+        argp_error(state, "--%s takes %" PRIu64 " to %" PRIu64, option, min, max);
+    return number;
+}
+
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
     struct session_options *options = state->input;
-    char *end;
     switch (key) {
     case 'd': options->directory = text; return 0;
     case 'D':
@@ -52,20 +85,24 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         return 0;
     case 's': add_setting(state, &options->plugins, text); return 0;
     case KEY_PLUGIN_DIR: command_add_plugin_directory(state, &options->plugins, text); return 0;
-    case KEY_SAGAS_MAX: {
-        unsigned long count = strtoul(text, &end, 10);
-        if (*end != '\0' || count == 0 || count > CORE_SAGAS_MAX)
-            argp_error(state, "--sagas-max takes 1 to %u", CORE_SAGAS_MAX);
-        options->sagas_max = (uint32_t)count;
+    case KEY_SAGAS_MAX:
+        options->limits.sagas_max =
+            (uint32_t)parse_number(state, "sagas-max", text, 1, CORE_SAGAS_MAX);
         return 0;
-    }
-    case KEY_CHECKPOINT: {
-        unsigned long long mebibytes = strtoull(text, &end, 10);
-        if (end == text || *end != '\0' || *text == '-' || mebibytes > (1u << 30))
-            argp_error(state, "--checkpoint-mib takes 0 to %u", 1u << 30);
-        options->checkpoint_bytes = mebibytes << 20;
+    case KEY_NAMES_MAX:
+        options->limits.names_max = (uint32_t)parse_number(state, "names-max", text, 1, NAMES_MAX);
         return 0;
-    }
+    case KEY_NAME_RETENTION:
+        options->limits.name_retention_ms =
+            parse_number(state, "name-retention-hours", text, 1, RETENTION_HOURS_MAX) * 3600 * 1000;
+        return 0;
+    case KEY_PAYLOAD:
+        options->limits.payload_bytes_max =
+            parse_number(state, "payload-mib", text, PAYLOAD_MIB_MIN, PAYLOAD_MIB_MAX) << 20;
+        return 0;
+    case KEY_CHECKPOINT:
+        options->checkpoint_bytes = parse_number(state, "checkpoint-mib", text, 0, 1u << 30) << 20;
+        return 0;
     case KEY_ACCEPT_LOSS: options->accept_loss = true; return 0;
     case KEY_NO_PIN: options->pin = false; return 0;
     default: return ARGP_ERR_UNKNOWN;
@@ -123,13 +160,25 @@ static void say_recovered(const struct session *session, const char *directory)
                 recovery->lost_name);
 }
 
+/* Without it the engine runs all the same. */
+static void open_control(struct session *session, const struct session_options *options,
+                         const cpu_set_t *cpus)
+{
+    struct control_options control = {
+        .directory = options->directory, .partition = session->partition, .cpus = cpus};
+    struct problem problem = {0};
+    if (options->durability != DURABILITY_MEMORY &&
+        control_open(&control, &session->control, &problem) != STATUS_OK)
+        fprintf(stderr, "`flyover saga` cannot reach this engine: %s\n", problem.text);
+}
+
 enum status session_open(const struct session_options *options, struct session *ret_session,
                          struct problem *problem)
 {
     struct partition_options engine = {
         .directory = options->directory,
         .durability = options->durability,
-        .limits = {.sagas_max = options->sagas_max},
+        .limits = options->limits,
         .plugins = options->plugins,
         .checkpoint_bytes = options->checkpoint_bytes,
         .accept_loss = options->accept_loss,
@@ -139,6 +188,8 @@ enum status session_open(const struct session_options *options, struct session *
     struct session session = {.latency_ns = calloc(1, sizeof *session.latency_ns)};
     if (session.latency_ns == NULL)
         return problem_set(problem, STATUS_NO_MEMORY, "out of memory");
+    cpu_set_t cpus;
+    bool has_cpus = sched_getaffinity(0, sizeof cpus, &cpus) == 0; /* before the engine is pinned */
     journal_setup();
     enum status status = partition_open(&engine, &session.partition, problem);
     if (status != STATUS_OK) {
@@ -147,12 +198,14 @@ enum status session_open(const struct session_options *options, struct session *
     }
     catch_signals();
     say_recovered(&session, options->directory);
+    open_control(&session, options, has_cpus ? &cpus : NULL);
     *ret_session = session;
     return STATUS_OK;
 }
 
 void session_close(struct session *session)
 {
+    control_close(session->control);
     partition_free(session->partition);
     free(session->latency_ns);
     *session = (struct session){0};
@@ -264,6 +317,8 @@ enum status session_turn(struct session *session, bool may_wait, struct problem 
     enum status status = partition_poll(session->partition, &worked, problem);
     uint64_t outstanding_count = session->outstanding_count;
     take_replies(session);
+    if (session->control != NULL)
+        worked |= control_turn(session->control);
     if (status == STATUS_OK && !worked && may_wait &&
         outstanding_count == session->outstanding_count)
         partition_wait(session->partition, WAIT_NS_MAX);

@@ -139,7 +139,7 @@ struct core_branch_view {
 struct core_saga_view {
     uint64_t saga_id;
     uint32_t plan;
-    uint32_t branch; /* the one that carries it on, or the oldest that is left of it */
+    uint32_t branch;  /* the one that carries it on, or the oldest that is left of it */
     uint32_t step_no; /* of the step begun last */
     uint32_t steps_done;
     int64_t started_ms;
