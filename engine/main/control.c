@@ -53,7 +53,7 @@ struct control {
     int directory; /* of the socket; for a path that is too long */
     int listener;
     int news; /* eventfd: replies, or the end */
-    char path[CONTROL_PATH_BYTES];
+    char path[CONTROL_PATH_BYTES]; /* "": it has none yet */
     pthread_t thread;
     _Atomic uint32_t waiting_count; /* requests that are with the engine */
     bool is_stopping;               /* under the lock */
@@ -385,16 +385,16 @@ static enum status listen_at(struct control *control, struct problem *problem)
     if (!control_address(control->options.directory, &control->directory, &address))
         return problem_set(problem, STATUS_IO, "the directory cannot be opened: %s",
                            strerror(errno));
-    snprintf(control->path, sizeof control->path, "%s", address.sun_path);
     /* The caller has the engine's lock: whose it was does not run any more. */
-    if (lstat(control->path, &known) == 0 && S_ISSOCK(known.st_mode))
-        unlink(control->path);
+    if (lstat(address.sun_path, &known) == 0 && S_ISSOCK(known.st_mode))
+        unlink(address.sun_path);
     control->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     /* Before it has a name, so that nobody else can ever connect. */
     if (control->listener < 0 || fchmod(control->listener, 0600) != 0 ||
         bind(control->listener, (const struct sockaddr *)&address, sizeof address) != 0)
         return problem_set(problem, STATUS_IO, "%s cannot be made: %s", CONTROL_SOCKET,
                            strerror(errno));
+    snprintf(control->path, sizeof control->path, "%s", address.sun_path);
     control->news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (control->news < 0 || listen(control->listener, BACKLOG) != 0)
         return problem_set(problem, STATUS_IO, "%s cannot be served: %s", CONTROL_SOCKET,
@@ -425,10 +425,10 @@ static void free_control(struct control *control)
     for (uint32_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
         if (control->clients[i].stage != CLIENT_FREE)
             drop_client(&control->clients[i]);
-    if (control->listener >= 0) {
-        close(control->listener);
+    if (control->path[0] != '\0')
         unlink(control->path);
-    }
+    if (control->listener >= 0)
+        close(control->listener);
     if (control->news >= 0)
         close(control->news);
     if (control->directory >= 0)
