@@ -173,18 +173,30 @@ void saga_print_show(const json_t *reply, FILE *out)
 /* ---- counts and definitions ------------------------------------------------------------------
  */
 
-static void print_states(const json_t *states, FILE *out)
+/* What there is any of, on as many lines as it takes; `columns` are used on the first. */
+static void print_states(const json_t *states, size_t columns, FILE *out)
 {
     const char *key;
     json_t *value;
     bool first = true;
     json_object_foreach((json_t *)(uintptr_t)states, key, value)
     {
-        fprintf(out, "%s%" PRId64 " %s", first ? "" : ", ", (int64_t)json_integer_value(value),
-                key);
+        char text[64];
+        if (json_integer_value(value) == 0)
+            continue;
+        int bytes =
+            snprintf(text, sizeof text, "%" PRId64 " %s", (int64_t)json_integer_value(value), key);
+        columns += (size_t)bytes + 2;
+        if (columns > LINE_COLUMNS) {
+            fputs(",\n    ", out);
+            columns = 4 + (size_t)bytes;
+        } else if (!first) {
+            fputs(", ", out);
+        }
+        fputs(text, out);
         first = false;
     }
-    fputc('\n', out);
+    fputs(first ? "none\n" : "\n", out);
 }
 
 void saga_print_counts(const json_t *reply, FILE *out)
@@ -192,7 +204,7 @@ void saga_print_counts(const json_t *reply, FILE *out)
     fprintf(out,
             "%" PRId64 " live sagas, of %" PRId64 " there is room for: ", integer_of(reply, "live"),
             integer_of(reply, "sagas_max"));
-    print_states(json_object_get(reply, "states"), out);
+    print_states(json_object_get(reply, "states"), 60, out);
     size_t index;
     const json_t *row;
     json_array_foreach(json_object_get(reply, "definitions"), index, row)
@@ -202,10 +214,10 @@ void saga_print_counts(const json_t *reply, FILE *out)
         fputs("  ", out);
         print_column(out, definition, 32);
         fprintf(out, "  %10" PRId64 "  ", integer_of(row, "live"));
-        print_states(json_object_get(row, "states"), out);
+        print_states(json_object_get(row, "states"), 48, out);
     }
     fputs("since the beginning: ", out);
-    print_states(json_object_get(reply, "totals"), out);
+    print_states(json_object_get(reply, "totals"), 21, out);
 }
 
 void saga_print_definitions(const json_t *reply, FILE *out)

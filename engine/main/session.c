@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "engine/base/clock.h"
 #include "engine/main/command.h"
@@ -15,6 +17,8 @@
 #include "engine/saga/names.h"
 
 #define WAIT_NS_MAX         200000000u
+#define IN_USE_RETRY_NS     20000000
+#define IN_USE_RETRIES_MAX  250u
 #define RETENTION_HOURS_MAX (24u * 36525)
 #define PAYLOAD_MIB_MIN     16u
 #define PAYLOAD_MIB_MAX     (1u << 16)
@@ -160,6 +164,25 @@ static void say_recovered(const struct session *session, const char *directory)
                 recovery->lost_name);
 }
 
+/* A directory that an operator's command works on (reach.h) is free again soon; one that an engine
+ * runs on is not, and that engine answers. */
+static enum status open_partition(const struct partition_options *options,
+                                  struct partition **ret_partition, struct problem *problem)
+{
+    static const struct timespec pause = {.tv_nsec = IN_USE_RETRY_NS};
+    enum status status = partition_open(options, ret_partition, problem);
+    for (uint32_t i = 0; i < IN_USE_RETRIES_MAX && status == STATUS_IN_USE; i++) {
+        int engine = control_connect(options->directory);
+        if (engine >= 0) {
+            close(engine);
+            return status;
+        }
+        nanosleep(&pause, NULL);
+        status = partition_open(options, ret_partition, problem);
+    }
+    return status;
+}
+
 /* Without it the engine runs all the same. */
 static void open_control(struct session *session, const struct session_options *options,
                          const cpu_set_t *cpus)
@@ -191,7 +214,7 @@ enum status session_open(const struct session_options *options, struct session *
     cpu_set_t cpus;
     bool has_cpus = sched_getaffinity(0, sizeof cpus, &cpus) == 0; /* before the engine is pinned */
     journal_setup();
-    enum status status = partition_open(&engine, &session.partition, problem);
+    enum status status = open_partition(&engine, &session.partition, problem);
     if (status != STATUS_OK) {
         free(session.latency_ns);
         return status;
