@@ -52,7 +52,7 @@ struct control {
     struct control_options options;
     int directory; /* of the socket; for a path that is too long */
     int listener;
-    int news; /* eventfd: replies, or the end */
+    int news;                      /* eventfd: replies, or the end */
     char path[CONTROL_PATH_BYTES]; /* "": it has none yet */
     pthread_t thread;
     _Atomic uint32_t waiting_count; /* requests that are with the engine */

@@ -54,6 +54,7 @@ static enum status open_partition(struct reach *reach, struct problem *problem)
         .directory = reach->directory,
         .durability = DURABILITY_SYNC,
         .offline = true,
+        .history_bytes = UINT64_MAX, /* how much is kept is the engine's to say */
     };
     enum status status = check_directory(reach->directory, problem);
     return status == STATUS_OK ? partition_open(&options, &reach->partition, problem) : status;

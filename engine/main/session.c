@@ -1,7 +1,6 @@
 #include "engine/main/session.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
@@ -31,6 +30,9 @@ enum {
     KEY_NAME_RETENTION,
     KEY_PAYLOAD,
     KEY_CHECKPOINT,
+    KEY_HISTORY,
+    KEY_HISTORY_HOURS,
+    KEY_LIMIT,
     KEY_NO_PIN
 };
 
@@ -50,6 +52,14 @@ static const struct argp_option options_list[] = {
      "Room for inputs and outputs, for a new data directory (default 256)", 1},
     {"checkpoint-mib", KEY_CHECKPOINT, "N", 0,
      "Journal between two checkpoints, in MiB (default 1024); 0: none is taken", 1},
+    {"history-mib", KEY_HISTORY, "N", 0,
+     "Journal kept to tell of finished sagas, in MiB (default 4096); older blocks go with a "
+     "checkpoint; 0: none is kept",
+     1},
+    {"history-hours", KEY_HISTORY_HOURS, "N", 0,
+     "Nothing older than this is kept for history either (default 0: however old)", 1},
+    {"limit", KEY_LIMIT, "SERVICE.in-flight=N|SERVICE.rate=N", 0,
+     "At most N steps with the service at once, or begun there a second; may be given again", 1},
     {"accept-loss", KEY_ACCEPT_LOSS, NULL, 0,
      "Go on without blocks that are damaged or missing; they are saved aside", 1},
     {"no-pin", KEY_NO_PIN, NULL, 0, "Do not pin threads to cores", 1},
@@ -66,16 +76,54 @@ static void add_setting(struct argp_state *state, struct plugin_path *plugins, c
         argp_error(state, "%s", problem.text);
 }
 
-static uint64_t parse_number(struct argp_state *state, const char *option, const char *text,
-                             uint64_t min, uint64_t max)
+/* The limits of the service, new or given before. */
+static struct dispatch_limits *limits_of(struct argp_state *state, struct session_options *options,
+                                         const char *name, size_t name_bytes)
+{
+    struct partition_service_limits *found = options->service_limits;
+    struct partition_service_limits *end = found + options->service_limits_count;
+    while (found < end &&
+           (strlen(found->service) != name_bytes || memcmp(found->service, name, name_bytes) != 0))
+        found++;
+    if (found == end) {
+        if (options->service_limits_count == PARTITION_SERVICES_MAX)
+            argp_error(state, "limits for more than %u services", PARTITION_SERVICES_MAX);
+        options->service_limits_count++;
+        memcpy(found->service, name, name_bytes);
+    }
+    return &found->limits;
+}
+
+static void add_limit(struct argp_state *state, struct session_options *options, const char *text)
+{
+    const char *dot = strchr(text, '.');
+    const char *equals = strchr(text, '=');
+    char *end = NULL;
+    unsigned long count = equals == NULL ? 0 : strtoul(equals + 1, &end, 10);
+    if (dot == NULL || equals == NULL || dot > equals || dot == text ||
+        dot - text > (ptrdiff_t)FLYOVER_NAME_BYTES_MAX || *end != '\0' || equals[1] < '0' ||
+        equals[1] > '9' || count == 0 || count > UINT32_MAX)
+        argp_error(state, "--limit '%s' is not of the form SERVICE.in-flight=N or SERVICE.rate=N",
+                   text);
+    struct dispatch_limits *limits = limits_of(state, options, text, (size_t)(dot - text));
+    size_t bytes = (size_t)(equals - dot - 1);
+    if (bytes == strlen("in-flight") && memcmp(dot + 1, "in-flight", bytes) == 0)
+        limits->in_flight_max = (uint32_t)count;
+    else if (bytes == strlen("rate") && memcmp(dot + 1, "rate", bytes) == 0)
+        limits->rate_per_s = (uint32_t)count;
+    else
+        argp_error(state, "--limit '%s': there are in-flight and rate", text);
+}
+
+/* A whole number from `least` to `most`, in units of `unit`. */
+static uint64_t parse_amount(struct argp_state *state, const char *option, const char *text,
+                             uint64_t least, uint64_t most, uint64_t unit)
 {
     char *end;
-    errno = 0;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number < min ||
-        number > max)
-        argp_error(state, "--%s takes %" PRIu64 " to %" PRIu64, option, min, max);
-    return number;
+    unsigned long long amount = strtoull(text, &end, 10);
+    if (end == text || *end != '\0' || *text == '-' || amount < least || amount > most)
+        argp_error(state, "--%s takes %" PRIu64 " to %" PRIu64, option, least, most);
+    return amount * unit;
 }
 
 static error_t parse_option(int key, char *text, struct argp_state *state)
@@ -91,22 +139,31 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     case KEY_PLUGIN_DIR: command_add_plugin_directory(state, &options->plugins, text); return 0;
     case KEY_SAGAS_MAX:
         options->limits.sagas_max =
-            (uint32_t)parse_number(state, "sagas-max", text, 1, CORE_SAGAS_MAX);
+            (uint32_t)parse_amount(state, "sagas-max", text, 1, CORE_SAGAS_MAX, 1);
         return 0;
     case KEY_NAMES_MAX:
-        options->limits.names_max = (uint32_t)parse_number(state, "names-max", text, 1, NAMES_MAX);
+        options->limits.names_max =
+            (uint32_t)parse_amount(state, "names-max", text, 1, NAMES_MAX, 1);
         return 0;
     case KEY_NAME_RETENTION:
         options->limits.name_retention_ms =
-            parse_number(state, "name-retention-hours", text, 1, RETENTION_HOURS_MAX) * 3600 * 1000;
+            parse_amount(state, "name-retention-hours", text, 1, RETENTION_HOURS_MAX, 3600000);
         return 0;
     case KEY_PAYLOAD:
         options->limits.payload_bytes_max =
-            parse_number(state, "payload-mib", text, PAYLOAD_MIB_MIN, PAYLOAD_MIB_MAX) << 20;
+            parse_amount(state, "payload-mib", text, PAYLOAD_MIB_MIN, PAYLOAD_MIB_MAX, 1u << 20);
         return 0;
     case KEY_CHECKPOINT:
-        options->checkpoint_bytes = parse_number(state, "checkpoint-mib", text, 0, 1u << 30) << 20;
+        options->checkpoint_bytes =
+            parse_amount(state, "checkpoint-mib", text, 0, 1u << 30, 1u << 20);
         return 0;
+    case KEY_HISTORY:
+        options->history_bytes = parse_amount(state, "history-mib", text, 0, 1u << 30, 1u << 20);
+        return 0;
+    case KEY_HISTORY_HOURS:
+        options->history_ms = parse_amount(state, "history-hours", text, 0, 24 * 36525, 3600000);
+        return 0;
+    case KEY_LIMIT: add_limit(state, options, text); return 0;
     case KEY_ACCEPT_LOSS: options->accept_loss = true; return 0;
     case KEY_NO_PIN: options->pin = false; return 0;
     default: return ARGP_ERR_UNKNOWN;
@@ -121,6 +178,7 @@ void session_options_init(struct session_options *options)
     *options = (struct session_options){
         .durability = DURABILITY_SYNC,
         .checkpoint_bytes = PARTITION_CHECKPOINT_BYTES_DEFAULT,
+        .history_bytes = PARTITION_HISTORY_BYTES_DEFAULT,
         .pin = true,
     };
 }
@@ -157,6 +215,9 @@ static void say_recovered(const struct session *session, const char *directory)
                 " sagas, %u of them still running\n",
                 directory, recovery->blocks_count, recovery->records_count, totals.started,
                 core_sagas_live(partition_state(session->partition)->core));
+    const char *history = partition_history_problem(session->partition);
+    if (history[0] != '\0')
+        fprintf(stderr, "history: %s\n", history);
     if (recovery->loss.status != STATUS_OK)
         fprintf(stderr, "accepted the loss of %" PRIu64 " blocks: %s%s%s\n",
                 recovery->lost_blocks_count, recovery->loss.text,
@@ -204,6 +265,10 @@ enum status session_open(const struct session_options *options, struct session *
         .limits = options->limits,
         .plugins = options->plugins,
         .checkpoint_bytes = options->checkpoint_bytes,
+        .history_bytes = options->history_bytes,
+        .history_ms = options->history_ms,
+        .service_limits = options->service_limits,
+        .service_limits_count = options->service_limits_count,
         .accept_loss = options->accept_loss,
         .pin = options->pin,
     };

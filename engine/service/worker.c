@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/region.h"
 #include "engine/service/call.h"
 #include "queues/ring.h"
 
@@ -231,7 +232,7 @@ enum status worker_open(const struct worker_options *options, struct worker **re
     worker->engine = options->engine;
     worker->now_ms = options->now_ms;
     sleeper_init(&worker->sleeper);
-    worker->arena = malloc(WORKER_ARENA_BYTES);
+    worker->arena = region_map(WORKER_ARENA_BYTES, REGION_SCRATCH);
     worker->arena_end = calloc(ARENA_ENDS, sizeof *worker->arena_end);
     enum status status =
         call_init(&worker->call, options->plugin, options->tables, options->token_seed);
@@ -269,7 +270,7 @@ void worker_close(struct worker *worker)
     ring_close(worker->invokes);
     ring_close(worker->results);
     call_fini(&worker->call);
-    free(worker->arena);
+    region_unmap(worker->arena, WORKER_ARENA_BYTES);
     free(worker->arena_end);
     free(worker);
 }
