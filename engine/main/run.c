@@ -170,6 +170,6 @@ int command_run(int argc, char **argv)
     status = run_saga(&options, &session, &saga_id, &problem);
     session_close(&session);
     if (status == STATUS_OK)
-        status = life_tell(options.session.directory, saga_id, stdout, NULL, &problem);
+        status = life_tell_by_replay(options.session.directory, saga_id, stdout, NULL, &problem);
     return status == STATUS_OK ? EXIT_DONE : command_fail(COMMAND, &problem);
 }

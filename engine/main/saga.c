@@ -160,13 +160,12 @@ static bool has_ended(const json_t *look)
     return state != NULL && strcmp(state, "ENDED") == 0;
 }
 
-static int tell(const struct saga_options *options, const json_t *look)
+static int tell(const struct saga_options *options, struct reach *reach, const json_t *look)
 {
     struct problem problem = {0};
     json_t *life = NULL;
     uint64_t saga_id = (uint64_t)json_integer_value(json_object_get(look, "saga"));
-    enum status status =
-        life_tell(options->directory, saga_id, options->json ? NULL : stdout, &life, &problem);
+    enum status status = life_tell(reach, saga_id, options->json ? NULL : stdout, &life, &problem);
     if (status != STATUS_OK)
         return fail(&problem, status == STATUS_NOT_FOUND);
     if (life != NULL)
@@ -181,7 +180,7 @@ static int run_show(struct saga_options *options, struct reach *reach)
     if (reply == NULL)
         return exit_code;
     if (has_ended(reply))
-        exit_code = tell(options, reply);
+        exit_code = tell(options, reach, reply);
     else if (options->json)
         print_json(reply);
     else
@@ -196,7 +195,7 @@ static int run_history(struct saga_options *options, struct reach *reach)
     json_t *reply = look(options, reach, &exit_code);
     if (reply == NULL)
         return exit_code;
-    exit_code = tell(options, reply);
+    exit_code = tell(options, reach, reply);
     json_decref(reply);
     return exit_code;
 }
@@ -217,7 +216,7 @@ static int run_wait(struct saga_options *options, struct reach *reach)
                                        "the saga is stuck: `flyover saga show` says where, then "
                                        "retry, skip or resolve it");
         else if (outcome != NULL || has_ended(reply))
-            exit_code = tell(options, reply);
+            exit_code = tell(options, reach, reply);
         else
             exit_code = -1;
         json_decref(reply);

@@ -425,7 +425,7 @@ static void a_second_engine_is_refused_and_the_first_still_answers(void **state)
     cli_expect_says(&result, CLI_DATA, "is in use by process", NULL);
     cli_free(&result);
     cli_expect_done(saga("start", "ask", NULL, NULL));
-    json_decref(await_state("2", "COMPENSATING"));
+    json_decref(await_state("2", "ENDED"));
 }
 
 static void the_socket_of_a_killed_engine_is_in_nobodys_way(void **state)
