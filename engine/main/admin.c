@@ -312,6 +312,70 @@ static enum status admin_resolve(struct admin_job *job, struct partition *partit
     return mend(job, partition, MEND_RESOLVE, problem);
 }
 
+static int digit_of(char text)
+{
+    if (text >= '0' && text <= '9')
+        return text - '0';
+    return text >= 'a' && text <= 'f' ? text - 'a' + 10 : -1;
+}
+
+/* Writes half as many bytes; false where it is not hexadecimal. */
+static bool decode_digits(struct flyover_bytes text, uint8_t *out)
+{
+    for (uint32_t i = 0; i + 1 < text.count; i += 2) {
+        int high = digit_of((char)text.at[i]);
+        int low = digit_of((char)text.at[i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        out[i / 2] = (uint8_t)(high << 4 | low);
+    }
+    return text.count % 2 == 0;
+}
+
+/* What the core trusts is checked here: every payload of it. */
+static bool is_redrive(const uint8_t *bytes, size_t count, struct event *ret_event)
+{
+    if (event_decode(bytes, bytes + count, ret_event) != bytes + count ||
+        ret_event->kind != EVENT_REDRIVE || !value_check(ret_event->redrive.payload, NULL))
+        return false;
+    const uint8_t *at = ret_event->redrive.steps.at;
+    const uint8_t *end = at + ret_event->redrive.steps.count;
+    for (uint32_t i = 0; i < ret_event->redrive.steps_count; i++) {
+        struct event_step step;
+        at = event_decode_step(at, end, &step);
+        if (at == NULL || !value_check(step.input, NULL) ||
+            (step.output.count > 0 && !value_check(step.output, NULL)))
+            return false;
+    }
+    return true;
+}
+
+static enum status admin_redrive(struct admin_job *job, struct partition *partition,
+                                 struct problem *problem)
+{
+    struct flyover_bytes text = {0};
+    struct event event;
+    uint64_t saga_id = 0;
+    enum status status = admin_read_text(job->request, "event", &text, problem);
+    if (status != STATUS_OK)
+        return status;
+    uint8_t *bytes = malloc(text.count / 2 + 1);
+    if (bytes == NULL)
+        return problem_set(problem, STATUS_NO_MEMORY, "out of memory");
+    if (!decode_digits(text, bytes) || !is_redrive(bytes, text.count / 2, &event))
+        status = problem_set(problem, STATUS_INVALID,
+                             "\"event\" has to be what a saga had done, in hexadecimal: `flyover "
+                             "saga redrive` makes it");
+    else
+        status = partition_redrive(partition, &event, 0, &saga_id, problem);
+    free(bytes);
+    /* It does not fit its plan; nothing was written. */
+    if (status == STATUS_CORRUPT)
+        status = problem_set(problem, STATUS_INVALID,
+                             "what the saga had done does not fit its definition");
+    return status == STATUS_OK ? accept_saga(job, partition, saga_id) : status;
+}
+
 /* ---- requests --------------------------------------------------------------------------------
  */
 
@@ -334,6 +398,7 @@ static const struct verb {
     {"retry", admin_retry, "saga name reason"},
     {"skip", admin_skip, "saga name reason output"},
     {"resolve", admin_resolve, "saga name reason"},
+    {"redrive", admin_redrive, "event"},
 };
 #define VERBS_COUNT (sizeof verbs / sizeof verbs[0])
 

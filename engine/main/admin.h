@@ -9,6 +9,8 @@
  *   {"do": "answer", "token": "...", "output": ... | "error": "...", ["cause": "..."]}
  *   {"do": "heartbeat", "token": "..."}
  *   {"do": "retry" | "skip" | "resolve", SAGA, "reason": "...", ["output": ...]}
+ *   {"do": "redrive", "event": "..."}                -> {"saga": 2}   an EVENT_REDRIVE in
+ * hexadecimal
  *   {"do": "list", ["state", "definition", "version", "error", "name", "started_from_ms",
  *    "started_before_ms", "before", "limit"]}        -> {"sagas": [...], ["before": ID]}
  *   {"do": "show", SAGA} {"do": "counts"} {"do": "definitions"} {"do": "definition", "plan": 0}

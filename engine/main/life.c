@@ -19,6 +19,7 @@ struct life {
     struct partition_state *state;
     partition_on_event on_event;
     void *context;
+    uint32_t *plan_told; /* gets the number of the plan; may be NULL */
     /* Copies of what the index says. */
     uint16_t plan;
     bool has_end;
@@ -340,6 +341,8 @@ static enum status walk(struct life *life, struct problem *problem)
     enum status status = look_up(life, problem);
     if (status == STATUS_OK)
         status = open_plan(life, problem);
+    if (status == STATUS_OK && life->plan_told != NULL)
+        *life->plan_told = life->plan;
     if (status == STATUS_OK)
         status = journal_open(&options, &life->journal, problem);
     return status == STATUS_OK ? read_blocks(life, problem) : status;
@@ -348,11 +351,12 @@ static enum status walk(struct life *life, struct problem *problem)
 enum status life_walk(struct reach *reach, uint64_t saga_id, partition_on_event on_event,
                       void *context, uint32_t *ret_plan, struct problem *problem)
 {
-    struct life life = {
-        .reach = reach, .saga_id = saga_id, .on_event = on_event, .context = context};
+    struct life life = {.reach = reach,
+                        .saga_id = saga_id,
+                        .on_event = on_event,
+                        .context = context,
+                        .plan_told = ret_plan};
     enum status status = walk(&life, problem);
-    if (status == STATUS_OK)
-        *ret_plan = life.plan;
     close_parts(&life);
     return status;
 }

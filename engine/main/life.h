@@ -29,7 +29,8 @@
 struct life;
 
 /* Reads the saga's events in order and calls on_event before and after each. The state is that of
- * the core of its own, whose only plan is the saga's, as number 0.
+ * the core of its own, whose only plan is the saga's, as number 0; *ret_plan is the number that it
+ * has elsewhere, known before the first event.
  * STATUS_NOT_FOUND  the index does not know where the saga began
  * STATUS_LOST       blocks that it began in are not kept any more; the sentence says which
  * and what reach_ask, history_find and journal_open say. */

@@ -10,6 +10,7 @@
 #include "engine/main/command.h"
 #include "engine/main/life.h"
 #include "engine/main/reach.h"
+#include "engine/main/redrive.h"
 #include "engine/main/report.h"
 #include "engine/main/saga_print.h"
 #include "engine/saga/plan.h"
@@ -200,6 +201,34 @@ static int run_history(struct saga_options *options, struct reach *reach)
     return exit_code;
 }
 
+/* What it had done is read from its history, and sent as a new saga. */
+static int run_redrive(struct saga_options *options, struct reach *reach)
+{
+    int exit_code;
+    json_t *reply = look(options, reach, &exit_code);
+    if (reply == NULL)
+        return exit_code;
+    uint64_t saga_id = (uint64_t)json_integer_value(json_object_get(reply, "saga"));
+    bool ended = has_ended(reply);
+    const char *state = json_string_value(json_object_get(reply, "state"));
+    bool stuck = state != NULL && strcmp(state, "STUCK") == 0;
+    json_decref(reply);
+    if (!ended)
+        return command_refuse(COMMAND, EXIT_INPUT,
+                              stuck ? "saga %" PRIu64 " is stuck: retry it, skip the step it is "
+                                      "stuck at, or resolve it"
+                                    : "saga %" PRIu64 " has not ended: cancel it, or wait",
+                              saga_id);
+    struct problem problem = {0};
+    json_t *request = NULL;
+    enum status status = redrive_prepare(reach, saga_id, &request, &problem);
+    if (status != STATUS_OK)
+        return fail(&problem, status != STATUS_IO && status != STATUS_NO_MEMORY);
+    json_decref(options->request);
+    options->request = request;
+    return run_change(options, reach);
+}
+
 /* Until it has an outcome or is stuck; without an engine it would be for ever. */
 static int run_wait(struct saga_options *options, struct reach *reach)
 {
@@ -250,6 +279,7 @@ static const struct verb verbs[] = {
     {"retry", 0, 1, BIT(KEY_NAME) | BIT(KEY_REASON), run_change, "retry SAGA"},
     {"skip", 0, 1, BIT(KEY_NAME) | BIT(KEY_REASON) | BIT(KEY_OUTPUT), run_change, "skip SAGA"},
     {"resolve", 0, 1, BIT(KEY_NAME) | BIT(KEY_REASON), run_change, "resolve SAGA"},
+    {"redrive", 0, 1, BIT(KEY_NAME), run_redrive, "redrive SAGA"},
 };
 #define VERBS_COUNT (sizeof verbs / sizeof verbs[0])
 
@@ -441,7 +471,7 @@ static void check(struct argp_state *state)
     struct saga_options *options = state->input;
     if (options->verb == NULL)
         argp_error(state, "say what to do: start, list, counts, show, history, wait, cancel, "
-                          "signal, answer, heartbeat, retry, skip or resolve");
+                          "signal, answer, heartbeat, retry, skip, resolve or redrive");
     uint32_t strange = options->given & ~(options->verb->takes | BIT(KEY_JSON));
     if (strange != 0)
         argp_error(state, "saga %s takes no --%s", options->verb->name,
@@ -474,7 +504,7 @@ static const struct argp argp = {
     parse_option,
     "start DEFINITION[:VERSION]\n"
     "list\ncounts\nshow SAGA\nhistory SAGA\nwait SAGA\ncancel SAGA\nsignal SAGA SIGNAL\n"
-    "answer TOKEN\nheartbeat TOKEN\nretry SAGA\nskip SAGA\nresolve SAGA",
+    "answer TOKEN\nheartbeat TOKEN\nretry SAGA\nskip SAGA\nresolve SAGA\nredrive SAGA",
     "What an operator does with sagas, on a running engine (by DIR/control.sock) or on a data "
     "directory that none runs on; a change is reported when it is durable."
     "\vSAGA is its number, or --name NAME in place of it.\n\n"
