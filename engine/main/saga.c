@@ -12,6 +12,7 @@
 #include "engine/main/reach.h"
 #include "engine/main/redrive.h"
 #include "engine/main/report.h"
+#include "engine/main/saga_list.h"
 #include "engine/main/saga_print.h"
 #include "engine/saga/plan.h"
 
@@ -51,7 +52,8 @@ struct saga_options {
     bool json;
     uint32_t given; /* BIT of each option */
     json_t *request;
-    double timeout_s; /* of wait; below 0: for ever */
+    const char *cursor; /* of list; NULL: none */
+    double timeout_s;   /* of wait; below 0: for ever */
 };
 
 struct verb {
@@ -114,15 +116,13 @@ static int run_change(struct saga_options *options, struct reach *reach)
 
 static int run_list(struct saga_options *options, struct reach *reach)
 {
-    int exit_code;
-    json_t *reply = ask(reach, options->request, &exit_code);
-    if (reply == NULL)
-        return exit_code;
-    const json_t *before = json_object_get(reply, "before");
-    if (before != NULL)
-        json_object_set_new(reply, "cursor",
-                            json_sprintf("%" PRId64, (int64_t)json_integer_value(before)));
-    json_object_del(reply, "before");
+    struct problem problem = {0};
+    json_t *reply = NULL;
+    bool refused;
+    enum status status =
+        saga_list(reach, options->request, options->cursor, &reply, &refused, &problem);
+    if (status != STATUS_OK)
+        return fail(&problem, refused);
     if (options->json)
         print_json(reply);
     else
@@ -306,7 +306,9 @@ static const struct argp_option options_list[] = {
      1},
     {"timeout", KEY_TIMEOUT, "SECONDS", 0, "wait: for so long", 1},
     {"state", KEY_STATE, "STATE", 0,
-     "list: RUNNING, SLEEPING, AWAITING, COMPENSATING, STUCK or ENDING", 2},
+     "list: RUNNING, SLEEPING, AWAITING, COMPENSATING, STUCK, ENDING or LIVE for all of these; "
+     "SUCCEEDED, FAILED, COMPENSATED, ABORTED or ENDED for all of those",
+     2},
     {"definition", KEY_DEFINITION, "NAME[:VERSION]", 0, "list: sagas of this definition", 2},
     {"after", KEY_AFTER, "TIME", 0, "list: started then or later", 2},
     {"before", KEY_BEFORE, "TIME", 0, "list: started before that", 2},
@@ -413,7 +415,7 @@ static void set_option(struct argp_state *state, int key, const char *text)
     case KEY_AFTER: set_time(state, "started_from_ms", "--after", text); break;
     case KEY_BEFORE: set_time(state, "started_before_ms", "--before", text); break;
     case KEY_LIMIT: set_number(state, "limit", "--limit", text); break;
-    case KEY_CURSOR: set_number(state, "before", "--cursor", text); break;
+    case KEY_CURSOR: options->cursor = text; break;
     case KEY_TIMEOUT: options->timeout_s = parse_seconds(state, "--timeout", text); break;
     default: break;
     }
