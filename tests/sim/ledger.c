@@ -305,6 +305,11 @@ static void before_event(struct ledger *ledger, const struct core *core, const s
     case EVENT_LIMITS:
     case EVENT_SERVICE:
     case EVENT_SOURCE: break;
+    case EVENT_SIGNAL:
+    case EVENT_HEARTBEAT:
+    case EVENT_CANCEL:
+    case EVENT_MEND:
+    case EVENT_REDRIVE: verdict_fail("an event that nobody asked for");
     }
 }
 

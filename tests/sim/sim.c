@@ -112,11 +112,16 @@ static void draw_habits(void)
         .checkpoint_percent = paces[chance_draw(chance, 5)],
         .checkpoint_bytes = chance_percent(chance, 60) ? 1000 + chance_draw(chance, 20000) : 0,
         .pad_max = chance_percent(chance, 20) ? 3000 : 20,
-        .limits = {saga_slots[chance_draw(chance, 5)], 16u << 20},
+        .limits = {.sagas_max = saga_slots[chance_draw(chance, 5)],
+                   .payload_bytes_max = 16u << 20,
+                   .seed = 1,
+                   .names_max = 16,
+                   .name_retention_ms = 60000},
     };
     if (chance_percent(chance, 2)) {
         habits->pad_max = SIM_INPUT_MAX;
-        habits->limits = (struct core_limits){200, 512u << 20};
+        habits->limits.sagas_max = 200;
+        habits->limits.payload_bytes_max = 512u << 20;
         habits->journal_percent = 2;
         habits->start_percent = 60;
     }
