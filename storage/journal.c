@@ -86,6 +86,48 @@ enum status journal_remove_from(struct journal *journal, uint64_t first_no, stru
     return journal->ops->remove_from(journal, first_no, problem);
 }
 
+enum status journal_remove_before(struct journal *journal, uint64_t first_kept_no,
+                                  struct problem *problem)
+{
+    assert(first_kept_no > 0);
+    if (journal->failure.status != STATUS_OK)
+        return problem_set(problem, journal->failure.status, "%s", journal->failure.text);
+    if (first_kept_no < journal_first_no(journal))
+        first_kept_no = journal_first_no(journal);
+    if (journal->ops->remove_before != NULL) {
+        enum status status = journal->ops->remove_before(journal, first_kept_no, &journal->failure);
+        if (status != STATUS_OK) {
+            assert(journal->failure.status == status);
+            return problem_set(problem, status, "%s", journal->failure.text);
+        }
+    }
+    journal->first_no_declared = first_kept_no;
+    return STATUS_OK;
+}
+
+bool journal_dropping(const struct journal *journal)
+{
+    return journal->ops->dropping != NULL && journal->ops->dropping(journal);
+}
+
+uint64_t journal_first_no(const struct journal *journal)
+{
+    return journal->first_no_declared == 0 ? 1 : journal->first_no_declared;
+}
+
+enum status journal_first_stored_no(struct journal *journal, uint64_t *ret_block_no,
+                                    struct problem *problem)
+{
+    struct journal_slice block = {.block_no = 0};
+    enum status status = journal_seek(journal, 1, problem);
+    if (status == STATUS_OK)
+        status = journal_next(journal, &block, problem);
+    if (status != STATUS_OK && status != STATUS_END)
+        return status;
+    *ret_block_no = block.block_no;
+    return STATUS_OK;
+}
+
 uint64_t journal_acknowledged_no(const struct journal *journal)
 {
     return journal->acknowledged_no;

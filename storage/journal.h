@@ -4,12 +4,19 @@
  * One conformance suite (tests/storage/test_journal.c) runs against both.
  *
  * Threads: one thread at a time uses a journal; it may be handed on (opened and replayed by the
- *          engine thread, then appended to by the journal thread). RocksDB starts two threads of
- *          its own, which flush to disk, inside journal_open: they inherit the CPUs of the thread
- *          that calls it, so open before pinning that thread, or from one pinned where they may
- * run. Memory:  RocksDB's write buffers, block cache and info log are capped
- * (JOURNAL_MEMORY_BYTES_MAX). Disk:    each byte is written twice: once to RocksDB's write-ahead
- * log, once to its final file.
+ *          engine thread, then appended to by the journal thread). journal_open starts three more:
+ *          two of RocksDB, which flush to disk, and one that drops files (trim.h). They inherit the
+ *          CPUs of the thread that calls it, so open before pinning that thread, or from one pinned
+ * where they may run. Memory:  RocksDB's write buffers, block cache and info log are capped
+ *          (JOURNAL_MEMORY_BYTES_MAX).
+ * Disk:    each byte is written twice: once to RocksDB's write-ahead log, once to its final file.
+ *          A journal that is trimmed by journal_remove_before takes what its kept blocks take and
+ *          JOURNAL_EXTRA_BYTES_MAX.
+ *
+ * Its beginning: block 1, until journal_remove_before declares a later first kept block in
+ * DIR/first (a mark.h; in no database, where syncing it would wait for blocks that are not synced
+ * yet, and would hold back the write-ahead log). What is missing before that block was given up
+ * because a checkpoint holds it; what is missing behind it is damage.
  *
  * Source: RocksDB 7.8.3's c.h, and its wiki on WAL recovery modes.
  */
@@ -23,11 +30,26 @@
 #include "engine/base/status.h"
 #include "storage/block.h"
 
-#define JOURNAL_FORMAT           1u
+/* 2: like 1, but may begin behind block 1 and hold records that the programs of 1 do not know. A
+ * journal of format 1 is marked 2 when it is opened for writing. */
+#define JOURNAL_FORMAT           2u
 #define JOURNAL_MEMORY_BYTES_MAX (384u << 20)
 /* A journal is opened for writing only where this much is free: RocksDB writes some of it at once,
  * and on a disk too full for its info log it ends the process instead of saying so. */
 #define JOURNAL_FREE_BYTES_MIN (384u << 10)
+
+#define JOURNAL_WRITE_BUFFER_BYTES  (64u << 20)
+#define JOURNAL_WRITE_BUFFERS_COUNT 3u
+/* What a trimmed journal may take on disk beyond its kept blocks, once journal_dropping is false.
+ * Of blocks before the first kept one: a file that holds it too, which can be as large as all write
+ * buffers (a flush may take them together), and as much again that is still on its way through
+ * level 0, from where nothing can be dropped. Of kept ones, a second time: the write-ahead log of
+ * each write buffer and of one more. A write buffer is as much larger than its size as the last
+ * append makes it, and RocksDB takes room for a log ahead. 20 MiB: the manifest and info logs. */
+#define JOURNAL_EXTRA_BYTES_MAX(write_buffer_bytes, append_bytes_max)                              \
+    ((3ull * JOURNAL_WRITE_BUFFERS_COUNT + 1) *                                                    \
+         ((write_buffer_bytes) + (write_buffer_bytes) / 4ull + (append_bytes_max)) +               \
+     (20ull << 20))
 
 /* What "acknowledged" means. Printed by everything that prints a figure. */
 enum durability {
@@ -62,6 +84,7 @@ struct journal_options {
     /* Open what RocksDB itself finds damaged, without the part that cannot be read. The files as
      * they were are kept in DIR/lost-journal. Not with read_only. */
     bool accept_loss;
+    uint32_t write_buffer_bytes; /* 0: JOURNAL_WRITE_BUFFER_BYTES; tests make it small */
 };
 
 /* Once a process, before its first thread starts: tells malloc to keep the large chunks of
@@ -94,9 +117,35 @@ NODISCARD enum status journal_append(struct journal *journal, const struct journ
 NODISCARD enum status journal_seek(struct journal *journal, uint64_t first_no,
                                    struct problem *problem);
 /* The next stored block, unchecked; its bytes are lent until the next call on this journal.
- * STATUS_END after the last; STATUS_CORRUPT where the store itself finds damage. */
+ * STATUS_END after the last; STATUS_CORRUPT where the store itself finds damage; STATUS_BUSY where
+ * an engine that runs beside a read-only journal gave up blocks while they were read: open again.
+ */
 NODISCARD enum status journal_next(struct journal *journal, struct journal_slice *ret_block,
                                    struct problem *problem);
+
+/* Declares that blocks before first_kept_no are not needed any more: a checkpoint holds them, and
+ * nobody wants them as history. Durable on return, in every mode, and never taken back: a smaller
+ * number than declared before changes nothing. Whole files of such blocks are then dropped, by a
+ * thread of the journal; what shares a file with a kept block goes with a later call. A block
+ * before first_kept_no may be read for as long as it is there. Ends a reading.
+ *
+ * Costs the caller one small sync: 0.5 ms in mode sync, 3 at most seen; in mode async, which may be
+ * far ahead of the disk, as much as 60. The first kept block, or the one it will follow, is durable
+ * already: the caller sees to that. A failure is final, like that of an append; one of the
+ * thread is told by the next call. STATUS_NO_SPACE, STATUS_IO. */
+NODISCARD enum status journal_remove_before(struct journal *journal, uint64_t first_kept_no,
+                                            struct problem *problem);
+/* The thread is not done with what journal_remove_before asked for. */
+bool journal_dropping(const struct journal *journal);
+/* The first kept block that was declared; 1 where none ever was. No block from it on is missing in
+ * a sound journal. Of a read-only journal: as it was when opened, or when journal_next said
+ * STATUS_BUSY. */
+uint64_t journal_first_no(const struct journal *journal);
+/* The first block that can be read, 0 for none; it may be before journal_first_no, and one between
+ * the two may be missing (a power loss in mode async can take blocks that a checkpoint already
+ * holds). Ends a reading. */
+NODISCARD enum status journal_first_stored_no(struct journal *journal, uint64_t *ret_block_no,
+                                              struct problem *problem);
 
 /* The last acknowledged block by the watermark, read before the journal was opened; so it is never
  * ahead of what an engine running beside a read-only journal had written. 0 in memory. */

@@ -118,6 +118,22 @@ static enum status memory_remove_from(struct journal *journal, uint64_t first_no
     return STATUS_OK;
 }
 
+static enum status memory_remove_before(struct journal *journal, uint64_t first_kept_no,
+                                        struct problem *problem)
+{
+    (void)problem;
+    struct journal_memory *memory = of(journal);
+    size_t dropped_count = find(memory, first_kept_no);
+    for (size_t index = 0; index < dropped_count; index++)
+        free(memory->blocks[index].bytes);
+    memory->count -= dropped_count;
+    if (memory->count > 0)
+        memmove(memory->blocks, memory->blocks + dropped_count,
+                memory->count * sizeof *memory->blocks);
+    memory->next_index = memory->count;
+    return STATUS_OK;
+}
+
 static void memory_close(struct journal *journal)
 {
     struct journal_memory *memory = of(journal);
@@ -131,6 +147,7 @@ static const struct journal_ops memory_ops = {
     .seek = memory_seek,
     .next = memory_next,
     .remove_from = memory_remove_from,
+    .remove_before = memory_remove_before,
     .close = memory_close,
 };
 

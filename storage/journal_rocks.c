@@ -17,12 +17,22 @@
 
 #include "storage/directory.h"
 #include "storage/journal_ops.h"
+#include "storage/mark.h"
 #include "storage/rocks.h"
 #include "storage/salvage.h"
+#include "storage/trim.h"
 #include "storage/watermark.h"
 
 /* A running engine may remove a file between a reader's look at the manifest and its open. */
 #define READ_ONLY_TRIES_COUNT 10
+
+const struct mark_kind journal_first_kind = {
+    .name = "first",
+    .magic = {'F', 'L', 'Y', '1'},
+    .on_damage =
+        "which blocks of the journal were given up to a checkpoint: put the file back from "
+        "a backup, or, if the journal still begins at block 1, move the file away",
+};
 
 struct journal_rocks {
     struct journal journal;
@@ -31,10 +41,14 @@ struct journal_rocks {
     rocksdb_writebatch_t *batch;  /* kept, so that its memory is taken once */
     rocksdb_iterator_t *iterator; /* NULL while nothing is read */
     bool moved;                   /* the iterator stands on a block already handed out */
+    uint64_t expected_no;         /* behind the block handed out last, or what was sought */
     bool read_only;
     bool sync;
     uint32_t partition;
-    int lock; /* -1: none */
+    uint32_t write_buffer_bytes;
+    struct mark first; /* file -1: not open for writing */
+    struct trim *trim; /* NULL: read only */
+    int lock;          /* -1: none */
     char directory[PATH_MAX];
     char path[PATH_MAX]; /* DIR/journal */
 };
@@ -87,20 +101,44 @@ static enum status rocks_seek(struct journal *journal, uint64_t first_no, struct
     self->iterator = rocks_scan(&self->rocks);
     rocksdb_iter_seek(self->iterator, (const char *)key, sizeof key);
     self->moved = false;
+    self->expected_no = first_no;
     return STATUS_OK;
 }
 
+/* True if an engine that runs beside this read-only journal has given up blocks since. */
+static bool lost_its_beginning(struct journal_rocks *self)
+{
+    uint64_t first_no = 0;
+    if (!self->read_only ||
+        mark_read(&journal_first_kind, self->directory, &first_no, NULL) != STATUS_OK ||
+        first_no <= journal_first_no(&self->journal) || first_no <= self->expected_no)
+        return false;
+    self->journal.first_no_declared = first_no;
+    return true;
+}
+
+static enum status overtaken_problem(const struct journal_rocks *self, struct problem *problem)
+{
+    return problem_set(problem, STATUS_BUSY,
+                       "the engine that runs in %s gave up the blocks before %" PRIu64
+                       " to a checkpoint while they were read: run this again",
+                       self->directory, journal_first_no(&self->journal));
+}
+
 /* Whatever stops RocksDB from reading a file it has, a bad sector included, is damage: what it
- * holds cannot be had, and the rest can. */
-static enum status read_problem(const struct journal_rocks *self, struct problem *problem)
+ * holds cannot be had, and the rest can. But a file that another process removed is not, and
+ * RocksDB does not always report it: the iterator may just end, or go on behind it. */
+static enum status read_problem(struct journal_rocks *self, struct problem *problem)
 {
     char *error = NULL;
     rocksdb_iter_get_error(self->iterator, &error);
-    if (error == NULL)
-        return STATUS_END;
-    problem_set(problem, STATUS_CORRUPT, "%s cannot be read: %s", self->path, error);
+    enum status status = STATUS_END;
+    if (lost_its_beginning(self))
+        status = overtaken_problem(self, problem);
+    else if (error != NULL)
+        status = problem_set(problem, STATUS_CORRUPT, "%s cannot be read: %s", self->path, error);
     rocksdb_free(error);
-    return STATUS_CORRUPT;
+    return status;
 }
 
 static enum status rocks_next(struct journal *journal, struct journal_slice *ret_block,
@@ -109,7 +147,8 @@ static enum status rocks_next(struct journal *journal, struct journal_slice *ret
     struct journal_rocks *self = of(journal);
     if (self->iterator == NULL)
         return STATUS_END;
-    if (self->moved && rocksdb_iter_valid(self->iterator))
+    bool handed_out = self->moved;
+    if (handed_out && rocksdb_iter_valid(self->iterator))
         rocksdb_iter_next(self->iterator);
     self->moved = true;
     if (!rocksdb_iter_valid(self->iterator))
@@ -119,8 +158,12 @@ static enum status rocks_next(struct journal *journal, struct journal_slice *ret
     struct journal_slice block;
     const char *key = rocksdb_iter_key(self->iterator, &key_bytes);
     if (!rocks_decode_key((const uint8_t *)key, key_bytes, self->partition, &block.block_no))
-        return STATUS_END;
+        return read_problem(self, problem);
+    bool jumped = handed_out && block.block_no != self->expected_no;
+    if (jumped && lost_its_beginning(self))
+        return overtaken_problem(self, problem);
     block.bytes = (const uint8_t *)rocksdb_iter_value(self->iterator, &block.bytes_count);
+    self->expected_no = block.block_no + 1;
     *ret_block = block;
     return STATUS_OK;
 }
@@ -162,14 +205,59 @@ static enum status rocks_remove_from(struct journal *journal, uint64_t first_no,
     assert(!self->read_only && first_no > 0);
     if (readable_from(self, first_no))
         return delete_from(self, first_no, problem);
-    return salvage_rewrite(&self->rocks, self->directory, self->path, self->partition, first_no,
-                           problem);
+    struct salvage_range range = {
+        .partition = self->partition,
+        .first_kept_no = journal_first_no(journal),
+        .first_lost_no = first_no,
+    };
+    trim_close(self->trim);
+    self->trim = NULL;
+    enum status status =
+        salvage_rewrite(&self->rocks, self->directory, self->path, &range, problem);
+    if (status == STATUS_OK)
+        status = trim_open(&self->rocks, self->path, self->partition, &self->trim, problem);
+    return status;
+}
+
+static enum status declare_first(struct journal_rocks *self, uint64_t first_no,
+                                 struct problem *problem)
+{
+    enum status status = mark_write(&self->first, first_no);
+    if (status == STATUS_OK)
+        status = mark_sync(&self->first);
+    if (status != STATUS_OK)
+        problem_set(problem, status, "cannot write %s/%s: %s", self->directory,
+                    journal_first_kind.name, status_text(status));
+    return status;
+}
+
+/* Declared before it is dropped: cut short anywhere, nothing is missing that was not given up. */
+static enum status rocks_remove_before(struct journal *journal, uint64_t first_kept_no,
+                                       struct problem *problem)
+{
+    struct journal_rocks *self = of(journal);
+    assert(!self->read_only);
+    /* An open iterator would keep dropped files on disk. */
+    stop_reading(self);
+    enum status status = STATUS_OK;
+    if (first_kept_no > journal_first_no(journal))
+        status = declare_first(self, first_kept_no, problem);
+    if (status == STATUS_OK)
+        status = trim_before(self->trim, first_kept_no, problem);
+    return status;
+}
+
+static bool rocks_dropping(const struct journal *journal)
+{
+    const struct journal_rocks *self = (const struct journal_rocks *)journal;
+    return self->trim != NULL && trim_is_busy(self->trim);
 }
 
 static void rocks_journal_close(struct journal *journal)
 {
     struct journal_rocks *self = of(journal);
     stop_reading(self);
+    trim_close(self->trim);
     /* An orderly end leaves nothing to the next power loss in mode async either. After a failure
      * nothing is synced: what it would say is not to be trusted. */
     bool sound = self->journal.failure.status == STATUS_OK;
@@ -181,6 +269,8 @@ static void rocks_journal_close(struct journal *journal)
     rocks_close(&self->rocks);
     rocksdb_writebatch_destroy(self->batch);
     rocksdb_writeoptions_destroy(self->write_options);
+    if (self->first.file >= 0)
+        mark_close(&self->first);
     if (self->lock >= 0)
         directory_unlock(self->lock);
     free(self);
@@ -191,6 +281,8 @@ static const struct journal_ops rocks_ops = {
     .seek = rocks_seek,
     .next = rocks_next,
     .remove_from = rocks_remove_from,
+    .remove_before = rocks_remove_before,
+    .dropping = rocks_dropping,
     .close = rocks_journal_close,
 };
 
@@ -244,7 +336,8 @@ static enum status last_kept(const struct journal_rocks *self, uint64_t *ret_las
                              struct problem *problem)
 {
     struct rocks rocks = {0};
-    enum status status = rocks_open(&rocks, self->path, ROCKS_READ_ONLY, false, problem);
+    struct rocks_options options = {.mode = ROCKS_READ_ONLY};
+    enum status status = rocks_open(&rocks, self->path, &options, problem);
     if (status != STATUS_OK)
         return status;
     uint8_t key[ROCKS_KEY_BYTES];
@@ -272,8 +365,10 @@ static enum status open_if_complete(struct journal_rocks *self, const struct pro
     enum status status = last_kept(self, &last_no, problem);
     if (status != STATUS_OK && status != STATUS_END)
         return problem_set(problem, refusal->status, "%s", refusal->text);
+    struct rocks_options options = {.mode = ROCKS_LENIENT,
+                                    .write_buffer_bytes = self->write_buffer_bytes};
     if (last_no >= acknowledged_no)
-        return rocks_open(&self->rocks, self->path, ROCKS_LENIENT, false, problem);
+        return rocks_open(&self->rocks, self->path, &options, problem);
     return problem_set(problem, STATUS_CORRUPT,
                        "blocks %" PRIu64 " to %" PRIu64
                        " were acknowledged and cannot be read: %s; the files as they are now would "
@@ -305,12 +400,20 @@ static enum status open_for_writing(struct journal_rocks *self,
     /* RocksDB would make it too, but only after it was asked whether it takes direct I/O. */
     if (presence == ABSENT && mkdir(self->path, 0755) != 0 && errno != EEXIST)
         return directory_problem(problem, "cannot make the directory", self->path, errno);
+    uint64_t first_no;
+    status = mark_open(&self->first, &journal_first_kind, self->directory, &first_no, problem);
+    if (status != STATUS_OK)
+        return status;
+    self->journal.first_no_declared = first_no;
+    struct rocks_options strict = {.mode = ROCKS_STRICT,
+                                   .create = options->create,
+                                   .write_buffer_bytes = self->write_buffer_bytes};
     struct problem refusal;
     status = STATUS_CORRUPT;
     if (presence == HEADLESS)
         headless_problem(self, &refusal);
     else
-        status = rocks_open(&self->rocks, self->path, ROCKS_STRICT, options->create, &refusal);
+        status = rocks_open(&self->rocks, self->path, &strict, &refusal);
     if (status == STATUS_OK)
         return STATUS_OK;
     if (status != STATUS_CORRUPT)
@@ -325,9 +428,15 @@ static enum status open_for_reading(struct journal_rocks *self, enum presence pr
 {
     if (presence == HEADLESS)
         return headless_problem(self, problem);
+    struct rocks_options options = {.mode = ROCKS_READ_ONLY};
     enum status status = STATUS_CORRUPT;
     for (int attempt = 0; status == STATUS_CORRUPT && attempt < READ_ONLY_TRIES_COUNT; attempt++)
-        status = rocks_open(&self->rocks, self->path, ROCKS_READ_ONLY, false, problem);
+        status = rocks_open(&self->rocks, self->path, &options, problem);
+    /* After the journal: an engine that runs beside may drop files at any moment, and has declared
+     * so before. */
+    if (status == STATUS_OK)
+        status = mark_read(&journal_first_kind, self->directory, &self->journal.first_no_declared,
+                           problem);
     return status;
 }
 
@@ -363,12 +472,15 @@ static enum status check_format(struct journal_rocks *self, bool accept_loss,
                            "%s was made by a newer flyover (journal format %" PRIu32
                            ", this one reads %u): use that version, or another --data directory",
                            self->directory, format, JOURNAL_FORMAT);
-    if (format == JOURNAL_FORMAT)
+    if (format == JOURNAL_FORMAT || (format > 0 && self->read_only))
         return STATUS_OK;
+    if (format > 0)
+        return rocks_write_format(&self->rocks, self->path, false, problem);
     /* New, or its maker was killed before it could write the format. */
     bool make = status == STATUS_NOT_FOUND && (accept_loss || is_empty(self));
     if (make)
-        return self->read_only ? STATUS_OK : rocks_write_format(&self->rocks, self->path, problem);
+        return self->read_only ? STATUS_OK
+                               : rocks_write_format(&self->rocks, self->path, true, problem);
     return problem_set(problem, STATUS_CORRUPT,
                        "%s holds blocks but does not say in which format: put it back from a "
                        "backup, or start with --accept-loss to read them as format %u",
@@ -398,6 +510,8 @@ static enum status open_at(struct journal_rocks *self, const struct journal_opti
                              : open_for_writing(self, options, presence, problem);
     if (status == STATUS_OK)
         status = check_format(self, options->accept_loss, problem);
+    if (status == STATUS_OK && !self->read_only)
+        status = trim_open(&self->rocks, self->path, self->partition, &self->trim, problem);
     return status;
 }
 
@@ -418,6 +532,8 @@ enum status journal_open_rocks(const struct journal_options *options, struct jou
     self->read_only = options->read_only;
     self->sync = options->durability == DURABILITY_SYNC;
     self->partition = options->partition;
+    self->write_buffer_bytes = options->write_buffer_bytes;
+    self->first.file = -1;
     self->lock = -1;
     memcpy(self->directory, options->directory, strlen(options->directory));
     self->batch = rocksdb_writebatch_create();

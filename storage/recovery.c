@@ -23,6 +23,7 @@ struct recovery {
     const struct recovery_options *options;
     struct recovery_report report;
     uint64_t acknowledged_no;
+    uint64_t first_kept_no;
 };
 
 /* What lies behind the damage, as far as it could be read. */
@@ -36,6 +37,20 @@ static bool is_damage(enum status status)
     return status == STATUS_CORRUPT || status == STATUS_GAP || status == STATUS_LOST;
 }
 
+/* The last block before the first of which it would be damage that it is missing. */
+static uint64_t last_known(const struct recovery *self)
+{
+    uint64_t last_no = self->report.last_no;
+    return last_no + 1 < self->first_kept_no ? self->first_kept_no - 1 : last_no;
+}
+
+/* Whether all blocks that are missing before this one were given up. */
+static bool is_given_up(const struct recovery *self, const struct block_header *header)
+{
+    return self->options->all_stored && header->block_no <= self->first_kept_no &&
+           header->block_no > self->report.last_no + 1;
+}
+
 static enum status next_good_block(struct recovery *self, struct journal_slice *ret_block,
                                    struct block_header *ret_header, struct problem *problem)
 {
@@ -43,9 +58,11 @@ static enum status next_good_block(struct recovery *self, struct journal_slice *
     if (status == STATUS_OK)
         status = block_decode(ret_block->bytes, ret_block->bytes_count, ret_block->block_no,
                               ret_header, problem);
-    if (status == STATUS_OK)
-        status = block_follows(ret_header, self->report.last_no, self->report.last_crc, problem);
-    return status;
+    if (status != STATUS_OK || is_given_up(self, ret_header))
+        return status;
+    uint64_t prev_no =
+        ret_header->block_no > self->first_kept_no ? last_known(self) : self->report.last_no;
+    return block_follows(ret_header, prev_no, self->report.last_crc, problem);
 }
 
 static void count_block(struct recovery_report *report, const struct block_header *header)
@@ -88,12 +105,13 @@ static enum status read_good_blocks(struct recovery *self, bool *ret_refused,
 
 static enum status check_acknowledged(const struct recovery *self, struct problem *problem)
 {
-    if (self->report.last_no >= self->acknowledged_no)
+    uint64_t last_no = last_known(self);
+    if (last_no >= self->acknowledged_no)
         return STATUS_OK;
     return problem_set(problem, STATUS_LOST,
                        "blocks %" PRIu64 " to %" PRIu64
                        " were acknowledged and are not in the journal",
-                       self->report.last_no + 1, self->acknowledged_no);
+                       last_no + 1, self->acknowledged_no);
 }
 
 /* Adds to the sentence what accepting the damage would cost. */
@@ -102,11 +120,19 @@ static enum status explain(const struct recovery *self, enum status status, stru
     if (problem == NULL)
         return status;
     struct problem damage = *problem;
-    uint64_t last_no = self->report.last_no;
+    bool before_kept = self->report.last_no + 1 < self->first_kept_no;
+    if (before_kept && status == STATUS_CORRUPT)
+        return problem_set(problem, status,
+                           "%.600s; a start needs none of the blocks before %" PRIu64
+                           ": they were given up to a checkpoint",
+                           damage.text, self->first_kept_no);
+    uint64_t last_no = last_known(self);
     char kept[64] = "nothing";
-    if (last_no > 0)
+    if (self->report.first_no > 0 && !before_kept)
         snprintf(kept, sizeof kept, "blocks %" PRIu64 " to %" PRIu64, self->report.first_no,
                  last_no);
+    else if (last_no > 0)
+        snprintf(kept, sizeof kept, "the checkpoint of block %" PRIu64, last_no);
     char lost[128];
     if (self->acknowledged_no > last_no)
         snprintf(lost, sizeof lost,
@@ -247,19 +273,38 @@ static enum status accept(struct recovery *self, const struct problem *damage,
     return STATUS_OK;
 }
 
+/* Where reading begins before the first kept block, no damage is looked for and none accepted: what
+ * is behind may be whole, and is of no use without the checkpoint. */
+static enum status check_beginning(const struct recovery *self, struct problem *problem)
+{
+    uint64_t first_kept_no = self->first_kept_no;
+    if (self->options->all_stored || self->options->after_no + 1 >= first_kept_no)
+        return STATUS_OK;
+    return problem_set(problem, STATUS_LOST,
+                       "blocks 1 to %" PRIu64 " were given up because a checkpoint held them, and "
+                       "that checkpoint cannot be read: put the data directory back from a backup "
+                       "(--accept-loss cannot mend this)",
+                       first_kept_no - 1);
+}
+
 enum status recovery_run(struct journal *journal, const struct recovery_options *options,
                          struct recovery_report *ret_report, struct problem *problem)
 {
     assert(options->on_block != NULL);
+    assert(!options->all_stored || (options->after_no == 0 && !options->accept_loss));
     struct recovery self = {
         .journal = journal,
         .options = options,
         .acknowledged_no = journal_acknowledged_no(journal),
+        .first_kept_no = journal_first_no(journal),
         .report = {.last_no = options->after_no, .last_crc = options->after_crc},
     };
     bool refused = false;
+    enum status status = check_beginning(&self, problem);
+    if (status != STATUS_OK)
+        return status;
     struct problem found = {.status = STATUS_OK};
-    enum status status = read_good_blocks(&self, &refused, &found);
+    status = read_good_blocks(&self, &refused, &found);
     if (status == STATUS_END)
         status = check_acknowledged(&self, &found);
     if (is_damage(status) && !refused)

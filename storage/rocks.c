@@ -10,21 +10,19 @@
 #include "storage/journal.h"
 #include "storage/little_endian.h"
 
-#define WRITE_BUFFER_BYTES  (64u << 20)
-#define WRITE_BUFFERS_COUNT 3
-#define ARENA_BLOCK_BYTES   (8u << 20)
-#define BLOCK_CACHE_BYTES   (8u << 20)
-#define READAHEAD_BYTES     (2u << 20)
-#define MANIFEST_BYTES_MAX  (16u << 20)
-#define OPEN_FILES_MAX      256
-#define INFO_LOG_BYTES      (1u << 20)
-#define INFO_LOGS_COUNT     2
+#define ARENA_BLOCK_BYTES  (8u << 20)
+#define BLOCK_CACHE_BYTES  (8u << 20)
+#define READAHEAD_BYTES    (2u << 20)
+#define MANIFEST_BYTES_MAX (16u << 20)
+#define OPEN_FILES_MAX     256
+#define INFO_LOG_BYTES     (1u << 20)
+#define INFO_LOGS_COUNT    2
 /* Values of enums that RocksDB's c.h leaves out. */
 #define INFO_LOG_LEVEL_FATAL 4
 #define CHECKSUM_XXH3        4
 
-_Static_assert((uint64_t)WRITE_BUFFERS_COUNT *WRITE_BUFFER_BYTES + BLOCK_CACHE_BYTES +
-                       WRITE_BUFFERS_COUNT * ARENA_BLOCK_BYTES <=
+_Static_assert((uint64_t)JOURNAL_WRITE_BUFFERS_COUNT *JOURNAL_WRITE_BUFFER_BYTES +
+                       BLOCK_CACHE_BYTES + JOURNAL_WRITE_BUFFERS_COUNT * ARENA_BLOCK_BYTES <=
                    JOURNAL_MEMORY_BYTES_MAX,
                "write buffers and cache stay under the cap that the header promises");
 
@@ -51,19 +49,24 @@ static bool direct_io_works(const char *path)
  * Why level compaction, and on: block numbers only grow, so no two files overlap and RocksDB moves
  * a file down the levels by changing its manifest alone. 5 GB in blocks of 256 KiB are written 2.0
  * times (log and flush), and a reader goes through one sorted run. With compaction off every file
- * would stay in level 0, where an iterator holds all of them open.
+ * would stay in level 0, where an iterator holds all of them open, and from where no file can be
+ * dropped (trim.h): that is also why one file there is enough to be moved on.
  *
  * The write-ahead log needs no limit of its own: a log goes when the write buffer it covers has
- * been flushed, so there are never more than WRITE_BUFFERS_COUNT of them plus the last. The meta
- * family does not hold them back, because its one key is flushed when it is written.
+ * been flushed, so there are never more than JOURNAL_WRITE_BUFFERS_COUNT of them plus the last. The
+ * meta family does not hold them back, because its one key is flushed when it is written.
  */
-static void set_sizes(rocksdb_options_t *options)
+static void set_sizes(rocksdb_options_t *options, uint32_t write_buffer_bytes)
 {
+    uint32_t arena_bytes = write_buffer_bytes / 8;
+    if (arena_bytes > ARENA_BLOCK_BYTES)
+        arena_bytes = ARENA_BLOCK_BYTES;
     rocksdb_options_set_compression(options, rocksdb_no_compression);
-    rocksdb_options_set_write_buffer_size(options, WRITE_BUFFER_BYTES);
-    rocksdb_options_set_max_write_buffer_number(options, WRITE_BUFFERS_COUNT);
-    rocksdb_options_set_target_file_size_base(options, WRITE_BUFFER_BYTES);
-    rocksdb_options_set_arena_block_size(options, ARENA_BLOCK_BYTES);
+    rocksdb_options_set_write_buffer_size(options, write_buffer_bytes);
+    rocksdb_options_set_max_write_buffer_number(options, JOURNAL_WRITE_BUFFERS_COUNT);
+    rocksdb_options_set_target_file_size_base(options, write_buffer_bytes);
+    rocksdb_options_set_level0_file_num_compaction_trigger(options, 1);
+    rocksdb_options_set_arena_block_size(options, arena_bytes);
     rocksdb_options_set_max_open_files(options, OPEN_FILES_MAX);
     rocksdb_options_set_max_file_opening_threads(options, 1);
     rocksdb_options_set_max_background_jobs(options, 2);
@@ -101,13 +104,15 @@ static int wal_recovery_mode(enum rocks_mode mode)
     return rocksdb_absolute_consistency_recovery;
 }
 
-static rocksdb_options_t *options_for(const char *path, enum rocks_mode mode, bool create)
+static rocksdb_options_t *options_for(const char *path, const struct rocks_options *wanted)
 {
+    enum rocks_mode mode = wanted->mode;
     rocksdb_options_t *base = rocksdb_options_create();
-    set_sizes(base);
+    set_sizes(base, wanted->write_buffer_bytes > 0 ? wanted->write_buffer_bytes
+                                                   : JOURNAL_WRITE_BUFFER_BYTES);
     set_tables(base);
-    rocksdb_options_set_create_if_missing(base, create);
-    rocksdb_options_set_create_missing_column_families(base, create);
+    rocksdb_options_set_create_if_missing(base, wanted->create);
+    rocksdb_options_set_create_missing_column_families(base, wanted->create);
     rocksdb_options_set_wal_recovery_mode(base, wal_recovery_mode(mode));
     rocksdb_options_set_use_direct_io_for_flush_and_compaction(base, mode != ROCKS_READ_ONLY &&
                                                                          direct_io_works(path));
@@ -194,18 +199,19 @@ static rocksdb_readoptions_t *make_scan_options(void)
     rocksdb_readoptions_set_verify_checksums(options, 1);
     rocksdb_readoptions_set_fill_cache(options, 0);
     rocksdb_readoptions_set_readahead_size(options, READAHEAD_BYTES);
+    rocksdb_readoptions_set_background_purge_on_iterator_cleanup(options, 1);
     return options;
 }
 
-enum status rocks_open(struct rocks *rocks, const char *path, enum rocks_mode mode, bool create,
+enum status rocks_open(struct rocks *rocks, const char *path, const struct rocks_options *options,
                        struct problem *problem)
 {
-    assert(!(create && mode == ROCKS_READ_ONLY));
+    assert(!(options->create && options->mode == ROCKS_READ_ONLY));
     struct rocks opened = {0};
-    rocksdb_options_t *options = options_for(path, mode, create);
+    rocksdb_options_t *all = options_for(path, options);
     char *error = NULL;
-    opened.db = open_families(options, path, mode, opened.families, &error);
-    rocksdb_options_destroy(options);
+    opened.db = open_families(all, path, options->mode, opened.families, &error);
+    rocksdb_options_destroy(all);
     if (error != NULL)
         return rocks_problem(problem, path, error);
     opened.scan_options = make_scan_options();
@@ -226,7 +232,8 @@ void rocks_close(struct rocks *rocks)
 
 enum status rocks_repair(const char *path, struct problem *problem)
 {
-    rocksdb_options_t *options = options_for(path, ROCKS_LENIENT, true);
+    struct rocks_options wanted = {.mode = ROCKS_LENIENT, .create = true};
+    rocksdb_options_t *options = options_for(path, &wanted);
     char *error = NULL;
     rocksdb_repair_db(options, path, &error);
     rocksdb_options_destroy(options);
@@ -262,6 +269,11 @@ bool rocks_decode_key(const uint8_t *key, size_t bytes, uint32_t partition, uint
         return false;
     *ret_block_no = be64toh(second);
     return true;
+}
+
+bool rocks_is_blocks(const char *family_name)
+{
+    return strcmp(family_name, family_names[ROCKS_BLOCKS]) == 0;
 }
 
 rocksdb_iterator_t *rocks_scan(const struct rocks *rocks)
@@ -302,7 +314,8 @@ enum status rocks_read_format(const struct rocks *rocks, const char *path, uint3
     return STATUS_OK;
 }
 
-enum status rocks_write_format(struct rocks *rocks, const char *path, struct problem *problem)
+enum status rocks_write_format(struct rocks *rocks, const char *path, bool is_new,
+                               struct problem *problem)
 {
     uint8_t value[4];
     uint8_t anchor[ROCKS_KEY_BYTES];
@@ -314,8 +327,9 @@ enum status rocks_write_format(struct rocks *rocks, const char *path, struct pro
     rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
     rocksdb_writebatch_put_cf(batch, rocks->families[ROCKS_META], format_key, FORMAT_KEY_BYTES,
                               (const char *)value, sizeof value);
-    rocksdb_writebatch_put_cf(batch, rocks->families[ROCKS_BLOCKS], (const char *)anchor,
-                              sizeof anchor, "", 0);
+    if (is_new)
+        rocksdb_writebatch_put_cf(batch, rocks->families[ROCKS_BLOCKS], (const char *)anchor,
+                                  sizeof anchor, "", 0);
     rocksdb_write(rocks->db, options, batch, &error);
     rocksdb_writebatch_destroy(batch);
     rocksdb_writeoptions_destroy(options);

@@ -1,6 +1,6 @@
 /*
  * rocks: one RocksDB database with the column families, options and error texts of a journal. For
- * journal_rocks.c and journal_salvage.c alone.
+ * journal_rocks.c, salvage.c and trim.c alone.
  *
  * Column families: "default" holds what describes the database ("format" -> u32), "journal" the
  * blocks: partition (u32, big-endian) || block_no (u64, big-endian) -> block, so that the order of
@@ -38,9 +38,15 @@ enum rocks_mode {
     ROCKS_READ_ONLY,
 };
 
-/* Fills `rocks`; on failure nothing is open. `create`: also where there is no database yet. */
-NODISCARD enum status rocks_open(struct rocks *rocks, const char *path, enum rocks_mode mode,
-                                 bool create, struct problem *problem);
+struct rocks_options {
+    enum rocks_mode mode;
+    bool create;                 /* also where there is no database yet */
+    uint32_t write_buffer_bytes; /* 0: JOURNAL_WRITE_BUFFER_BYTES */
+};
+
+/* Fills `rocks`; on failure nothing is open. */
+NODISCARD enum status rocks_open(struct rocks *rocks, const char *path,
+                                 const struct rocks_options *options, struct problem *problem);
 /* Accepts what was never opened (zeros). */
 void rocks_close(struct rocks *rocks);
 /* Makes a database that can be opened from whatever files of one are left. */
@@ -55,7 +61,11 @@ void rocks_encode_key(uint8_t ret_key[ROCKS_KEY_BYTES], uint32_t partition, uint
 /* False if it is no key of a block of this partition. */
 bool rocks_decode_key(const uint8_t *key, size_t bytes, uint32_t partition, uint64_t *ret_block_no);
 
-/* An iterator for one pass over blocks. Returns owned. */
+/* True for the name of the family that holds the blocks. */
+bool rocks_is_blocks(const char *family_name);
+
+/* An iterator for one pass over blocks. Returns owned. Files that it was the last to need are
+ * removed by a thread of RocksDB. */
 rocksdb_iterator_t *rocks_scan(const struct rocks *rocks);
 /* Moves every write so far from the write-ahead log into its final file; durable on return. */
 NODISCARD enum status rocks_flush(struct rocks *rocks, const char *path, struct problem *problem);
@@ -63,7 +73,8 @@ NODISCARD enum status rocks_flush(struct rocks *rocks, const char *path, struct 
 /* Reads "format". STATUS_NOT_FOUND where it was never written. */
 NODISCARD enum status rocks_read_format(const struct rocks *rocks, const char *path,
                                         uint32_t *ret_format, struct problem *problem);
-NODISCARD enum status rocks_write_format(struct rocks *rocks, const char *path,
+/* Writes JOURNAL_FORMAT, and the anchor into a new database. */
+NODISCARD enum status rocks_write_format(struct rocks *rocks, const char *path, bool is_new,
                                          struct problem *problem);
 
 #endif

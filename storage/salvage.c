@@ -21,13 +21,15 @@ enum status salvage_open(struct rocks *rocks, const char *directory, const char 
     enum status status = directory_keep_copy(directory, "journal", kept_stem, kept_name, problem);
     if (status != STATUS_OK)
         return status;
-    status = rocks_open(rocks, path, ROCKS_LENIENT, false, problem);
+    struct rocks_options options = {.mode = ROCKS_LENIENT};
+    status = rocks_open(rocks, path, &options, problem);
     if (status != STATUS_CORRUPT)
         return status;
     status = rocks_repair(path, problem);
     if (status != STATUS_OK)
         return status;
-    return rocks_open(rocks, path, ROCKS_LENIENT, true, problem);
+    options.create = true;
+    return rocks_open(rocks, path, &options, problem);
 }
 
 static enum status write_batch(rocksdb_t *db, rocksdb_writebatch_t *batch, const char *path,
@@ -90,57 +92,67 @@ static enum status check_iterator(const rocksdb_iterator_t *iterator, const char
     return error == NULL ? STATUS_OK : rocks_problem(problem, path, error);
 }
 
-/* All that stands before the block first_no of `partition`. Damage is forgiven only behind the very
- * last of it: nothing may be lost that the caller did not name. */
-static enum status copy_before(struct rocks *to, const struct rocks *from, uint32_t partition,
-                               uint64_t first_no, const char *path, struct problem *problem)
+/* What an iterator that begins at `begin` meets before `end` (NULL: to the last). Damage is
+ * forgiven only behind the key `expected` (NULL: nowhere): nothing may be lost that the caller did
+ * not name.
+ */
+static enum status copy_range(struct rocks *to, const struct rocks *from, const uint8_t *begin,
+                              const uint8_t *end, const uint8_t *expected, const char *path,
+                              struct problem *problem)
 {
-    uint8_t end[ROCKS_KEY_BYTES];
-    uint8_t expected[ROCKS_KEY_BYTES];
     uint8_t last_key[ROCKS_KEY_BYTES] = {0};
-    rocks_encode_key(end, partition, first_no);
-    rocks_encode_key(expected, partition, first_no - 1);
-
+    if (end != NULL && memcmp(begin, end, ROCKS_KEY_BYTES) >= 0)
+        return STATUS_OK;
     rocksdb_iterator_t *iterator = rocks_scan(from);
-    rocksdb_iter_seek_to_first(iterator);
+    rocksdb_iter_seek(iterator, (const char *)begin, ROCKS_KEY_BYTES);
     enum status status = copy_until(to, iterator, end, last_key, path, problem);
-    if (status == STATUS_OK && memcmp(last_key, expected, sizeof expected) != 0)
+    bool complete = expected != NULL && memcmp(last_key, expected, ROCKS_KEY_BYTES) == 0;
+    if (status == STATUS_OK && !complete)
         status = check_iterator(iterator, path, problem);
     rocksdb_iter_destroy(iterator);
     return status;
 }
 
-static enum status copy_later_partitions(struct rocks *to, const struct rocks *from,
-                                         uint32_t partition, const char *path,
-                                         struct problem *problem)
+/* All but the blocks that are to go. Those before the first kept one stay behind, too: nobody needs
+ * them, and damage in them must not stop this. */
+static enum status copy_kept(struct rocks *to, const struct rocks *from,
+                             const struct salvage_range *range, const char *path,
+                             struct problem *problem)
 {
-    assert(partition < ROCKS_PARTITION_ANCHOR);
-    uint8_t begin[ROCKS_KEY_BYTES];
-    uint8_t last_key[ROCKS_KEY_BYTES];
-    rocks_encode_key(begin, partition + 1, 0);
-    rocksdb_iterator_t *iterator = rocks_scan(from);
-    rocksdb_iter_seek(iterator, (const char *)begin, sizeof begin);
-    enum status status = copy_until(to, iterator, NULL, last_key, path, problem);
+    assert(range->partition < ROCKS_PARTITION_ANCHOR);
+    uint8_t lowest[ROCKS_KEY_BYTES];
+    uint8_t own[ROCKS_KEY_BYTES];
+    uint8_t kept[ROCKS_KEY_BYTES];
+    uint8_t last_kept[ROCKS_KEY_BYTES];
+    uint8_t lost[ROCKS_KEY_BYTES];
+    uint8_t later[ROCKS_KEY_BYTES];
+    rocks_encode_key(lowest, 0, 0);
+    rocks_encode_key(own, range->partition, 0);
+    rocks_encode_key(kept, range->partition, range->first_kept_no);
+    rocks_encode_key(last_kept, range->partition, range->first_lost_no - 1);
+    rocks_encode_key(lost, range->partition, range->first_lost_no);
+    rocks_encode_key(later, range->partition + 1, 0);
+    enum status status = copy_range(to, from, lowest, own, NULL, path, problem);
     if (status == STATUS_OK)
-        status = check_iterator(iterator, path, problem);
-    rocksdb_iter_destroy(iterator);
+        status = copy_range(to, from, kept, lost, last_kept, path, problem);
+    if (status == STATUS_OK)
+        status = copy_range(to, from, later, NULL, NULL, path, problem);
     return status;
 }
 
-static enum status write_copy(const struct rocks *from, const char *path_new, uint32_t partition,
-                              uint64_t first_no, struct problem *problem)
+static enum status write_copy(const struct rocks *from, const char *path_new,
+                              const struct salvage_range *range, struct problem *problem)
 {
     rocks_destroy(path_new);
     if (mkdir(path_new, 0755) != 0 && errno != EEXIST)
         return directory_problem(problem, "cannot make the directory", path_new, errno);
     struct rocks to = {0};
-    enum status status = rocks_open(&to, path_new, ROCKS_STRICT, true, problem);
+    struct rocks_options options = {.mode = ROCKS_STRICT, .create = true};
+    enum status status = rocks_open(&to, path_new, &options, problem);
     if (status == STATUS_OK)
-        status = rocks_write_format(&to, path_new, problem);
+        status = rocks_write_format(&to, path_new, true, problem);
     if (status == STATUS_OK)
-        status = copy_before(&to, from, partition, first_no, path_new, problem);
-    if (status == STATUS_OK)
-        status = copy_later_partitions(&to, from, partition, path_new, problem);
+        status = copy_kept(&to, from, range, path_new, problem);
     if (status == STATUS_OK)
         status = rocks_flush(&to, path_new, problem);
     rocks_close(&to);
@@ -148,14 +160,14 @@ static enum status write_copy(const struct rocks *from, const char *path_new, ui
 }
 
 enum status salvage_rewrite(struct rocks *rocks, const char *directory, const char *path,
-                            uint32_t partition, uint64_t first_no, struct problem *problem)
+                            const struct salvage_range *range, struct problem *problem)
 {
-    assert(first_no > 0);
+    assert(range->first_kept_no > 0 && range->first_lost_no > 0);
     char path_new[PATH_MAX];
     char kept_name[NAME_MAX + 1];
     enum status status = directory_path(path_new, directory, rewritten_name, problem);
     if (status == STATUS_OK)
-        status = write_copy(rocks, path_new, partition, first_no, problem);
+        status = write_copy(rocks, path_new, range, problem);
     if (status != STATUS_OK)
         return status;
 
@@ -166,5 +178,6 @@ enum status salvage_rewrite(struct rocks *rocks, const char *directory, const ch
     status = directory_set_aside(directory, rewritten_name, kept_stem, "", kept_name, problem);
     if (status != STATUS_OK)
         return status;
-    return rocks_open(rocks, path, ROCKS_STRICT, false, problem);
+    struct rocks_options options = {.mode = ROCKS_STRICT};
+    return rocks_open(rocks, path, &options, problem);
 }

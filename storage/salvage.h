@@ -12,10 +12,16 @@
 NODISCARD enum status salvage_open(struct rocks *rocks, const char *directory, const char *path,
                                    struct problem *problem);
 
-/* Writes DIR/journal anew without the blocks of `partition` from first_no on, and opens it as
- * `rocks` in place of the old one. On failure `rocks` is still the old one, or closed. */
+struct salvage_range {
+    uint32_t partition;
+    uint64_t first_kept_no;
+    uint64_t first_lost_no;
+};
+
+/* Writes DIR/journal anew, of the blocks of the partition only those from first_kept_no on and
+ * before first_lost_no, and opens it as `rocks` in place of the old one. On failure `rocks` is
+ * still the old one, or closed. */
 NODISCARD enum status salvage_rewrite(struct rocks *rocks, const char *directory, const char *path,
-                                      uint32_t partition, uint64_t first_no,
-                                      struct problem *problem);
+                                      const struct salvage_range *range, struct problem *problem);
 
 #endif

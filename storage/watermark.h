@@ -1,25 +1,22 @@
 /*
- * watermark: a small file that holds the number of the last acknowledged block, so that a journal
- * which comes back shorter than what was acknowledged is noticed.
+ * watermark: the mark (mark.h) DIR/watermark: the number of the last acknowledged block, so that a
+ * journal which comes back shorter than what was acknowledged is noticed.
  *
- * DIR/watermark, two copies of 32 bytes at offsets 0 and 512 (magic "FLYW", sequence, block_no,
- * crc), written in turn, so that a torn write leaves the other. Written with pwrite and not synced
- * on its own: it survives kill -9 always and a power loss nearly always; it can be behind the
- * journal, never ahead of it.
+ * Not synced on its own: it survives kill -9 always and a power loss nearly always; it can be
+ * behind the journal, never ahead of it.
  *
  * Threads: one owner at a time.
  */
 #ifndef STORAGE_WATERMARK_H
 #define STORAGE_WATERMARK_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/base/status.h"
+#include "storage/mark.h"
 
 struct watermark {
-    int file;
-    uint32_t sequence;
+    struct mark mark;
 };
 
 /* Opens or creates DIR/watermark; `*ret_block_no` is 0 for a new one.

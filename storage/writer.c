@@ -12,6 +12,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/plant.h"
+#include "engine/base/region.h"
 #include "queues/ring.h"
 
 #define PAGE_BYTES 4096u
@@ -32,6 +33,7 @@ struct writer {
      */
     uint32_t acquired_count;
     uint32_t sent_count;
+    uint64_t remove_before_no_sent; /* 0: none yet */
     pthread_t thread;
     bool threaded;
 
@@ -39,12 +41,18 @@ struct writer {
     _Alignas(128) struct journal *journal;
     struct watermark *watermark;
     struct sleeper *engine;
+    const struct writer_beside *beside;
+    uint64_t written_no;
+    uint64_t remove_before_no_done;
 
     /* Both. */
     _Alignas(128) struct ring *ring;
     struct sleeper sleeper;
     struct writer_buffer buffers[WRITER_BUFFERS_COUNT];
-    uint8_t *memory; /* WRITER_BUFFERS_COUNT x BLOCK_BYTES_MAX */
+    uint8_t *memory;                   /* WRITER_BUFFERS_COUNT x BLOCK_BYTES_MAX */
+    _Atomic uint64_t remove_before_no; /* only grows; the engine thread writes it */
+    _Atomic bool wants_sync;
+    _Atomic uint64_t synced_no;
     _Atomic bool stopping;
     _Atomic bool failed; /* `failure` is whole once this is true, and never changes again */
     struct problem failure;
@@ -103,6 +111,20 @@ static enum status write_blocks(struct writer *writer, uint32_t count, struct pr
     return status;
 }
 
+static enum status tell_beside(struct writer *writer, uint32_t count, struct problem *problem)
+{
+    enum status status = STATUS_OK;
+    for (uint32_t index = 0; index < count && status == STATUS_OK; index++) {
+        const struct block_entry *entry = ring_front(writer->ring, index);
+        const struct writer_buffer *buffer = &writer->buffers[entry->buffer_index];
+        writer->written_no = buffer->block_no;
+        if (writer->beside != NULL)
+            status = writer->beside->on_block(writer->beside->context, entry->buffer_index,
+                                              buffer->block_no, problem);
+    }
+    return status;
+}
+
 /* Handles what writer_send_block sends: all that waits, in one append.
  * Next: writer_durable_no, on the engine thread. */
 static bool writer_on_block(struct writer *writer)
@@ -115,12 +137,63 @@ static bool writer_on_block(struct writer *writer)
     struct problem problem;
     enum status status = write_blocks(writer, count, &problem);
     if (status == STATUS_OK)
+        status = tell_beside(writer, count, &problem);
+    if (status == STATUS_OK)
         ring_consume(writer->ring, count);
     else
         fail(writer, &problem);
     if (writer->engine != NULL)
         sleeper_wake(writer->engine);
     return status == STATUS_OK;
+}
+
+static bool has_removal(const struct writer *writer)
+{
+    return !has_failed(writer) &&
+           atomic_load_explicit(&writer->remove_before_no, memory_order_acquire) >
+               writer->remove_before_no_done;
+}
+
+/* Handles what writer_remove_before sends: the last number asked for.
+ * Next: nothing; only a failure is told, by writer_failure. */
+static void writer_on_removal(struct writer *writer)
+{
+    if (!has_removal(writer))
+        return;
+    uint64_t first_kept_no = atomic_load_explicit(&writer->remove_before_no, memory_order_acquire);
+    struct problem problem;
+    enum status status = journal_remove_before(writer->journal, first_kept_no, &problem);
+    if (status == STATUS_OK && writer->beside != NULL)
+        status = writer->beside->on_removal(writer->beside->context, first_kept_no, &problem);
+    writer->remove_before_no_done = first_kept_no;
+    if (status == STATUS_OK)
+        return;
+    fail(writer, &problem);
+    if (writer->engine != NULL)
+        sleeper_wake(writer->engine);
+}
+
+static bool has_sync(const struct writer *writer)
+{
+    return !has_failed(writer) && atomic_load_explicit(&writer->wants_sync, memory_order_acquire);
+}
+
+/* Handles what writer_sync_beside sends. Next: writer_beside_synced_no, on the engine thread. */
+static void writer_on_sync(struct writer *writer)
+{
+    if (!has_sync(writer))
+        return;
+    atomic_store_explicit(&writer->wants_sync, false, memory_order_relaxed);
+    struct problem problem;
+    enum status status = STATUS_OK;
+    if (writer->beside != NULL)
+        status = writer->beside->on_sync(writer->beside->context, &problem);
+    if (status == STATUS_OK)
+        atomic_store_explicit(&writer->synced_no, writer->written_no, memory_order_release);
+    else
+        fail(writer, &problem);
+    if (writer->engine != NULL)
+        sleeper_wake(writer->engine);
 }
 
 static bool is_stopping(const struct writer *writer)
@@ -130,7 +203,8 @@ static bool is_stopping(const struct writer *writer)
 
 static bool has_work(struct writer *writer)
 {
-    return !has_failed(writer) && ring_peek(writer->ring, 1) > 0;
+    return has_removal(writer) || has_sync(writer) ||
+           (!has_failed(writer) && ring_peek(writer->ring, 1) > 0);
 }
 
 /* Never spins: an append takes ten times as long as waking up. */
@@ -150,6 +224,8 @@ static void *run(void *context)
         /* Read before the ring: what was sent before writer_close is then seen. */
         bool stopping = is_stopping(writer);
         bool wrote = writer_on_block(writer);
+        writer_on_sync(writer);
+        writer_on_removal(writer);
         atomic_store_explicit(&writer->cpu_ns, clock_thread_cpu_ns(), memory_order_relaxed);
         if (wrote)
             continue;
@@ -202,7 +278,7 @@ static enum status start_thread(struct writer *writer, uint32_t cpu, struct prob
 static enum status take_memory(struct writer *writer)
 {
     size_t bytes = (size_t)WRITER_BUFFERS_COUNT * BLOCK_BYTES_MAX;
-    writer->memory = aligned_alloc(PAGE_BYTES, bytes);
+    writer->memory = region_map(bytes, REGION_SCRATCH);
     if (writer->memory == NULL)
         return STATUS_NO_MEMORY;
     memset(writer->memory, 0, bytes);
@@ -224,6 +300,8 @@ enum status writer_open(const struct writer_options *options, struct writer **re
     writer->journal = options->journal;
     writer->watermark = options->watermark;
     writer->engine = options->engine;
+    writer->beside = options->beside;
+    writer->written_no = options->durable_no;
     writer->durable_no = options->durable_no;
     writer->sent_no = options->durable_no;
     sleeper_init(&writer->sleeper);
@@ -250,9 +328,11 @@ void writer_close(struct writer *writer)
         pthread_join(writer->thread, NULL);
     } else if (writer->ring != NULL) {
         writer_on_block(writer);
+        writer_on_sync(writer);
+        writer_on_removal(writer);
     }
     ring_close(writer->ring);
-    free(writer->memory);
+    region_unmap(writer->memory, (size_t)WRITER_BUFFERS_COUNT * BLOCK_BYTES_MAX);
     free(writer);
 }
 
@@ -291,6 +371,16 @@ void writer_send_block(struct writer *writer, struct writer_buffer *buffer)
     sleeper_wake(&writer->sleeper);
 }
 
+void writer_remove_before(struct writer *writer, uint64_t first_kept_no)
+{
+    assert(first_kept_no > 0 && first_kept_no <= writer->durable_no + 1);
+    if (first_kept_no <= writer->remove_before_no_sent)
+        return;
+    writer->remove_before_no_sent = first_kept_no;
+    atomic_store_explicit(&writer->remove_before_no, first_kept_no, memory_order_release);
+    sleeper_wake(&writer->sleeper);
+}
+
 uint32_t writer_blocks_in_flight(const struct writer *writer)
 {
     return writer->sent_count - writer->consumed_count;
@@ -300,6 +390,17 @@ uint64_t writer_durable_no(struct writer *writer)
 {
     take_back(writer);
     return writer->durable_no;
+}
+
+void writer_sync_beside(struct writer *writer)
+{
+    atomic_store_explicit(&writer->wants_sync, true, memory_order_release);
+    sleeper_wake(&writer->sleeper);
+}
+
+uint64_t writer_beside_synced_no(const struct writer *writer)
+{
+    return atomic_load_explicit(&writer->synced_no, memory_order_acquire);
 }
 
 enum status writer_failure(const struct writer *writer, struct problem *problem)
@@ -316,6 +417,8 @@ bool writer_step(struct writer *writer)
     assert(!writer->threaded);
     uint64_t start_ns = clock_thread_cpu_ns();
     bool wrote = writer_on_block(writer);
+    writer_on_sync(writer);
+    writer_on_removal(writer);
     add(&writer->cpu_ns, clock_thread_cpu_ns() - start_ns);
     return wrote;
 }

@@ -4,7 +4,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "engine/base/region.h"
 
 #define UNIT_BYTES 16u
 #define NO_PAGE    UINT32_MAX
@@ -66,11 +67,9 @@ enum status slab_open(uint64_t bytes_max, struct slab **ret_slab)
     slab->region_bytes = region_bytes;
     slab->pages_count = (uint32_t)(region_bytes / SLAB_PAGE_BYTES);
     slab->pages = calloc(slab->pages_count, sizeof *slab->pages);
-    slab->region = mmap(NULL, region_bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (slab->pages == NULL || slab->region == MAP_FAILED) {
-        if (slab->region != MAP_FAILED)
-            munmap(slab->region, region_bytes);
+    slab->region = region_map(region_bytes, REGION_STATE);
+    if (slab->pages == NULL || slab->region == NULL) {
+        region_unmap(slab->region, region_bytes);
         free(slab->pages);
         free(slab);
         return STATUS_NO_MEMORY;
@@ -92,7 +91,7 @@ void slab_close(struct slab *slab)
 {
     if (slab == NULL)
         return;
-    munmap(slab->region, slab->region_bytes);
+    region_unmap(slab->region, slab->region_bytes);
     free(slab->pages);
     free(slab);
 }

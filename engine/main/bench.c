@@ -13,6 +13,7 @@
 #include "engine/main/limit.h"
 #include "engine/main/progress.h"
 #include "engine/main/report.h"
+#include "engine/main/sampler.h"
 #include "engine/main/session.h"
 
 #define COMMAND           "bench"
@@ -22,6 +23,7 @@
 
 struct bench_options {
     struct session_options session;
+    struct sampler_options sampler;
     uint64_t sagas_max;
     double duration_s;
     double fail_rate;
@@ -38,6 +40,7 @@ struct bench {
     struct session session;
     struct progress progress;
     struct generator *generator;
+    struct sampler *sampler; /* NULL: no samples are asked for */
     uint32_t plan, return_plan;
     uint64_t started_count;
     uint64_t started_ns;
@@ -109,7 +112,10 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 {
     struct bench_options *options = state->input;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &options->session; return 0;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &options->session;
+        state->child_inputs[1] = &options->sampler;
+        return 0;
     case 'n': options->sagas_max = parse_count(state, "sagas", text, UINT64_C(1) << 40); return 0;
     case 'i':
         options->in_flight = (uint32_t)parse_count(state, "in-flight", text, CORE_SAGAS_MAX);
@@ -126,9 +132,17 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     case KEY_NO_LIMIT: options->no_limit = true; return 0;
     case KEY_JSON: options->json = true; return 0;
     case ARGP_KEY_ARG: argp_error(state, "'%s' is no option", text); return 0;
+    case ARGP_KEY_SUCCESS:
+        if (options->duration_s > 0 && options->sampler.sample_s > options->duration_s)
+            argp_error(state, "--sample %g is longer than the run: --duration %g",
+                       options->sampler.sample_s, options->duration_s);
+        return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
+
+/* The session's, which comes first, is put in when the program runs. */
+static struct argp_child argp_children[] = {{0}, {&sampler_argp, 0, "How the run went:", 2}, {0}};
 
 static const struct argp argp = {
     options_list,
@@ -137,8 +151,9 @@ static const struct argp argp = {
     "Load-tests the engine with generated orders, in this process, and prints what it reached. "
     "Steps are results applied of sagas that ended.\vWithout --data the journal is made in a new "
     "folder under $TMPDIR (or /var/tmp), on a disk, and removed at the end.\n\n"
-    "Example: flyover bench --duration 10 --shape retail --fail-rate 0.02",
-    session_argp_child,
+    "Example: flyover bench --duration 10 --shape retail --fail-rate 0.02\n"
+    "A long run, drawn: flyover bench --duration 3600 --plot run.svg --series run.csv",
+    argp_children,
     NULL,
     NULL,
 };
@@ -176,9 +191,12 @@ static enum status make_directory(char *path, size_t capacity, struct problem *p
 /* ---- the run ----------------------------------------------------------------------------------
  */
 
-static void show_progress(void *context)
+/* Once a turn. */
+static void look(void *context)
 {
     struct bench *bench = context;
+    if (bench->sampler != NULL)
+        sampler_look(bench->sampler);
     if (!progress_is_due(&bench->progress))
         return;
     const struct bench_options *options = bench->options;
@@ -224,6 +242,10 @@ static enum status start_some(struct bench *bench, struct problem *problem)
 
 static enum status run(struct bench *bench, struct problem *problem)
 {
+    const struct session_options *session = &bench->options->session;
+    if (bench->sampler != NULL)
+        sampler_begin(bench->sampler, &bench->session,
+                      session->durability == DURABILITY_MEMORY ? NULL : session->directory);
     bench->started_ns = clock_now_ns();
     enum status status = STATUS_OK;
     while (status == STATUS_OK && !is_over(bench)) {
@@ -231,10 +253,12 @@ static enum status run(struct bench *bench, struct problem *problem)
         status = start_some(bench, problem);
         if (status == STATUS_OK)
             status = session_turn(&bench->session, bench->started_count == started_before, problem);
-        show_progress(bench);
+        look(bench);
     }
     if (status == STATUS_OK)
-        status = session_drain(&bench->session, show_progress, bench, problem);
+        status = session_drain(&bench->session, look, bench, problem);
+    if (bench->sampler != NULL)
+        sampler_end(bench->sampler);
     return status;
 }
 
@@ -364,6 +388,8 @@ static void print_table(const struct bench *bench, const struct figures *figures
                (double)figures->counts.journal_bytes / figures->seconds / 1e6,
                (double)figures->counts.journal_bytes / figures->seconds /
                    figures->limit.bytes_per_s);
+    if (bench->sampler != NULL)
+        sampler_print(bench->sampler, stdout);
     printf("  bound by  %s\n", find_bound(figures));
     report_print(report, stdout);
     printf("  machine   %s\n  commit    %s\n", report_machine(), report_commit());
@@ -424,10 +450,51 @@ static json_t *result_json(const struct bench *bench, const struct figures *figu
                             json_real((double)figures->counts.journal_bytes / figures->seconds /
                                       figures->limit.bytes_per_s));
     }
+    if (bench->sampler != NULL)
+        json_object_set_new(result, "series", sampler_json(bench->sampler));
     json_object_set_new(result, "state_digest", json_string(report->digest));
     json_object_set_new(result, "machine", json_string(report_machine()));
     json_object_set_new(result, "commit", json_string(report_commit()));
     return result;
+}
+
+/* With what was not given too, and without paths, which are nobody's business. */
+static void describe_options(const struct bench_options *options, char *text, size_t capacity)
+{
+    char length[64];
+    if (options->duration_s > 0)
+        snprintf(length, sizeof length, "--duration %g", options->duration_s);
+    else
+        snprintf(length, sizeof length, "--sagas %" PRIu64, options->sagas_max);
+    const char *file = options->definition == NULL ? NULL : strrchr(options->definition, '/');
+    if (file != NULL)
+        file++;
+    else
+        file = options->definition;
+    snprintf(text, capacity,
+             "flyover bench %s --durability %s --in-flight %u --shape %s --fail-rate %g --seed "
+             "%" PRIu64 " --checkpoint-mib %" PRIu64 "%s%.40s",
+             length, durability_name(options->session.durability), options->in_flight,
+             options->shape == GENERATOR_RETAIL ? "retail" : "small", options->fail_rate,
+             options->seed, options->session.checkpoint_bytes >> 20,
+             file == NULL ? "" : " --definition ", file == NULL ? "" : file);
+}
+
+/* What failed after an hour is worth a plot all the more, so it needs no figures of the end. */
+static enum status write_series(struct bench *bench, uint64_t ended_ns, struct problem *problem)
+{
+    const struct bench_options *options = bench->options;
+    char title[128], machine[640], options_text[320], steps_per_s[32];
+    struct core_totals totals = core_totals(partition_state(bench->session.partition)->core);
+    double seconds = (double)(ended_ns - bench->started_ns) / 1e9;
+    uint64_t steps = totals.steps_ended - bench->before.steps_ended;
+    snprintf(title, sizeof title, "%s steps/s over %.*f s, durability %s",
+             progress_number(steps_per_s, (uint64_t)((double)steps / seconds)),
+             seconds < 100 ? 1 : 0, seconds, durability_name(options->session.durability));
+    snprintf(machine, sizeof machine, "%s, commit %s", report_machine(), report_commit());
+    describe_options(options, options_text, sizeof options_text);
+    const struct plot_labels labels = {title, machine, options_text};
+    return sampler_write(bench->sampler, &labels, problem);
 }
 
 static int finish(struct bench *bench, enum status status, struct problem *problem, uint64_t cpu_ns)
@@ -438,6 +505,9 @@ static int finish(struct bench *bench, enum status status, struct problem *probl
     if (status == STATUS_OK)
         status = partition_stop(bench->session.partition, digest, problem);
     progress_end(&bench->progress);
+    struct problem unwritten = {0};
+    if (bench->sampler != NULL && bench->started_ns > 0)
+        unwritten.status = write_series(bench, ended_ns, &unwritten);
     if (status != STATUS_OK)
         return command_fail(COMMAND, problem);
     struct figures figures = figure(bench, cpu_ns, ended_ns);
@@ -448,6 +518,8 @@ static int finish(struct bench *bench, enum status status, struct problem *probl
         report_print_json(result_json(bench, &figures, &report), stdout);
     else
         print_table(bench, &figures, &report);
+    if (unwritten.status != STATUS_OK)
+        return command_fail(COMMAND, &unwritten);
     if (session_signal() != 0)
         return 128 + session_signal();
     if (!report.balanced)
@@ -477,17 +549,22 @@ int command_bench(int argc, char **argv)
     static struct bench_options options = {
         .sagas_max = SAGAS_DEFAULT, .in_flight = IN_FLIGHT_DEFAULT, .seed = 1};
     session_options_init(&options.session);
+    argp_children[0] = session_argp_child[0];
     command_parse(&argp, argc, argv, &options);
     struct bench bench = {.options = &options, .own_settings_count = settle(&options.session)};
     struct problem problem = {0};
     enum status status = STATUS_OK;
-    if (options.session.directory == NULL && options.session.durability != DURABILITY_MEMORY) {
+    if (sampler_is_wanted(&options.sampler))
+        status = sampler_open(&options.sampler, options.duration_s, &bench.sampler, &problem);
+    if (status == STATUS_OK && options.session.directory == NULL &&
+        options.session.durability != DURABILITY_MEMORY) {
         status = make_directory(bench.directory, sizeof bench.directory, &problem);
         options.session.directory = bench.directory;
     }
     if (status == STATUS_OK)
         status = session_open(&options.session, &bench.session, &problem);
     if (status != STATUS_OK) {
+        sampler_close(bench.sampler);
         if (bench.directory[0] != '\0')
             remove_tree(bench.directory);
         return command_fail(COMMAND, &problem);
@@ -504,6 +581,7 @@ int command_bench(int argc, char **argv)
     int exit_code = finish(&bench, status, &problem, cpu_ns);
     session_close(&bench.session);
     generator_close(bench.generator);
+    sampler_close(bench.sampler);
     if (bench.directory[0] != '\0')
         remove_tree(bench.directory);
     return exit_code;

@@ -101,8 +101,10 @@ static const struct argp argp = {
     "the next one printed. verify checks every block, the chain between them, that nothing "
     "acknowledged is "
     "missing, and that each record can be read; it changes no state."
-    "\vNothing is written. verify always checks the chain from the first block on: --from says "
-    "where it begins to read records, --to where it ends.\n\n"
+    "\vNothing is written. verify always checks the chain from the first block on that is there: "
+    "--from says where it begins to read records, --to where it ends. Blocks that were given up to "
+    "a checkpoint are not missing: where a journal begins behind block 1, a line on stderr says "
+    "so.\n\n"
     "Example: flyover journal dump --data ./data --from 3 --to 3 --records",
     NULL,
     NULL,
@@ -118,6 +120,24 @@ static enum status open_journal(const struct journal_command_options *options,
         .read_only = true,
     };
     return journal_open(&journal, ret_journal, problem);
+}
+
+/* What a reader has to know before the first block: why it is not block 1. */
+static void print_beginning(struct journal *journal)
+{
+    uint64_t first_no = journal_first_no(journal);
+    uint64_t stored_no = 0;
+    if (first_no == 1)
+        return;
+    /* Damage there is told by who reads on. */
+    enum status status = journal_first_stored_no(journal, &stored_no, NULL);
+    if (status != STATUS_OK || stored_no == 0 || stored_no > first_no)
+        stored_no = first_no;
+    if (stored_no > 1)
+        fprintf(stderr,
+                "flyover " COMMAND ": begins at block %" PRIu64
+                "; earlier ones were given up to a checkpoint\n",
+                stored_no);
 }
 
 static int refuse_block(uint64_t block_no, uint64_t last_no)
@@ -578,15 +598,16 @@ static void print_verified(const struct verification *verification, uint64_t ack
 }
 
 static void print_verified_json(const struct verification *verification,
-                                const struct recovery_report *report, uint64_t acknowledged_no)
+                                const struct recovery_report *report, const struct journal *journal)
 {
-    report_print_json(json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "blocks",
+    report_print_json(json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "blocks",
                                 (json_int_t)verification->blocks_count, "records",
                                 (json_int_t)verification->records_count, "bytes",
                                 (json_int_t)verification->bytes_count, "first_block",
-                                (json_int_t)verification->first_no, "last_block",
+                                (json_int_t)verification->first_no, "first_kept_block",
+                                (json_int_t)journal_first_no(journal), "last_block",
                                 (json_int_t)report->last_no, "acknowledged_block",
-                                (json_int_t)acknowledged_no, "ok", 1),
+                                (json_int_t)journal_acknowledged_no(journal), "ok", 1),
                       stdout);
 }
 
@@ -595,6 +616,7 @@ static int verify(const struct journal_command_options *options, struct journal 
     struct verification verification = {.options = options};
     struct recovery_options recovery = {
         .directory = options->directory,
+        .all_stored = true,
         .on_block = on_block,
         .context = &verification,
     };
@@ -608,7 +630,7 @@ static int verify(const struct journal_command_options *options, struct journal 
     if (options->to_no != UINT64_MAX && options->to_no > report.last_no)
         return refuse_block(options->to_no, report.last_no);
     if (options->json)
-        print_verified_json(&verification, &report, journal_acknowledged_no(journal));
+        print_verified_json(&verification, &report, journal);
     else
         print_verified(&verification, journal_acknowledged_no(journal));
     return EXIT_DONE;
@@ -622,6 +644,7 @@ int command_journal(int argc, char **argv)
     struct problem problem = {0};
     if (open_journal(&options, &journal, &problem) != STATUS_OK)
         return command_fail(COMMAND, &problem);
+    print_beginning(journal);
     int exit_code =
         options.action == ACTION_DUMP ? dump(&options, journal) : verify(&options, journal);
     journal_close(journal);

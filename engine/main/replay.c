@@ -9,6 +9,7 @@
 #include "engine/main/progress.h"
 #include "engine/main/report.h"
 #include "engine/main/timeline.h"
+#include "engine/partition/checkpoint.h"
 #include "engine/partition/partition_state.h"
 #include "storage/journal.h"
 #include "storage/recovery.h"
@@ -33,6 +34,7 @@ struct replay {
     struct partition_state *state;
     struct timeline timeline;
     struct progress progress;
+    struct checkpoint_place from; /* block 0: from the first */
     struct recovery_report report;
     uint64_t records_count; /* so far */
     double seconds;
@@ -140,10 +142,33 @@ static enum status open_parts(struct replay *replay, struct problem *problem)
     return journal_open(&journal, &replay->journal, problem);
 }
 
+/* A journal that has lost its beginning is read from behind the oldest checkpoint. */
+static enum status begin(struct replay *replay, struct problem *problem)
+{
+    if (journal_first_no(replay->journal) == 1)
+        return STATUS_OK;
+    enum status status =
+        checkpoint_load_oldest(replay->options->directory, &replay->state, &replay->from, problem);
+    if (status != STATUS_OK)
+        return status;
+    if (replay->options->until_no != 0 && replay->options->until_no < replay->from.block_no)
+        return problem_set(problem, STATUS_NOT_FOUND,
+                           "block %" PRIu64
+                           " was given up to a checkpoint: the earliest state that "
+                           "can be had is that of block %" PRIu64,
+                           replay->options->until_no, replay->from.block_no);
+    return STATUS_OK;
+}
+
 static enum status run(struct replay *replay, struct problem *problem)
 {
+    enum status begun = begin(replay, problem);
+    if (begun != STATUS_OK)
+        return begun;
     struct recovery_options recovery = {
         .directory = replay->options->directory,
+        .after_no = replay->from.block_no,
+        .after_crc = replay->from.block_crc,
         .on_block = on_block,
         .context = replay,
     };
@@ -166,7 +191,7 @@ static struct core_totals totals_of(const struct replay *replay)
 static uint64_t running_count(const struct core_totals *totals)
 {
     return totals->started - totals->succeeded - totals->compensated - totals->failed -
-           totals->stuck;
+           totals->stuck - totals->aborted;
 }
 
 static uint64_t records_per_s(const struct replay *replay)
@@ -220,7 +245,8 @@ static bool next_stuck(const struct replay *replay, uint32_t *next,
     const struct core *core = replay->state->core;
     while (core != NULL && *next < core_branches_count(core)) {
         uint32_t branch = (*next)++;
-        if (core_view_branch(core, branch, ret_view) && ret_view->phase == PHASE_STUCK) {
+        if (core_view_branch(core, branch, ret_view) &&
+            (ret_view->phase == PHASE_STUCK || ret_view->phase == PHASE_STUCK_FORWARD)) {
             *ret_error = core_saga_error(core, branch);
             return true;
         }
@@ -237,9 +263,9 @@ static void print_stuck(const struct replay *replay)
     for (; shown < STUCK_SHOWN && next_stuck(replay, &next, &view, &error); shown++) {
         char text[80];
         value_print(error, text, sizeof text);
-        printf("  %*s  saga %" PRIu64 " of %s, compensating %s after %s\n",
-               LABEL_COLUMNS + NUMBER_COLUMNS, "", view.saga_id,
-               core_plan(replay->state->core, view.plan)->name, view.state, text);
+        printf("  %*s  saga %" PRIu64 " of %s, %s %s after %s\n", LABEL_COLUMNS + NUMBER_COLUMNS,
+               "", view.saga_id, core_plan(replay->state->core, view.plan)->name,
+               view.phase == PHASE_STUCK ? "compensating" : "past its pivot at", view.state, text);
     }
     if (shown == STUCK_SHOWN && next_stuck(replay, &next, &view, &error))
         printf("  %*s  and more: --json lists them\n", LABEL_COLUMNS + NUMBER_COLUMNS, "");
@@ -258,10 +284,15 @@ static void print_totals(const struct replay *replay, const char *digest)
                progress_number(last, report->last_no),
                progress_number(records, report->records_count),
                progress_number(epoch, report->last_epoch), report->last_epoch == 1 ? "" : "s");
+    if (replay->from.block_no > 0)
+        printf("  %-*sblocks up to %s stand in a checkpoint, and only their outcome is known\n",
+               LABEL_COLUMNS, "", progress_number(first, replay->from.block_no));
     print_count("sagas", totals.started, "started");
     print_count("", totals.succeeded, "succeeded");
     print_count("", totals.compensated, "compensated");
     print_count("", totals.failed, "failed, with nothing to compensate");
+    if (totals.aborted > 0)
+        print_count("", totals.aborted, "aborted");
     print_count("", totals.stuck, "stuck");
     print_stuck(replay);
     print_count("", running_count(&totals), "running");
@@ -321,6 +352,9 @@ static void print_json(struct replay *replay, const char *digest)
     set_count(object, "compensated", totals.compensated);
     set_count(object, "failed", totals.failed);
     set_count(object, "stuck", totals.stuck);
+    set_count(object, "aborted", totals.aborted);
+    set_count(object, "timeouts", totals.timeouts);
+    set_count(object, "from_checkpoint", replay->from.block_no);
     set_count(object, "running", running_count(&totals));
     set_count(object, "steps", totals.steps);
     set_count(object, "retries", totals.retries);
@@ -338,6 +372,12 @@ static void print_json(struct replay *replay, const char *digest)
 static int refuse_saga(const struct replay *replay)
 {
     uint64_t count = totals_of(replay).started;
+    if (replay->options->saga_id <= count)
+        return command_refuse(COMMAND, EXIT_USAGE,
+                              "saga %" PRIu64 " began before block %" PRIu64
+                              ", up to which the journal was given up to a checkpoint: "
+                              "flyover saga show tells what history has kept of it",
+                              replay->options->saga_id, replay->from.block_no);
     return command_refuse(COMMAND, EXIT_USAGE,
                           "saga %" PRIu64 " was never started: up to block %" PRIu64
                           " there %s %" PRIu64 " saga%s, numbered from 1",

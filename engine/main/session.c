@@ -12,7 +12,16 @@
 
 #define WAIT_NS_MAX 200000000u
 
-enum { KEY_PLUGIN_DIR = 1000, KEY_ACCEPT_LOSS, KEY_SAGAS_MAX, KEY_CHECKPOINT, KEY_NO_PIN };
+enum {
+    KEY_PLUGIN_DIR = 1000,
+    KEY_ACCEPT_LOSS,
+    KEY_SAGAS_MAX,
+    KEY_CHECKPOINT,
+    KEY_HISTORY,
+    KEY_HISTORY_HOURS,
+    KEY_LIMIT,
+    KEY_NO_PIN
+};
 
 static const struct argp_option options_list[] = {
     {"data", 'd', "DIR", 0, "The data directory; made if it is not there", 1},
@@ -24,6 +33,14 @@ static const struct argp_option options_list[] = {
      "Sagas that may run at once, for a new data directory (default 65536)", 1},
     {"checkpoint-mib", KEY_CHECKPOINT, "N", 0,
      "Journal between two checkpoints, in MiB (default 1024); 0: none is taken", 1},
+    {"history-mib", KEY_HISTORY, "N", 0,
+     "Journal kept to tell of finished sagas, in MiB (default 4096); older blocks go with a "
+     "checkpoint; 0: none is kept",
+     1},
+    {"history-hours", KEY_HISTORY_HOURS, "N", 0,
+     "Nothing older than this is kept for history either (default 0: however old)", 1},
+    {"limit", KEY_LIMIT, "SERVICE.in-flight=N|SERVICE.rate=N", 0,
+     "At most N steps with the service at once, or begun there a second; may be given again", 1},
     {"accept-loss", KEY_ACCEPT_LOSS, NULL, 0,
      "Go on without blocks that are damaged or missing; they are saved aside", 1},
     {"no-pin", KEY_NO_PIN, NULL, 0, "Do not pin threads to cores", 1},
@@ -38,6 +55,56 @@ static void add_setting(struct argp_state *state, struct plugin_path *plugins, c
     else if (plugin_setting_parse(text, &plugins->settings[plugins->settings_count++], &problem) !=
              STATUS_OK)
         argp_error(state, "%s", problem.text);
+}
+
+/* The limits of the service, new or given before. */
+static struct dispatch_limits *limits_of(struct argp_state *state, struct session_options *options,
+                                         const char *name, size_t name_bytes)
+{
+    struct partition_service_limits *found = options->service_limits;
+    struct partition_service_limits *end = found + options->service_limits_count;
+    while (found < end &&
+           (strlen(found->service) != name_bytes || memcmp(found->service, name, name_bytes) != 0))
+        found++;
+    if (found == end) {
+        if (options->service_limits_count == PARTITION_SERVICES_MAX)
+            argp_error(state, "limits for more than %u services", PARTITION_SERVICES_MAX);
+        options->service_limits_count++;
+        memcpy(found->service, name, name_bytes);
+    }
+    return &found->limits;
+}
+
+static void add_limit(struct argp_state *state, struct session_options *options, const char *text)
+{
+    const char *dot = strchr(text, '.');
+    const char *equals = strchr(text, '=');
+    char *end = NULL;
+    unsigned long count = equals == NULL ? 0 : strtoul(equals + 1, &end, 10);
+    if (dot == NULL || equals == NULL || dot > equals || dot == text ||
+        dot - text > (ptrdiff_t)FLYOVER_NAME_BYTES_MAX || *end != '\0' || equals[1] < '0' ||
+        equals[1] > '9' || count == 0 || count > UINT32_MAX)
+        argp_error(state, "--limit '%s' is not of the form SERVICE.in-flight=N or SERVICE.rate=N",
+                   text);
+    struct dispatch_limits *limits = limits_of(state, options, text, (size_t)(dot - text));
+    size_t bytes = (size_t)(equals - dot - 1);
+    if (bytes == strlen("in-flight") && memcmp(dot + 1, "in-flight", bytes) == 0)
+        limits->in_flight_max = (uint32_t)count;
+    else if (bytes == strlen("rate") && memcmp(dot + 1, "rate", bytes) == 0)
+        limits->rate_per_s = (uint32_t)count;
+    else
+        argp_error(state, "--limit '%s': there are in-flight and rate", text);
+}
+
+/* A whole number up to `most`, in units of `unit`. */
+static uint64_t parse_amount(struct argp_state *state, const char *option, const char *text,
+                             uint64_t most, uint64_t unit)
+{
+    char *end;
+    unsigned long long amount = strtoull(text, &end, 10);
+    if (end == text || *end != '\0' || *text == '-' || amount > most)
+        argp_error(state, "--%s takes 0 to %" PRIu64, option, most);
+    return amount * unit;
 }
 
 static error_t parse_option(int key, char *text, struct argp_state *state)
@@ -59,13 +126,16 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         options->sagas_max = (uint32_t)count;
         return 0;
     }
-    case KEY_CHECKPOINT: {
-        unsigned long long mebibytes = strtoull(text, &end, 10);
-        if (end == text || *end != '\0' || *text == '-' || mebibytes > (1u << 30))
-            argp_error(state, "--checkpoint-mib takes 0 to %u", 1u << 30);
-        options->checkpoint_bytes = mebibytes << 20;
+    case KEY_CHECKPOINT:
+        options->checkpoint_bytes = parse_amount(state, "checkpoint-mib", text, 1u << 30, 1u << 20);
         return 0;
-    }
+    case KEY_HISTORY:
+        options->history_bytes = parse_amount(state, "history-mib", text, 1u << 30, 1u << 20);
+        return 0;
+    case KEY_HISTORY_HOURS:
+        options->history_ms = parse_amount(state, "history-hours", text, 24 * 36525, 3600000);
+        return 0;
+    case KEY_LIMIT: add_limit(state, options, text); return 0;
     case KEY_ACCEPT_LOSS: options->accept_loss = true; return 0;
     case KEY_NO_PIN: options->pin = false; return 0;
     default: return ARGP_ERR_UNKNOWN;
@@ -80,6 +150,7 @@ void session_options_init(struct session_options *options)
     *options = (struct session_options){
         .durability = DURABILITY_SYNC,
         .checkpoint_bytes = PARTITION_CHECKPOINT_BYTES_DEFAULT,
+        .history_bytes = PARTITION_HISTORY_BYTES_DEFAULT,
         .pin = true,
     };
 }
@@ -116,6 +187,9 @@ static void say_recovered(const struct session *session, const char *directory)
                 " sagas, %u of them still running\n",
                 directory, recovery->blocks_count, recovery->records_count, totals.started,
                 core_sagas_live(partition_state(session->partition)->core));
+    const char *history = partition_history_problem(session->partition);
+    if (history[0] != '\0')
+        fprintf(stderr, "history: %s\n", history);
     if (recovery->loss.status != STATUS_OK)
         fprintf(stderr, "accepted the loss of %" PRIu64 " blocks: %s%s%s\n",
                 recovery->lost_blocks_count, recovery->loss.text,
@@ -132,6 +206,10 @@ enum status session_open(const struct session_options *options, struct session *
         .limits = {.sagas_max = options->sagas_max},
         .plugins = options->plugins,
         .checkpoint_bytes = options->checkpoint_bytes,
+        .history_bytes = options->history_bytes,
+        .history_ms = options->history_ms,
+        .service_limits = options->service_limits,
+        .service_limits_count = options->service_limits_count,
         .accept_loss = options->accept_loss,
         .pin = options->pin,
     };

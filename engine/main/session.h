@@ -12,13 +12,16 @@
 #include "engine/partition/partition.h"
 
 /* What --data, --durability, --set, --plugin-dir, --accept-loss, --sagas-max,
- * --checkpoint-mib and --no-pin gave. */
+ * --checkpoint-mib, --history-mib, --history-hours, --limit and --no-pin gave. */
 struct session_options {
     const char *directory;
     enum durability durability;
     struct plugin_path plugins;
     uint32_t sagas_max;
     uint64_t checkpoint_bytes;
+    uint64_t history_bytes, history_ms;
+    struct partition_service_limits service_limits[PARTITION_SERVICES_MAX];
+    uint32_t service_limits_count;
     bool accept_loss;
     bool pin;
 };

@@ -47,6 +47,9 @@ static void write_state(struct image *image, const struct partition_state *state
     image_write_u64(image, place->block_crc);
     image_write_u64(image, place->epoch);
     image_write_u64(image, (uint64_t)place->now_ms);
+    image_write_u64(image, place->journal_bytes);
+    image_write_u64(image, place->milestones_count);
+    image_write(image, place->milestones, place->milestones_count * sizeof *place->milestones);
     image_write_u64(image, state->services_count);
     for (uint32_t i = 0; i < state->services_count; i++) {
         image_write(image, state->services[i].name, sizeof state->services[i].name);
@@ -229,6 +232,12 @@ static enum status read_state(struct image *image, struct partition_state *state
     place->block_crc = (uint32_t)image_read_u64(image);
     place->epoch = (uint32_t)image_read_u64(image);
     place->now_ms = (int64_t)image_read_u64(image);
+    place->journal_bytes = image_read_u64(image);
+    place->milestones_count = (uint32_t)image_read_u64(image);
+    if (place->milestones_count > MILESTONES_MAX)
+        image_refuse(image);
+    else
+        image_read(image, place->milestones, place->milestones_count * sizeof *place->milestones);
     enum status status = image->status == STATUS_OK ? read_services(image, state) : STATUS_CORRUPT;
     struct core *core = NULL;
     if (status == STATUS_OK && image->status == STATUS_OK)
@@ -269,28 +278,56 @@ static enum status read_checkpoint(const char *directory, uint64_t block_no,
     return status;
 }
 
+/* One of those listed, into `state`; `*ret_place` stays as it is where it is no use. */
+static enum status load_one(const char *directory, uint64_t block_no,
+                            struct partition_state **state, struct checkpoint_place *ret_place,
+                            struct problem *problem)
+{
+    struct checkpoint_place place = {0};
+    enum status status = read_checkpoint(directory, block_no, *state, &place, problem);
+    if (status == STATUS_OK) {
+        *ret_place = place;
+        return STATUS_OK;
+    }
+    /* What was half read is thrown away. */
+    partition_state_close(*state);
+    *state = NULL;
+    enum status opened = partition_state_open(state);
+    return status == STATUS_NO_MEMORY ? status : opened;
+}
+
 enum status checkpoint_load(const char *directory, uint64_t block_no_max,
                             struct partition_state **state, struct checkpoint_place *ret_place,
                             struct problem *problem)
 {
     uint64_t block_nos[LISTED_MAX];
     uint32_t count = list_checkpoints(directory, block_nos, LISTED_MAX);
-    *ret_place = (struct checkpoint_place){0};
-    for (uint32_t i = 0; i < count; i++) {
-        if (block_nos[i] > block_no_max)
-            continue;
-        struct checkpoint_place place;
-        enum status status = read_checkpoint(directory, block_nos[i], *state, &place, problem);
-        if (status == STATUS_OK) {
-            *ret_place = place;
-            return STATUS_OK;
-        }
-        /* What was half read is thrown away. */
-        partition_state_close(*state);
-        *state = NULL;
-        enum status opened = partition_state_open(state);
-        if (status == STATUS_NO_MEMORY || opened != STATUS_OK)
-            return status == STATUS_NO_MEMORY ? status : opened;
-    }
-    return STATUS_OK;
+    ret_place->block_no = 0;
+    enum status status = STATUS_OK;
+    for (uint32_t i = 0; i < count && status == STATUS_OK && ret_place->block_no == 0; i++)
+        if (block_nos[i] <= block_no_max)
+            status = load_one(directory, block_nos[i], state, ret_place, problem);
+    return status;
+}
+
+enum status checkpoint_load_oldest(const char *directory, struct partition_state **state,
+                                   struct checkpoint_place *ret_place, struct problem *problem)
+{
+    uint64_t block_nos[LISTED_MAX];
+    uint32_t count = list_checkpoints(directory, block_nos, LISTED_MAX);
+    ret_place->block_no = 0;
+    enum status status = STATUS_OK;
+    while (count-- > 0 && status == STATUS_OK && ret_place->block_no == 0)
+        status = load_one(directory, block_nos[count], state, ret_place, problem);
+    return status;
+}
+
+uint64_t checkpoint_before(const char *directory, uint64_t block_no)
+{
+    uint64_t block_nos[LISTED_MAX];
+    uint32_t count = list_checkpoints(directory, block_nos, LISTED_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        if (block_nos[i] < block_no)
+            return block_nos[i];
+    return 0;
 }

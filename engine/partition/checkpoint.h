@@ -21,12 +21,23 @@
 
 #include "engine/partition/partition_state.h"
 
+/* Where an earlier checkpoint was: how long the journal is kept for history is told by these. */
+struct milestone {
+    uint64_t block_no;
+    int64_t now_ms;
+    uint64_t journal_bytes; /* of all blocks up to it, since the first */
+};
+#define MILESTONES_MAX 256u
+
 /* The block after which the state is. */
 struct checkpoint_place {
     uint64_t block_no; /* 0: before the first */
     uint32_t block_crc;
     uint32_t epoch;
     int64_t now_ms;
+    uint64_t journal_bytes;
+    uint32_t milestones_count;
+    struct milestone milestones[MILESTONES_MAX]; /* of the journal that is kept, oldest first */
 };
 
 /* Reads the newest checkpoint that can be read into `state`, which is new; where there is none,
@@ -41,6 +52,14 @@ NODISCARD enum status checkpoint_write(const char *directory, const struct parti
                                        const struct checkpoint_place *place);
 /* Makes what was written the newest checkpoint, durably, and removes all but the last two. */
 NODISCARD enum status checkpoint_name(const char *directory, uint64_t block_no);
+
+/* The oldest checkpoint that is there, in the same way: for whoever wants to see as much of a
+ * journal as is left, though its beginning was given up. */
+NODISCARD enum status checkpoint_load_oldest(const char *directory, struct partition_state **state,
+                                             struct checkpoint_place *ret_place,
+                                             struct problem *problem);
+/* The block of the newest checkpoint that was there before this one; 0: none. */
+uint64_t checkpoint_before(const char *directory, uint64_t block_no);
 
 /* Removes one that turned out to be of another journal than the one that is there. */
 void checkpoint_remove(const char *directory, uint64_t block_no);

@@ -27,7 +27,7 @@ static int64_t now_ms(struct partition *partition)
     return partition->last_now_ms;
 }
 
-static uint64_t now_ns(const struct partition *partition)
+uint64_t partition_now_ns(const struct partition *partition)
 {
     return partition->options.now_ns != NULL ? partition->options.now_ns() : clock_now_ns();
 }
@@ -56,9 +56,10 @@ void partition_seal(struct partition *partition)
         (struct sent_block){header.block_no, partition->state->effects.tail};
     partition->counts.records += open->record_count;
     partition->checkpointing.bytes_since += open->used_bytes;
+    partition->checkpointing.journal_bytes += open->used_bytes;
     writer_send_block(partition->writer, open->buffer);
     *open = (struct open_block){0};
-    partition->sealed_ns = now_ns(partition);
+    partition->sealed_ns = partition_now_ns(partition);
 }
 
 /* Hears what is durable by now: effects of those blocks may leave. True if there is news. */
@@ -79,7 +80,8 @@ bool partition_reserve(struct partition *partition, size_t record_bytes)
 {
     struct open_block *open = &partition->open;
     assert(record_bytes <= BLOCK_BYTES_MAX - BLOCK_HEADER_BYTES);
-    if (open->buffer != NULL && open->used_bytes + record_bytes > BLOCK_BYTES_MAX) {
+    if (open->buffer != NULL && (open->used_bytes + record_bytes > BLOCK_BYTES_MAX ||
+                                 !keeper_has_room(&partition->keeper))) {
         if (partition->sent_count == WRITER_BUFFERS_COUNT && !note_durable(partition)) {
             partition->counts.stalls++;
             return false;
@@ -97,6 +99,8 @@ bool partition_reserve(struct partition *partition, size_t record_bytes)
     if (open->record_count == 0) {
         open->now_ms = now_ms(partition);
         atomic_store_explicit(&partition->now_ms, open->now_ms, memory_order_relaxed);
+        if (partition->keeper.log != NULL)
+            keeper_begin(&partition->keeper, open->buffer->index, open->now_ms);
     }
     return true;
 }
@@ -126,7 +130,7 @@ static bool should_seal(const struct partition *partition)
         return false;
     if (partition->in_flight == 0)
         return true;
-    return now_ns(partition) - partition->sealed_ns >= PARTITION_SEAL_INTERVAL_NS;
+    return partition_now_ns(partition) - partition->sealed_ns >= PARTITION_SEAL_INTERVAL_NS;
 }
 
 /* ---- effects leave --------------------------------------------------------------------------- */
@@ -166,6 +170,13 @@ static struct worker *choose_worker(const struct service *service)
     return worker_room(best) == 0 ? NULL : best;
 }
 
+static void send_invoke(struct partition *partition, uint32_t service, struct worker *worker,
+                        const struct core_invocation *call, uint32_t branch, uint32_t generation)
+{
+    partition_send_invoke(partition, worker, call, branch, generation);
+    dispatch_went(&partition->dispatch, service, partition->turn_ns);
+}
+
 static void release_invoke(struct partition *partition, const struct effect *effect)
 {
     /* On the way out nothing new begins: the next start dispatches what is pending. */
@@ -174,18 +185,15 @@ static void release_invoke(struct partition *partition, const struct effect *eff
         return;
     struct core_invocation call;
     core_invocation(partition->state->core, effect->branch, &call);
-    struct service *service =
-        &partition->services[partition->state->routes[call.plan][call.resource]];
-    bool held = service->waiting_count > 0 || partition_is_draining(partition);
-    struct worker *worker = held ? NULL : choose_worker(service);
-    if (worker != NULL) {
-        partition_send_invoke(partition, worker, &call, effect->branch, effect->generation);
-        return;
-    }
-    assert(service->waiting_count < partition->waiting_capacity);
-    uint32_t tail =
-        (service->waiting_head + service->waiting_count++) & (partition->waiting_capacity - 1);
-    service->waiting[tail] = (struct waiting_invoke){effect->branch, effect->generation};
+    uint32_t service = partition->state->routes[call.plan][call.resource];
+    struct worker *worker = NULL;
+    if (dispatch_may_go(&partition->dispatch, service, partition->turn_ns))
+        worker = choose_worker(&partition->services[service]);
+    if (worker != NULL)
+        send_invoke(partition, service, worker, &call, effect->branch, effect->generation);
+    else
+        dispatch_push(&partition->dispatch, service, call.plan, call.phase, effect->branch,
+                      effect->generation);
 }
 
 /* What the branch, or the saga, waits for may have passed by the time it is asked about. */
@@ -244,22 +252,20 @@ static bool release(struct partition *partition)
     return effects->head != before || news;
 }
 
-/* Invocations that found their service full go as room comes. */
-static void send_waiting(struct partition *partition, struct service *service)
+/* Invocations that had to wait go as room comes and the limits allow. */
+static void send_waiting(struct partition *partition, uint32_t index)
 {
-    while (service->waiting_count > 0 && !partition->stopping &&
-           !partition_is_draining(partition)) {
-        struct worker *worker = choose_worker(service);
-        if (worker == NULL)
-            return;
-        struct waiting_invoke waiting = service->waiting[service->waiting_head];
-        service->waiting_head = (service->waiting_head + 1) & (partition->waiting_capacity - 1);
-        service->waiting_count--;
-        if (!core_expects(partition->state->core, waiting.branch, waiting.generation))
+    struct service *service = &partition->services[index];
+    uint32_t branch, generation;
+    struct worker *worker;
+    while (dispatch_waiting(&partition->dispatch, index) > 0 && !partition->stopping &&
+           (worker = choose_worker(service)) != NULL &&
+           dispatch_pop(&partition->dispatch, index, partition->turn_ns, &branch, &generation)) {
+        if (!core_expects(partition->state->core, branch, generation))
             continue;
         struct core_invocation call;
-        core_invocation(partition->state->core, waiting.branch, &call);
-        partition_send_invoke(partition, worker, &call, waiting.branch, waiting.generation);
+        core_invocation(partition->state->core, branch, &call);
+        send_invoke(partition, index, worker, &call, branch, generation);
     }
 }
 
@@ -323,7 +329,7 @@ static void note_back(struct partition *partition, uint32_t branch)
         partition->in_hand[branch]--;
 }
 
-static uint32_t take_results(struct partition *partition, struct worker *worker)
+static uint32_t take_results(struct partition *partition, uint32_t service, struct worker *worker)
 {
     uint32_t ready = worker_peek_results(worker, RESULTS_PER_TURN);
     uint32_t taken = 0;
@@ -342,8 +348,21 @@ static uint32_t take_results(struct partition *partition, struct worker *worker)
     if (taken > 0) {
         worker_consume_results(worker, taken);
         partition->in_flight -= taken;
+        dispatch_came_back(&partition->dispatch, service, taken);
     }
     return taken;
+}
+
+bool partition_take_results(struct partition *partition)
+{
+    for (uint32_t i = 0; i < partition->state->services_count; i++) {
+        struct service *service = &partition->services[i];
+        for (uint32_t j = 0; j < service->workers_count; j++)
+            while (worker_peek_results(service->workers[j], 1) > 0)
+                if (take_results(partition, i, service->workers[j]) == 0)
+                    return false;
+    }
+    return true;
 }
 
 static bool serve_services(struct partition *partition)
@@ -352,8 +371,8 @@ static bool serve_services(struct partition *partition)
     for (uint32_t i = 0; i < partition->state->services_count; i++) {
         struct service *service = &partition->services[i];
         for (uint32_t j = 0; j < service->workers_count; j++)
-            taken += take_results(partition, service->workers[j]);
-        send_waiting(partition, service);
+            taken += take_results(partition, i, service->workers[j]);
+        send_waiting(partition, i);
         for (uint32_t j = 0; j < service->workers_count; j++)
             worker_flush(service->workers[j]);
     }
@@ -432,8 +451,12 @@ static bool step_threads(struct partition *partition)
 
 enum status partition_poll(struct partition *partition, bool *ret_worked, struct problem *problem)
 {
+    partition->turn_ns = partition_now_ns(partition);
     bool worked = release(partition);
     worked |= serve_services(partition);
+    dispatch_turn(&partition->dispatch, partition->turn_ns);
+    admission_turn(&partition->admission, core_totals_ended(partition->state->core),
+                   core_sagas_live(partition->state->core), partition->turn_ns);
     worked |= fire_timers(partition);
     if (should_seal(partition)) {
         partition_seal(partition);
@@ -448,6 +471,25 @@ enum status partition_poll(struct partition *partition, bool *ret_worked, struct
     return writer_failure(partition->writer, problem);
 }
 
+bool partition_may_start(const struct partition *partition, uint32_t plan)
+{
+    const struct partition_state *state = partition->state;
+    if (!core_can_start(state->core, plan, &state->effects))
+        return false;
+    uint32_t live = core_sagas_live(state->core);
+    uint32_t sagas_max = core_limits(state->core).sagas_max;
+    /* Who asks for more than this is looked at: the only definition takes nothing from others. */
+    return admission_may_start(UINT32_MAX, live, sagas_max) || state->names_count == 1 ||
+           admission_may_start(partition_state_definition_live(state, plan), live, sagas_max);
+}
+
+uint32_t partition_busy_ms(const struct partition *partition)
+{
+    const struct core *core = partition->state->core;
+    return admission_hint_ms(&partition->admission, core_sagas_live(core),
+                             core_limits(core).sagas_max);
+}
+
 enum status partition_start(struct partition *partition, uint32_t plan, uint32_t source,
                             struct flyover_bytes input, uint64_t token)
 {
@@ -455,7 +497,7 @@ enum status partition_start(struct partition *partition, uint32_t plan, uint32_t
         return STATUS_TOO_LARGE;
     struct event event = {.kind = EVENT_START,
                           .start = {.plan = plan, .source = source, .input = input}};
-    if (!core_can_start(partition->state->core, plan, &partition->state->effects) ||
+    if (!partition_may_start(partition, plan) ||
         !partition_reserve(partition, event_encoded_bytes_max(&event)))
         return STATUS_BUSY;
     return partition_apply(partition, &event, token, NULL, NULL);
@@ -479,7 +521,8 @@ static bool has_block_room(const struct partition *partition)
     const struct open_block *open = &partition->open;
     uint32_t out_count = writer_blocks_in_flight(partition->writer) + (open->buffer != NULL);
     return out_count < WRITER_BUFFERS_COUNT ||
-           (open->buffer != NULL && open->used_bytes + RECORD_BYTES_MAX <= BLOCK_BYTES_MAX);
+           (open->buffer != NULL && open->used_bytes + RECORD_BYTES_MAX <= BLOCK_BYTES_MAX &&
+            keeper_has_room(&partition->keeper));
 }
 
 static bool has_input(struct partition *partition)
@@ -498,6 +541,24 @@ static bool has_input(struct partition *partition)
     return false;
 }
 
+/* How long until a rate lets something go that waits for it, not for a worker. */
+static uint64_t wait_for_limits_ns(struct partition *partition)
+{
+    uint64_t left_ns = UINT64_MAX;
+    if (dispatch_waiting_in_all(&partition->dispatch) == 0 || partition->stopping)
+        return left_ns;
+    uint64_t at_ns = partition_now_ns(partition);
+    for (uint32_t i = 0; i < partition->state->services_count; i++) {
+        if (dispatch_waiting(&partition->dispatch, i) == 0 ||
+            choose_worker(&partition->services[i]) == NULL)
+            continue;
+        uint64_t next_ns = dispatch_next_ns(&partition->dispatch, i, at_ns);
+        if (next_ns != DISPATCH_NEVER && next_ns - at_ns < left_ns)
+            left_ns = next_ns > at_ns ? next_ns - at_ns : 0;
+    }
+    return left_ns;
+}
+
 /* How long until the open block may be sealed or the next timer is due. */
 static uint64_t wait_ns(struct partition *partition, uint64_t timeout_ns)
 {
@@ -510,11 +571,13 @@ static uint64_t wait_ns(struct partition *partition, uint64_t timeout_ns)
         timeout_ns = left_ns < timeout_ns ? left_ns : timeout_ns;
     }
     if (partition->open.record_count > 0 && partition->sent_count == 0) {
-        uint64_t since_ns = now_ns(partition) - partition->sealed_ns;
+        uint64_t since_ns = partition_now_ns(partition) - partition->sealed_ns;
         uint64_t left_ns =
             since_ns >= PARTITION_SEAL_INTERVAL_NS ? 0 : PARTITION_SEAL_INTERVAL_NS - since_ns;
         timeout_ns = left_ns < timeout_ns ? left_ns : timeout_ns;
     }
+    uint64_t limits_ns = wait_for_limits_ns(partition);
+    timeout_ns = limits_ns < timeout_ns ? limits_ns : timeout_ns;
     if (partition->checkpointing.stage != CHECKPOINT_IDLE && timeout_ns > CHECKPOINT_LOOK_NS)
         timeout_ns = CHECKPOINT_LOOK_NS;
     return timeout_ns;
@@ -538,9 +601,8 @@ bool partition_is_quiet(const struct partition *partition)
     if (partition->in_flight > 0 || partition->sent_count > 0 || partition->open.record_count > 0 ||
         effects->head != effects->tail)
         return false;
-    for (uint32_t i = 0; i < partition->state->services_count; i++)
-        if (partition->services[i].waiting_count > 0)
-            return false;
+    if (dispatch_waiting_in_all(&partition->dispatch) > 0)
+        return false;
     return partition->replies_head == partition->replies_tail;
 }
 

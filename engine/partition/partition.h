@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/partition/dispatch.h"
 #include "engine/partition/partition_state.h"
 #include "engine/service/audit.h"
 #include "engine/service/plugin.h"
@@ -36,10 +37,17 @@
 #define PARTITION_CHECKPOINT_BYTES_DEFAULT (1ull << 30)
 #define PARTITION_NAMES_MAX_DEFAULT        (1u << 20)
 #define PARTITION_NAME_RETENTION_DEFAULT   (24ull * 3600 * 1000)
+#define PARTITION_HISTORY_BYTES_DEFAULT    (4ull << 30)
 #define PARTITION_BUILT_IN_MAX             16u
 #define PARTITION_SEAL_INTERVAL_NS         2500000u
 
 struct partition;
+
+/* Of one service: invocations in flight and a second. */
+struct partition_service_limits {
+    char service[FLYOVER_NAME_BYTES_MAX + 1];
+    struct dispatch_limits limits;
+};
 
 /* What takes a step in a threadless partition. */
 enum partition_part { PARTITION_JOURNAL, PARTITION_WORKER, PARTITION_CHECKPOINT };
@@ -52,7 +60,13 @@ struct partition_options {
     struct plugin_path plugins; /* copied; its text is borrowed for the life of the partition */
     const struct flyover_service *built_in[PARTITION_BUILT_IN_MAX]; /* looked at before files */
     uint32_t built_in_count;
+    const struct partition_service_limits *service_limits; /* borrowed for the partition's life */
+    uint32_t service_limits_count;
     uint64_t checkpoint_bytes; /* of journal between two checkpoints; 0: none is taken */
+    /* How much of the journal is kept for history, beyond what a start may need: of the newest so
+     * many bytes, of so many milliseconds; what is over either goes with the next checkpoint. */
+    uint64_t history_bytes; /* 0: none is kept */
+    uint64_t history_ms;    /* 0: however old */
     bool accept_loss;
     bool pin;                 /* threads to cores, when there are at least two */
     bool threadless;          /* tests: partition_poll also steps journal and workers */
@@ -104,6 +118,8 @@ void partition_free(struct partition *partition);
 /* What recovery found in the journal, behind the checkpoint it began from (0: from the first). */
 const struct recovery_report *partition_recovery(const struct partition *partition);
 uint64_t partition_recovered_from(const struct partition *partition);
+/* What is wrong with the index of history, "" if nothing is. */
+const char *partition_history_problem(const struct partition *partition);
 
 /* Makes a definition known and its services ready. The same name and text give the same plan; the
  * same name with another text gives a new version, and running sagas keep theirs. */
@@ -161,6 +177,9 @@ NODISCARD enum status partition_redrive(struct partition *partition, const struc
 /* The block that holds what was applied last, and the last durable one. */
 uint64_t partition_pending_no(const struct partition *partition);
 uint64_t partition_durable_no(const struct partition *partition);
+
+/* For who was told BUSY: about how many milliseconds until it is worth asking again. */
+uint32_t partition_busy_ms(const struct partition *partition);
 
 bool partition_next_reply(struct partition *partition, struct reply *ret_reply);
 

@@ -1,18 +1,33 @@
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #include "engine/base/clock.h"
 #include "engine/base/plant.h"
+#include "engine/base/region.h"
 #include "engine/partition/partition_parts.h"
 
 /* Less journal than this is replayed faster than a checkpoint is worth writing. */
 #define END_BYTES_MIN (64u << 20)
 
-bool partition_is_draining(const struct partition *partition)
+static void pause_workers(struct partition *partition, bool pause)
 {
-    return partition->checkpointing.stage == CHECKPOINT_DRAINING;
+    for (uint32_t i = 0; i < partition->state->services_count; i++)
+        for (uint32_t j = 0; j < partition->services[i].workers_count; j++)
+            worker_pause(partition->services[i].workers[j], pause);
+}
+
+/* Whether what the workers did stands in blocks, all of it, and they do nothing more. */
+static bool is_at_pause(struct partition *partition)
+{
+    for (uint32_t i = 0; i < partition->state->services_count; i++)
+        for (uint32_t j = 0; j < partition->services[i].workers_count; j++)
+            if (!worker_is_paused(partition->services[i].workers[j]))
+                return false;
+    return partition_take_results(partition);
 }
 
 static bool is_due(const struct partition *partition)
@@ -23,15 +38,73 @@ static bool is_due(const struct partition *partition)
            partition->checkpointing.bytes_since >= options->checkpoint_bytes;
 }
 
-static struct checkpoint_place place_of(const struct partition *partition)
+static void place_here(const struct partition *partition, struct checkpoint_place *ret_place)
 {
-    return (struct checkpoint_place){
-        .block_no = partition->last_block_no,
-        .block_crc = partition->last_block_crc,
-        .epoch = partition->epoch,
-        .now_ms = partition->last_now_ms,
-    };
+    const struct checkpointing *checkpointing = &partition->checkpointing;
+    ret_place->block_no = partition->last_block_no;
+    ret_place->block_crc = partition->last_block_crc;
+    ret_place->epoch = partition->epoch;
+    ret_place->now_ms = partition->last_now_ms;
+    ret_place->journal_bytes = checkpointing->journal_bytes;
+    ret_place->milestones_count = checkpointing->milestones_count;
+    memcpy(ret_place->milestones, checkpointing->milestones, sizeof ret_place->milestones);
 }
+
+/* ---- what is kept of the journal --------------------------------------------------------------
+ */
+
+static void add_milestone(struct checkpointing *checkpointing, const struct checkpoint_place *place)
+{
+    if (checkpointing->milestones_count == MILESTONES_MAX) {
+        /* Coarser where it is long ago: every second one of the older half. */
+        uint32_t kept = 0;
+        for (uint32_t i = 0; i < MILESTONES_MAX; i++)
+            if (i >= MILESTONES_MAX / 2 || i % 2 == 1)
+                checkpointing->milestones[kept++] = checkpointing->milestones[i];
+        checkpointing->milestones_count = kept;
+    }
+    checkpointing->milestones[checkpointing->milestones_count++] =
+        (struct milestone){place->block_no, place->now_ms, place->journal_bytes};
+}
+
+/* The last block that history has no use for. Milestones before it go too. */
+static uint64_t end_of_history(struct partition *partition)
+{
+    struct checkpointing *checkpointing = &partition->checkpointing;
+    const struct partition_options *options = &partition->options;
+    uint32_t gone = 0;
+    for (; gone < checkpointing->milestones_count; gone++) {
+        const struct milestone *milestone = &checkpointing->milestones[gone];
+        uint64_t bytes = checkpointing->journal_bytes - milestone->journal_bytes;
+        int64_t age_ms = partition->last_now_ms - milestone->now_ms;
+        /* All that is behind it is still wanted. */
+        if (bytes <= options->history_bytes &&
+            (options->history_ms == 0 || age_ms <= (int64_t)options->history_ms))
+            break;
+    }
+    uint64_t last_no = gone == 0 ? 0 : checkpointing->milestones[gone - 1].block_no;
+    /* Of those that are over, the last says where the kept journal begins. */
+    if (gone > 1) {
+        checkpointing->milestones_count -= gone - 1;
+        memmove(checkpointing->milestones, checkpointing->milestones + gone - 1,
+                checkpointing->milestones_count * sizeof *checkpointing->milestones);
+    }
+    return last_no;
+}
+
+/* Gives up what neither a start from the older of the two checkpoints nor history needs. */
+static void trim(struct partition *partition, uint64_t block_no)
+{
+    uint64_t before_no = checkpoint_before(partition->options.directory, block_no);
+    uint64_t last_no = end_of_history(partition);
+    if (before_no < last_no)
+        last_no = before_no;
+    if (last_no > 0)
+        writer_remove_before(partition->writer, last_no + 1);
+}
+
+/* ---- taking one -------------------------------------------------------------------------------
+ */
 
 /* The child that writes; 0: it is written already, -1: it cannot be. */
 static pid_t start_writing(const struct partition *partition, const struct checkpoint_place *place)
@@ -42,17 +115,19 @@ static pid_t start_writing(const struct partition *partition, const struct check
     return checkpoint_write(options->directory, partition->state, place) == STATUS_OK ? 0 : -1;
 }
 
-/* Nothing is out: the tables are at rest, and hold just what the blocks up to the one sealed here
- * say. The child gets the state as it is now; the engine goes on. */
+/* The workers pause, so that the tables hold just what the blocks up to the one sealed here say;
+ * what they have not begun is dispatched again by a start from here. The child gets the state as it
+ * is now; the engine and the workers go on. */
 static bool begin(struct partition *partition)
 {
     struct checkpointing *checkpointing = &partition->checkpointing;
-    if (partition->in_flight > 0 || partition->sent_count == WRITER_BUFFERS_COUNT)
+    if (!is_at_pause(partition) || partition->sent_count == WRITER_BUFFERS_COUNT)
         return false;
     if (partition->open.record_count > 0)
         partition_seal(partition);
-    checkpointing->place = place_of(partition);
+    place_here(partition, &checkpointing->place);
     checkpointing->child = start_writing(partition, &checkpointing->place);
+    pause_workers(partition, false);
     /* Where no child can be made now, the next one is tried after as much journal again. */
     checkpointing->stage = checkpointing->child < 0 ? CHECKPOINT_IDLE : CHECKPOINT_WRITING;
     checkpointing->bytes_before = checkpointing->bytes_since;
@@ -84,9 +159,23 @@ static bool watch(struct partition *partition)
         return false;
     if (!partition_may_step(partition, PARTITION_CHECKPOINT))
         return false;
-    if (checkpoint_name(partition->options.directory, checkpointing->place.block_no) == STATUS_OK)
-        partition->counts.checkpoints++;
+    /* A start from here would not tell history again what came before. */
+    writer_sync_beside(partition->writer);
+    checkpointing->stage = CHECKPOINT_SYNCING;
+    return true;
+}
+
+static bool name(struct partition *partition)
+{
+    struct checkpointing *checkpointing = &partition->checkpointing;
+    if (writer_beside_synced_no(partition->writer) < checkpointing->place.block_no)
+        return false;
     checkpointing->stage = CHECKPOINT_IDLE;
+    if (checkpoint_name(partition->options.directory, checkpointing->place.block_no) != STATUS_OK)
+        return true;
+    partition->counts.checkpoints++;
+    add_milestone(checkpointing, &checkpointing->place);
+    trim(partition, checkpointing->place.block_no);
     return true;
 }
 
@@ -97,11 +186,14 @@ bool partition_turn_checkpoint(struct partition *partition)
     case CHECKPOINT_IDLE:
         if (!is_due(partition))
             return false;
-        checkpointing->stage = CHECKPOINT_DRAINING;
+        checkpointing->stage = CHECKPOINT_PAUSING;
+        region_leave_out_of_forks();
         checkpointing->began_ns = clock_now_ns();
+        pause_workers(partition, true);
         return true;
-    case CHECKPOINT_DRAINING: return begin(partition);
+    case CHECKPOINT_PAUSING: return begin(partition);
     case CHECKPOINT_WRITING: return watch(partition);
+    case CHECKPOINT_SYNCING: return name(partition);
     }
     assert(false && "every stage is handled");
     return false;
@@ -110,13 +202,30 @@ bool partition_turn_checkpoint(struct partition *partition)
 void partition_drop_checkpoint(struct partition *partition)
 {
     struct checkpointing *checkpointing = &partition->checkpointing;
+    if (checkpointing->stage == CHECKPOINT_PAUSING)
+        pause_workers(partition, false);
     if (checkpointing->stage == CHECKPOINT_WRITING && checkpointing->child > 0) {
         kill(checkpointing->child, SIGKILL);
         waitpid(checkpointing->child, NULL, 0);
     }
-    if (checkpointing->stage == CHECKPOINT_WRITING)
+    if (checkpointing->stage == CHECKPOINT_WRITING || checkpointing->stage == CHECKPOINT_SYNCING)
         checkpointing->bytes_since += checkpointing->bytes_before;
     checkpointing->stage = CHECKPOINT_IDLE;
+}
+
+/* Waits for it: false where the journal thread failed. */
+static bool sync_history(struct partition *partition)
+{
+    writer_sync_beside(partition->writer);
+    while (writer_beside_synced_no(partition->writer) < partition->last_block_no) {
+        if (writer_failure(partition->writer, NULL) != STATUS_OK)
+            return false;
+        if (partition->options.threadless)
+            writer_step(partition->writer);
+        else
+            sched_yield();
+    }
+    return true;
 }
 
 void partition_end_checkpoint(struct partition *partition)
@@ -126,9 +235,13 @@ void partition_end_checkpoint(struct partition *partition)
     if (options->checkpoint_bytes == 0 || options->durability == DURABILITY_MEMORY ||
         partition->checkpointing.bytes_since < END_BYTES_MIN)
         return;
-    struct checkpoint_place place = place_of(partition);
-    /* A start without it only takes longer: no failure of the stop. */
-    if (checkpoint_write(options->directory, partition->state, &place) == STATUS_OK &&
-        checkpoint_name(options->directory, place.block_no) == STATUS_OK)
-        partition->counts.checkpoints++;
+    struct checkpoint_place *place = &partition->checkpointing.place;
+    place_here(partition, place);
+    /* A start without it only takes longer: no failure of the stop. History is synced first, by the
+     * journal thread, which is at rest but for that. */
+    if (checkpoint_write(options->directory, partition->state, place) != STATUS_OK ||
+        !sync_history(partition) ||
+        checkpoint_name(options->directory, place->block_no) != STATUS_OK)
+        return;
+    partition->counts.checkpoints++;
 }

@@ -8,6 +8,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/plant.h"
+#include "engine/base/region.h"
 #include "engine/partition/partition_parts.h"
 
 #define REPLIES_CAPACITY 65536u
@@ -73,9 +74,6 @@ static enum status start_workers(struct partition *partition, struct service *se
         .token_seed = core_limits(partition->state->core).seed,
         .threadless = partition->options.threadless,
     };
-    service->waiting = malloc(partition->waiting_capacity * sizeof *service->waiting);
-    if (service->waiting == NULL)
-        return STATUS_NO_MEMORY;
     while (service->workers_count < wanted && service->workers_count < SERVICE_WORKERS_MAX) {
         options.cpu = next_cpu(partition);
         enum status status = worker_open(&options, &service->workers[service->workers_count]);
@@ -104,6 +102,16 @@ static enum status declare_service(struct partition *partition, const struct plu
     return partition_apply(partition, &event, 0, NULL, problem);
 }
 
+/* What the options say of the service. */
+static void limit_service(struct partition *partition, const char *name, uint32_t index)
+{
+    const struct partition_options *options = &partition->options;
+    for (uint32_t i = 0; i < options->service_limits_count; i++)
+        if (strcmp(options->service_limits[i].service, name) == 0)
+            dispatch_set_limits(&partition->dispatch, index, &options->service_limits[i].limits,
+                                partition_now_ns(partition));
+}
+
 /* Loads the service that a definition names, and starts it. */
 static enum status use_service(struct partition *partition, const char *name,
                                struct problem *problem)
@@ -123,6 +131,7 @@ static enum status use_service(struct partition *partition, const char *name,
     index = partition_state_find_service(partition->state, name);
     struct service *service = &partition->services[index];
     service->plugin = plugin;
+    limit_service(partition, name, index);
     return start_workers(partition, service, partition->state->services[index].tables);
 }
 
@@ -241,10 +250,31 @@ enum status partition_open_source(struct partition *partition, uint64_t first_ha
 /* ---- opening ----------------------------------------------------------------------------------
  */
 
+/* Tells history what it missed: the notes of blocks that were durable when the engine died. */
+static void before_record(void *context, enum partition_moment moment,
+                          const struct block_header *header, const struct partition_state *state,
+                          const struct event *event)
+{
+    (void)header;
+    (void)event;
+    struct partition *partition = context;
+    /* The core is there once the limits have been applied. */
+    if (moment == PARTITION_AFTER_EVENT && partition->keeper.state == NULL && state->core != NULL)
+        keeper_listen(&partition->keeper, partition->state);
+}
+
 static enum status on_block(void *context, const struct block_header *header, const uint8_t *body,
                             struct problem *problem)
 {
-    return partition_state_replay(context, header, body, NULL, NULL, problem);
+    struct partition *partition = context;
+    struct keeper *keeper = &partition->keeper;
+    if (keeper->log == NULL)
+        return partition_state_replay(partition->state, header, body, NULL, NULL, problem);
+    keeper_begin(keeper, 0, header->now_ms);
+    enum status status =
+        partition_state_replay(partition->state, header, body,
+                               keeper->state == NULL ? before_record : NULL, partition, problem);
+    return status == STATUS_OK ? keeper_end_replayed(keeper, header->block_no, problem) : status;
 }
 
 static enum status open_journal(struct partition *partition, struct problem *problem)
@@ -323,8 +353,15 @@ static enum status recover(struct partition *partition, struct problem *problem)
         .after_no = place.block_no,
         .after_crc = place.block_crc,
         .on_block = on_block,
-        .context = partition->state,
+        .context = partition,
     };
+    if (on_disk)
+        status = keeper_open(&partition->keeper, options->directory, place.block_no,
+                             &partition->history_found, problem);
+    if (status != STATUS_OK)
+        return status;
+    if (partition->keeper.log != NULL && partition->state->core != NULL)
+        keeper_listen(&partition->keeper, partition->state);
     status = recovery_run(partition->journal, &recovery, &partition->recovery, problem);
     if (status != STATUS_OK)
         return status;
@@ -334,6 +371,10 @@ static enum status recover(struct partition *partition, struct problem *problem)
     partition->epoch = (uint32_t)later(place.epoch, partition->recovery.last_epoch) + 1;
     partition->last_now_ms = later(place.now_ms, partition->recovery.last_now_ms);
     partition->checkpointing.bytes_since = partition->recovery.bytes_count;
+    partition->checkpointing.journal_bytes = place.journal_bytes + partition->recovery.bytes_count;
+    partition->checkpointing.milestones_count = place.milestones_count;
+    memcpy(partition->checkpointing.milestones, place.milestones,
+           place.milestones_count * sizeof *place.milestones);
     partition->durable_no = partition->recovery.last_no;
     return STATUS_OK;
 }
@@ -352,6 +393,7 @@ static enum status keep_watermark(struct partition *partition, struct problem *p
 static enum status open_writer(struct partition *partition, struct problem *problem)
 {
     struct writer_options options = {
+        .beside = partition->keeper.log == NULL ? NULL : &partition->keeper.beside,
         .journal = partition->journal,
         .watermark = partition->has_watermark ? &partition->watermark : NULL,
         .engine = &partition->sleeper,
@@ -402,21 +444,24 @@ static enum status state_limits(struct partition *partition, struct problem *pro
                                      .name_retention_ms = limits.name_retention_ms}};
     bool room = partition_reserve(partition, event_encoded_bytes_max(&event));
     assert(room);
-    return partition_apply(partition, &event, 0, NULL, problem);
+    enum status status = partition_apply(partition, &event, 0, NULL, problem);
+    if (status == STATUS_OK && partition->keeper.log != NULL && partition->keeper.state == NULL)
+        keeper_listen(&partition->keeper, partition->state);
+    return status;
 }
 
 static enum status take_memory(struct partition *partition)
 {
     uint32_t branches_max = core_branches_max(partition->state->core);
-    partition->waiting_capacity = 1;
-    while (partition->waiting_capacity < branches_max)
-        partition->waiting_capacity *= 2;
     partition->replies_capacity = REPLIES_CAPACITY;
     partition->replies = malloc(partition->replies_capacity * sizeof *partition->replies);
     partition->handlers = calloc(CORE_PLANS_MAX, sizeof *partition->handlers);
-    partition->in_hand = calloc(branches_max, sizeof *partition->in_hand);
+    partition->in_hand = region_map(branches_max * sizeof *partition->in_hand, REGION_SCRATCH);
     if (partition->replies == NULL || partition->handlers == NULL || partition->in_hand == NULL)
         return STATUS_NO_MEMORY;
+    enum status status = dispatch_init(&partition->dispatch, branches_max);
+    if (status != STATUS_OK)
+        return status;
     return timers_init(&partition->timers,
                        branches_max + core_limits(partition->state->core).sagas_max);
 }
@@ -575,7 +620,6 @@ static void close_service(struct service *service)
 {
     for (uint32_t i = 0; i < service->workers_count; i++)
         worker_close(service->workers[i]);
-    free(service->waiting);
     plugin_close(&service->plugin);
 }
 
@@ -592,9 +636,13 @@ void partition_free(struct partition *partition)
         for (uint32_t i = 0; i < CORE_PLANS_MAX; i++)
             free(partition->handlers[i]);
     free(partition->handlers);
-    free(partition->in_hand);
+    if (partition->in_hand != NULL)
+        region_unmap(partition->in_hand,
+                     core_branches_max(partition->state->core) * sizeof *partition->in_hand);
     free(partition->replies);
+    keeper_close(&partition->keeper);
     timers_fini(&partition->timers);
+    dispatch_fini(&partition->dispatch);
     partition_state_close(partition->state);
     if (partition->has_watermark)
         watermark_close(&partition->watermark);
@@ -606,6 +654,11 @@ void partition_free(struct partition *partition)
 const struct recovery_report *partition_recovery(const struct partition *partition)
 {
     return &partition->recovery;
+}
+
+const char *partition_history_problem(const struct partition *partition)
+{
+    return partition->history_found.text;
 }
 
 uint64_t partition_recovered_from(const struct partition *partition)

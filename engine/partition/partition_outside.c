@@ -58,6 +58,13 @@ static enum status check_reason(struct flyover_bytes reason, bool wanted, struct
     return STATUS_OK;
 }
 
+static enum status refuse_busy(const struct partition *partition, struct problem *problem)
+{
+    return problem_set(problem, STATUS_BUSY,
+                       "there is no room for another saga now: ask again in about %u ms",
+                       partition_busy_ms(partition));
+}
+
 enum status partition_start_with(struct partition *partition,
                                  const struct partition_start_options *options,
                                  uint64_t *ret_saga_id, struct problem *problem)
@@ -72,8 +79,8 @@ enum status partition_start_with(struct partition *partition,
     enum status status = check_payload(options->input, "input", problem);
     if (status != STATUS_OK)
         return status;
-    if (!core_can_start(core, options->plan, &partition->state->effects))
-        return problem_set(problem, STATUS_BUSY, "there is no room for another saga now");
+    if (!partition_may_start(partition, options->plan))
+        return refuse_busy(partition, problem);
     status = reserve(partition, &event, problem);
     if (status != STATUS_OK)
         return status;
@@ -173,8 +180,8 @@ enum status partition_redrive(struct partition *partition, const struct event *e
     if (event_encoded_bytes_max(event) > BLOCK_BYTES_MAX - BLOCK_HEADER_BYTES)
         return problem_set(problem, STATUS_TOO_LARGE,
                            "what the saga has done is too large to be brought along");
-    if (!core_can_start(partition->state->core, event->redrive.plan, &partition->state->effects))
-        return problem_set(problem, STATUS_BUSY, "there is no room for another saga now");
+    if (!partition_may_start(partition, event->redrive.plan))
+        return refuse_busy(partition, problem);
     enum status status = reserve(partition, event, problem);
     if (status == STATUS_OK)
         status = partition_apply(partition, event, token, ret_saga_id, problem);

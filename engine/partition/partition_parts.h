@@ -5,7 +5,10 @@
 #ifndef ENGINE_PARTITION_PARTITION_PARTS_H
 #define ENGINE_PARTITION_PARTITION_PARTS_H
 
+#include "engine/partition/admission.h"
 #include "engine/partition/checkpoint.h"
+#include "engine/partition/dispatch.h"
+#include "engine/partition/history_keeper.h"
 #include "engine/partition/partition.h"
 #include "engine/partition/timers.h"
 #include "engine/service/worker.h"
@@ -20,21 +23,11 @@
 /* Timers: a branch's key is its slot, a saga's lies behind those. */
 #define PARTITION_SAGA_KEY(partition, slot) (core_branches_max((partition)->state->core) + (slot))
 
-struct waiting_invoke {
-    uint32_t branch;
-    uint32_t generation;
-};
-
 /* One of partition_state's services, with its threads. */
 struct service {
     struct plugin plugin; /* service NULL: declared in the journal, used by no definition now */
     uint32_t workers_count;
     struct worker *workers[SERVICE_WORKERS_MAX];
-    /* Invocations that found every worker full: a ring of waiting_capacity, one a branch at most.
-     */
-    struct waiting_invoke *waiting;
-    uint32_t waiting_head;
-    uint32_t waiting_count;
 };
 
 struct open_block {
@@ -50,9 +43,14 @@ struct sent_block {
     uint64_t effects_tail;
 };
 
-/* A checkpoint on its way: what services have in hand comes back; the child writes; the block it is
- * of becomes durable. */
-enum checkpoint_stage { CHECKPOINT_IDLE, CHECKPOINT_DRAINING, CHECKPOINT_WRITING };
+/* A checkpoint on its way: the workers come to a pause; the child writes; the block it is of
+ * becomes durable. */
+enum checkpoint_stage {
+    CHECKPOINT_IDLE,
+    CHECKPOINT_PAUSING,
+    CHECKPOINT_WRITING,
+    CHECKPOINT_SYNCING
+};
 
 struct checkpointing {
     enum checkpoint_stage stage;
@@ -61,6 +59,9 @@ struct checkpointing {
     uint64_t began_ns;
     pid_t child; /* 0: it has ended well */
     struct checkpoint_place place;
+    uint64_t journal_bytes; /* of all blocks so far */
+    uint32_t milestones_count;
+    struct milestone milestones[MILESTONES_MAX];
 };
 
 struct partition {
@@ -71,6 +72,8 @@ struct partition {
     struct watermark watermark;
     bool has_watermark;
     struct writer *writer;
+    struct keeper keeper; /* of history; nothing is kept where its log is NULL */
+    struct history_log_found history_found;
     struct recovery_report recovery;
     uint64_t recovered_from;
 
@@ -88,9 +91,11 @@ struct partition {
     struct service services[PARTITION_SERVICES_MAX]; /* beside state->services */
     uint16_t **handlers;                             /* plan -> resource -> handler */
     uint32_t in_flight;                              /* invocations without their result */
-    uint16_t *in_hand; /* by branch: invocations with a worker; stays at its greatest */
-    _Atomic int64_t now_ms; /* of the open block, for the workers' deadlines */
-    uint32_t waiting_capacity;
+    uint16_t *in_hand;        /* by branch: invocations with a worker; stays at its greatest */
+    _Atomic int64_t now_ms;   /* of the open block, for the workers' deadlines */
+    struct dispatch dispatch; /* invocations that wait for a worker or a limit */
+    struct admission admission;
+    uint64_t turn_ns; /* when this turn began */
     struct timers timers;
     struct reply *replies;
     uint32_t replies_capacity;
@@ -115,8 +120,12 @@ bool partition_reserve(struct partition *partition, size_t record_bytes);
 void partition_seal(struct partition *partition);
 /* True unless a threadless engine's options say that the part takes no step in this turn. */
 bool partition_may_step(const struct partition *partition, enum partition_part part);
-/* True while no invocation may leave: what is out comes back. */
-bool partition_is_draining(const struct partition *partition);
+/* The clock that paces journal and limits. */
+uint64_t partition_now_ns(const struct partition *partition);
+/* Whether there is room for a saga of this plan, and it may have it. */
+bool partition_may_start(const struct partition *partition, uint32_t plan);
+/* Takes all results that can be read; false where the journal had no room for one. */
+bool partition_take_results(struct partition *partition);
 /* Begins, watches and ends checkpoints; true if it did something. */
 bool partition_turn_checkpoint(struct partition *partition);
 /* Ends the child, if there is one; what it wrote is no checkpoint. */

@@ -5,9 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+
+#include "engine/base/region.h"
 
 enum status partition_state_open(struct partition_state **ret_state)
 {
@@ -37,8 +38,7 @@ void partition_state_close(struct partition_state *state)
         tables_close(state->services[i].tables);
     free(state->routes);
     free(state->definitions);
-    if (state->effects.items != NULL)
-        munmap(state->effects.items, state->effects.capacity * sizeof *state->effects.items);
+    region_unmap(state->effects.items, state->effects.capacity * sizeof *state->effects.items);
     free(state);
 }
 
@@ -62,13 +62,9 @@ enum status partition_state_take_core(struct partition_state *state, struct core
     assert(state->core == NULL);
     state->core = core;
     state->effects.capacity = effects_capacity(core_branches_max(core));
-    /* Mapped, so that room for what never comes costs no memory anywhere. */
-    void *items = mmap(NULL, state->effects.capacity * sizeof *state->effects.items,
-                       PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (items == MAP_FAILED)
-        return STATUS_NO_MEMORY;
-    state->effects.items = items;
-    return STATUS_OK;
+    state->effects.items =
+        region_map(state->effects.capacity * sizeof *state->effects.items, REGION_SCRATCH);
+    return state->effects.items == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 }
 
 /* Once stated they stay, but for how long names are kept. */
@@ -184,11 +180,13 @@ static enum status on_definition(struct partition_state *state, const struct eve
     }
     memcpy(kept, text, event->definition.text.count);
     uint32_t before = partition_state_find_plan(state, name);
+    state->names_count += before == PARTITION_NO_PLAN;
     uint32_t index = core_add_plan(state->core, plan);
     state->routes[index] = routes;
     state->definitions[index] = (struct partition_definition){
         .hash = hash_definition(name, text, event->definition.text.count),
         .version = before == PARTITION_NO_PLAN ? 1 : state->definitions[before].version + 1,
+        .before = before,
         .text = kept,
         .text_bytes = event->definition.text.count,
     };
@@ -302,6 +300,17 @@ uint32_t partition_state_find_definition(const struct partition_state *state, co
         if (state->definitions[count].hash == hash)
             return count;
     return PARTITION_NO_PLAN;
+}
+
+uint32_t partition_state_definition_live(const struct partition_state *state, uint32_t plan)
+{
+    /* Newer versions too: start from the newest. */
+    const char *name = core_plan(state->core, plan)->name;
+    uint32_t live = 0;
+    for (uint32_t at = partition_state_find_plan(state, name); at != PARTITION_NO_PLAN;
+         at = state->definitions[at].before)
+        live += core_plan_live(state->core, at);
+    return live;
 }
 
 uint32_t partition_state_find_service(const struct partition_state *state, const char *name)

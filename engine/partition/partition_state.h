@@ -28,6 +28,7 @@ struct partition_service {
 struct partition_definition {
     uint64_t hash;    /* over name and text */
     uint32_t version; /* of those of this name, from 1 */
+    uint32_t before;  /* the version before; PARTITION_NO_PLAN: none */
     char *text;
     size_t text_bytes;
 };
@@ -37,6 +38,7 @@ struct partition_state {
     uint32_t services_count;
     struct partition_service services[PARTITION_SERVICES_MAX];
     struct partition_definition *definitions; /* plans_count */
+    uint32_t names_count;                     /* of definitions; versions of one count once */
     uint8_t **routes;                         /* plans_count: resource -> index in `services` */
     struct effect_queue effects;
 };
@@ -82,6 +84,8 @@ uint32_t partition_state_find_version(const struct partition_state *state, const
 /* The plan made from exactly this text under this name, or PARTITION_NO_PLAN. */
 uint32_t partition_state_find_definition(const struct partition_state *state, const char *name,
                                          const char *text, size_t text_bytes);
+/* Sagas of all versions of this plan's definition that have not ended. */
+uint32_t partition_state_definition_live(const struct partition_state *state, uint32_t plan);
 /* Index in `services`, or PARTITION_SERVICES_MAX. */
 uint32_t partition_state_find_service(const struct partition_state *state, const char *name);
 

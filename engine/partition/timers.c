@@ -22,7 +22,8 @@
 
 #include <assert.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "engine/base/region.h"
 
 /* `prev` of the first node of list 0. Links to nodes end below. */
 #define LINK_FIRST (TIMERS_KEYS_MAX + 1)
@@ -33,9 +34,8 @@ enum status timers_init(struct timers *timers, uint32_t keys_max)
 {
     if (keys_max == 0 || keys_max > TIMERS_KEYS_MAX)
         return STATUS_INVALID;
-    void *nodes = mmap(NULL, (size_t)keys_max * sizeof(struct timer_node), PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (nodes == MAP_FAILED)
+    void *nodes = region_map((uint64_t)keys_max * sizeof(struct timer_node), REGION_SCRATCH);
+    if (nodes == NULL)
         return STATUS_NO_MEMORY;
     *timers = (struct timers){.nodes = nodes, .keys_max = keys_max};
     return STATUS_OK;
@@ -43,8 +43,7 @@ enum status timers_init(struct timers *timers, uint32_t keys_max)
 
 void timers_fini(struct timers *timers)
 {
-    if (timers->nodes != NULL)
-        munmap(timers->nodes, (size_t)timers->keys_max * sizeof(struct timer_node));
+    region_unmap(timers->nodes, (uint64_t)timers->keys_max * sizeof(struct timer_node));
     *timers = (struct timers){0};
 }
 

@@ -243,6 +243,7 @@ uint32_t core_branches_count(const struct core *core);
 struct flyover_bytes core_saga_error(const struct core *core, uint32_t branch);
 
 struct core_totals core_totals(const struct core *core);
+uint64_t core_totals_ended(const struct core *core);
 /* Number of names, most in core_errors[0 .. n-1]. */
 uint32_t core_errors(const struct core *core, const struct core_error **ret_errors);
 uint32_t core_sources(const struct core *core, const struct core_source **ret_sources);

@@ -3,14 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-static void *map_array(uint64_t bytes)
-{
-    void *array = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return array == MAP_FAILED ? NULL : array;
-}
+#include "engine/base/region.h"
 
 static struct pool pool_of(uint32_t capacity)
 {
@@ -29,11 +23,15 @@ enum status core_open(const struct core_limits *limits, struct core **ret_core)
     core->sagas_pool = pool_of(limits->sagas_max);
     core->branches_pool = pool_of(limits->sagas_max * BRANCHES_PER_SAGA);
     core->completed_pool = pool_of(limits->sagas_max * COMPLETED_PER_SAGA);
-    core->sagas = map_array((uint64_t)core->sagas_pool.capacity * sizeof *core->sagas);
-    core->branches = map_array((uint64_t)core->branches_pool.capacity * sizeof *core->branches);
-    core->completed = map_array((uint64_t)core->completed_pool.capacity * sizeof *core->completed);
+    core->sagas =
+        region_map((uint64_t)core->sagas_pool.capacity * sizeof *core->sagas, REGION_STATE);
+    core->branches =
+        region_map((uint64_t)core->branches_pool.capacity * sizeof *core->branches, REGION_STATE);
+    core->completed =
+        region_map((uint64_t)core->completed_pool.capacity * sizeof *core->completed, REGION_STATE);
     core->index_lines = limits->sagas_max / 8 + 1;
-    core->index = map_array((uint64_t)core->index_lines * INDEX_LINE * sizeof *core->index);
+    core->index =
+        region_map((uint64_t)core->index_lines * INDEX_LINE * sizeof *core->index, REGION_STATE);
     enum status status = slab_open(limits->payload_bytes_max, &core->payloads);
     if (status == STATUS_OK && limits->names_max > 0)
         status = names_open(limits->names_max, &core->names);
@@ -48,22 +46,17 @@ enum status core_open(const struct core_limits *limits, struct core **ret_core)
     return STATUS_OK;
 }
 
-static void unmap_array(void *array, uint64_t bytes)
-{
-    if (array != NULL)
-        munmap(array, bytes);
-}
-
 void core_close(struct core *core)
 {
     if (core == NULL)
         return;
     for (uint32_t i = 0; i < core->plans_count; i++)
         plan_free(core->plans[i]);
-    unmap_array(core->sagas, (uint64_t)core->sagas_pool.capacity * sizeof *core->sagas);
-    unmap_array(core->branches, (uint64_t)core->branches_pool.capacity * sizeof *core->branches);
-    unmap_array(core->completed, (uint64_t)core->completed_pool.capacity * sizeof *core->completed);
-    unmap_array(core->index, (uint64_t)core->index_lines * INDEX_LINE * sizeof *core->index);
+    region_unmap(core->sagas, (uint64_t)core->sagas_pool.capacity * sizeof *core->sagas);
+    region_unmap(core->branches, (uint64_t)core->branches_pool.capacity * sizeof *core->branches);
+    region_unmap(core->completed,
+                 (uint64_t)core->completed_pool.capacity * sizeof *core->completed);
+    region_unmap(core->index, (uint64_t)core->index_lines * INDEX_LINE * sizeof *core->index);
     slab_close(core->payloads);
     names_close(core->names);
     free(core);

@@ -229,6 +229,11 @@ struct core_totals core_totals(const struct core *core)
     return core->totals;
 }
 
+uint64_t core_totals_ended(const struct core *core)
+{
+    return core->totals.ended;
+}
+
 uint32_t core_errors(const struct core *core, const struct core_error **ret_errors)
 {
     *ret_errors = core->errors;

@@ -2,8 +2,8 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
+#include "engine/base/region.h"
 #include "engine/saga/utf8.h"
 
 /*
@@ -168,13 +168,6 @@ static void let_go(struct names *names, int64_t now_ms, int64_t retention_ms, na
 
 /* ---- the interface -------------------------------------------------------------------------- */
 
-static void *map_array(uint64_t bytes)
-{
-    void *array = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return array == MAP_FAILED ? NULL : array;
-}
-
 static uint64_t ring_bytes(const struct names *names)
 {
     return (uint64_t)names->names_max * sizeof *names->ring;
@@ -197,8 +190,8 @@ enum status names_open(uint32_t names_max, struct names **ret_names)
         index_capacity *= 2;
     names->names_max = names_max;
     names->index_mask = index_capacity - 1;
-    names->ring = map_array(ring_bytes(names));
-    names->index = map_array(index_bytes(names));
+    names->ring = region_map(ring_bytes(names), REGION_STATE);
+    names->index = region_map(index_bytes(names), REGION_STATE);
     if (names->ring == NULL || names->index == NULL) {
         names_close(names);
         return STATUS_NO_MEMORY;
@@ -211,10 +204,8 @@ void names_close(struct names *names)
 {
     if (names == NULL)
         return;
-    if (names->ring != NULL)
-        munmap(names->ring, ring_bytes(names));
-    if (names->index != NULL)
-        munmap(names->index, index_bytes(names));
+    region_unmap(names->ring, ring_bytes(names));
+    region_unmap(names->index, index_bytes(names));
     free(names);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/region.h"
 #include "engine/service/call.h"
 #include "queues/ring.h"
 
@@ -159,15 +160,23 @@ static void worker_sleep(struct worker *worker)
     atomic_store(&worker->wants_room, 0);
 }
 
-/* Everything it did is published; it begins nothing until the engine says so. */
+/* Everything it did is published; it begins nothing until the engine says so. The engine may end a
+ * pause and ask for the next before this looks again: each is answered by its own number. */
 static void worker_rest(struct worker *worker)
 {
-    atomic_store(&worker->rests_at, atomic_load(&worker->pause));
-    if (worker->engine != NULL)
-        sleeper_wake(worker->engine);
-    while (is_asked_to_pause(worker) && atomic_load(&worker->stop) == 0) {
+    uint32_t told = 0;
+    for (;;) {
+        uint32_t pause = atomic_load(&worker->pause);
+        if (pause % 2 == 0 || atomic_load(&worker->stop) != 0)
+            return;
+        if (pause != told) {
+            atomic_store(&worker->rests_at, pause);
+            told = pause;
+            if (worker->engine != NULL)
+                sleeper_wake(worker->engine);
+        }
         sleeper_prepare(&worker->sleeper);
-        if (is_asked_to_pause(worker) && atomic_load(&worker->stop) == 0)
+        if (atomic_load(&worker->pause) == told && atomic_load(&worker->stop) == 0)
             sleeper_wait(&worker->sleeper, SLEEPER_FOREVER);
         else
             sleeper_cancel(&worker->sleeper);
@@ -223,7 +232,7 @@ enum status worker_open(const struct worker_options *options, struct worker **re
     worker->engine = options->engine;
     worker->now_ms = options->now_ms;
     sleeper_init(&worker->sleeper);
-    worker->arena = malloc(WORKER_ARENA_BYTES);
+    worker->arena = region_map(WORKER_ARENA_BYTES, REGION_SCRATCH);
     worker->arena_end = calloc(ARENA_ENDS, sizeof *worker->arena_end);
     enum status status =
         call_init(&worker->call, options->plugin, options->tables, options->token_seed);
@@ -261,7 +270,7 @@ void worker_close(struct worker *worker)
     ring_close(worker->invokes);
     ring_close(worker->results);
     call_fini(&worker->call);
-    free(worker->arena);
+    region_unmap(worker->arena, WORKER_ARENA_BYTES);
     free(worker->arena_end);
     free(worker);
 }

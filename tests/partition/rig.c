@@ -62,6 +62,7 @@ struct partition_options rig_options(const struct rig *rig, enum durability dura
         .limits = {.sagas_max = 64, .payload_bytes_max = 16u << 20},
         .built_in = {&scripted_service},
         .built_in_count = 1,
+        .history_bytes = UINT64_MAX,
         .threadless = true,
         .wall_ms = wall_ms,
     };

@@ -122,12 +122,12 @@ static void a_start_from_a_checkpoint_gives_the_state_of_the_journal(void **stat
 {
     struct rig *rig = *state;
     char live[PARTITION_DIGEST_BYTES], again[PARTITION_DIGEST_BYTES], all[PARTITION_DIGEST_BYTES];
-    open_engine(rig, 2000);
+    open_engine(rig, 3000);
     start_mixed(rig, 150);
     wait_for_checkpoints(rig, 1);
     start_mixed(rig, 50);
     rig_stop(rig, live);
-    open_engine(rig, 2000);
+    open_engine(rig, 3000);
     assert_true(partition_recovered_from(rig->partition) > 0);
     assert_true(partition_recovery(rig->partition)->first_no >
                 partition_recovered_from(rig->partition));

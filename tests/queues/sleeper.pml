@@ -1,167 +1,206 @@
 /*
- * The protocol of queues/sleeper.c, to be searched in full by spin: several producers, one owner,
- * every order of their steps, and processors that keep a store back while later loads go ahead.
+ * The protocol of queues/sleeper.c, to be searched in full by spin: one owner in the shape of
+ * storage/writer.c (run, wait_for_blocks, writer_close), with PRODUCERS inputs where the writer has
+ * one, every order of their steps, and a request to stop that races with the last entries and with
+ * the owner's falling asleep.
  *
- *     spin -run sleeper.pml                   no error: no wake-up is lost, the owner ends
- *     spin -DFALLBACK -run sleeper.pml        the same without membarrier
- *     spin -DNO_REPOLL -run sleeper.pml       a lost wake-up: the owner sleeps with work left
- *     spin -DNO_BARRIER -run sleeper.pml      a lost wake-up
+ *     spin -run sleeper.pml                         no error
+ *     spin -DPRODUCERS=3 -run sleeper.pml           the same with three (8 million states, 0.9 GB)
+ *     spin -DPRODUCERS=1 -DFAILURE -run sleeper.pml the writer itself; an append may fail
+ *     spin -DFALLBACK -run sleeper.pml              the same without membarrier
+ *     spin -run -l -f -DNFAIR=3 sleeper.pml         no run goes on for ever
  *
- * A lost wake-up is an invalid end state: the owner is in its wait, and nobody will come.
+ * No error: no wake-up is lost, the owner ends, and nothing is left in an input when it has. With
+ * a piece taken out, the search finds the loss:
  *
- * Each producer has one input, a count, as a ring has its published index. It publishes
- * ENTRIES times; its last entry says that it is done. The owner ends when all are done: that is
- * how a shutdown reaches it, as an input like the others.
+ *     -DNO_BARRIER             prepare without membarrier          sleeps for ever
+ *     -DNO_FENCE               wakers look before they publish     sleeps for ever
+ *     -DNO_REPOLL              no look at the inputs after it      sleeps for ever
+ *     -DNO_STOP_LOOK           no look at the request after it     sleeps for ever
+ *     -DLATE_STOP_READ         the request read after the inputs   ends with an entry left
+ *     -DNO_STOP_READ -l -f     the request not obeyed              goes on for ever
+ *
+ * Sleeping for ever is an invalid end state: the owner is in its wait, and nobody will come. Going
+ * on for ever is a non-progress cycle.
+ *
+ * Each producer has one input, a count, as a ring has its published index, and publishes ENTRIES
+ * times. The first one asks the owner to stop, once it can see that the others have published all
+ * they have: they may still be on their way to wake the owner. It may be patient and let the owner
+ * finish first: a request to stop wakes too, and would hide that a wake-up before it was lost.
  */
+#ifndef PRODUCERS
 #define PRODUCERS 2
-#define ENTRIES 2
-
-byte published[PRODUCERS]; /* as the owner sees it */
-byte buffered[PRODUCERS];  /* as its producer wrote it; ahead of `published` while it is held back */
-bool asleep;
-bool falling_asleep;       /* the owner wrote asleep = true, and the store is held back */
-bool waiting;              /* the owner is inside futex wait */
-
-/* The processors let a store go whenever they like. */
-proctype store_buffer(byte self)
-{
-end:
-    do
-    :: atomic { published[self] != buffered[self] -> published[self] = buffered[self] }
-    :: atomic { falling_asleep -> falling_asleep = false; asleep = true }
-    od
-}
-
-/* A full barrier in every thread: what any of them wrote before can be seen after. */
-inline membarrier()
-{
-    atomic {
-        byte other;
-        other = 0;
-        do
-        :: other < PRODUCERS -> published[other] = buffered[other]; other++
-        :: else -> break
-        od;
-        asleep = asleep || falling_asleep;
-        falling_asleep = false
-    }
-}
-
-/* An exchange by the owner. */
-inline exchange_asleep(value)
-{
-    atomic { falling_asleep = false; asleep = value }
-}
-
-/* Reads `asleep`: with the fallback a read-modify-write, which lets the own stores go first. */
-inline read_asleep(self, result)
-{
-    atomic {
-#ifdef FALLBACK
-        published[self] = buffered[self];
 #endif
-        result = asleep
-    }
+#ifndef ENTRIES
+#define ENTRIES 2
+#endif
+
+#define THREADS  (1 + PRODUCERS)
+#define HELD_MAX (ENTRIES + 1)
+
+/* The stores. */
+#define ASLEEP  1
+#define PUBLISH 2
+#define STOP    3
+
+#define STOPPER 1
+
+byte published[THREADS];
+bool stopping;
+bool failed;
+bool ended;
+
+inline see(self, what)
+{
+    if
+    :: what == ASLEEP -> asleep = true
+    :: what == PUBLISH -> published[self]++
+    :: what == STOP -> stopping = true
+    fi
 }
 
-inline sleeper_wake(self)
+#include "sleeper_memory.pml"
+
+byte consumed[THREADS];
+
+/* writer_close: release, wake, join. */
+inline ask_to_stop(self)
 {
-    read_asleep(self, seen);
+    index = STOPPER + 1;
+    do
+    :: index < THREADS -> published[index] == ENTRIES; index++
+    :: else -> break
+    od;
     if
-    :: seen ->
-        /* The exchange lets the own stores go, too. */
-        atomic { published[self] = buffered[self]; seen = asleep; asleep = false };
-        if
-        :: seen -> waiting = false /* futex wake: nothing if nobody waits */
-        :: else
-        fi
-    :: else
-    fi
+    :: index = STOPPER;
+        do
+        :: index < THREADS -> failed || consumed[index] == ENTRIES; index++
+        :: else -> break
+        od
+    :: skip
+    fi;
+    held_back[self]!STOP;
+    sleeper_wake(self);
+    ended
 }
 
 proctype producer(byte self)
 {
     bool seen;
-    byte count;
+    byte index;
     do
-    :: count < ENTRIES -> count++; buffered[self] = count; sleeper_wake(self)
+    :: index < ENTRIES ->
+        index++;
+#ifdef NO_FENCE
+        read_asleep(self);
+        held_back[self]!PUBLISH;
+        wake_if_seen(self)
+#else
+        held_back[self]!PUBLISH;
+        sleeper_wake(self)
+#endif
     :: else -> break
-    od
+    od;
+    if
+    :: self == STOPPER -> ask_to_stop(self)
+    :: else
+    fi
 }
 
-/* Reads one input after the other, not all at once. */
-inline poll()
+/* Looks at one input after the other, not at all at once. */
+inline find_work()
 {
     found = false;
-    index = 0;
+    index = 1;
     do
-    :: index < PRODUCERS ->
+    :: !failed && index < THREADS ->
+        found = found || consumed[index] != published[index];
+        index++
+    :: else -> break
+    od;
+    index = 0
+}
+
+/* writer_on_block: all that waits, one input after the other. */
+inline on_block()
+{
+    wrote = false;
+    index = 1;
+    do
+    :: !failed && index < THREADS ->
+        atomic { count = published[index] - consumed[index] };
         if
-        :: consumed[index] != published[index] -> consumed[index]++; left--; found = true
+        :: count > 0 -> consumed[index] = consumed[index] + count; wrote = true
+#ifdef FAILURE
+        :: count > 0 -> failed = true; wrote = false
+#endif
         :: else
         fi;
         index++
     :: else -> break
-    od
+    od;
+    count = 0;
+    index = 0
 }
 
-/* The kernel compares and goes to sleep in one step, and sees the owner's own stores. */
-inline futex_wait()
+inline wait_for_blocks()
 {
-    atomic {
-        asleep = asleep || falling_asleep;
-        falling_asleep = false;
-        if
-        :: asleep -> waiting = true
-        :: else
-        fi
-    };
-    !waiting
-}
-
-inline sleeper_prepare()
-{
-#ifdef FALLBACK
-    exchange_asleep(true)
-#else
-    falling_asleep = true;
-#ifndef NO_BARRIER
-    membarrier()
+    sleeper_prepare();
+#ifndef NO_REPOLL
+    find_work();
 #endif
+#ifndef NO_STOP_LOOK
+    if
+    :: !found -> found = stopping
+    :: else
+    fi;
 #endif
+    if
+    :: found -> sleeper_cancel()
+    :: else -> sleeper_wait()
+    fi;
+    found = false
 }
 
 active proctype owner()
 {
-    byte consumed[PRODUCERS];
-    byte left = PRODUCERS * ENTRIES;
     byte index;
+    byte count;
+    bool stop_seen;
+    bool wrote;
     bool found;
 
     atomic {
-        index = 0;
+        run processor(OWNER);
+        index = 1;
         do
-        :: index < PRODUCERS -> run producer(index); run store_buffer(index); index++
+        :: index < THREADS -> run producer(index); run processor(index); index++
         :: else -> break
-        od
+        od;
+        index = 0
     };
     do
-    :: left == 0 -> break
-    :: else ->
-        poll();
-        if
-        :: found || left == 0
-        :: else ->
-            sleeper_prepare();
-#ifndef NO_REPOLL
-            poll();
+    ::
+#if !defined(LATE_STOP_READ) && !defined(NO_STOP_READ)
+        stop_seen = stopping;
 #endif
+        on_block();
+#ifdef LATE_STOP_READ
+        stop_seen = stopping;
+#endif
+        if
+        :: wrote -> wrote = false
+        :: else ->
             if
-            :: found
-            :: else -> futex_wait()
-            fi;
-            exchange_asleep(false)
+            :: stop_seen -> break
+            :: else -> wait_for_blocks()
+            fi
         fi
     od;
-    assert(consumed[0] == ENTRIES && consumed[PRODUCERS - 1] == ENTRIES)
+    index = 1;
+    do
+    :: index < THREADS -> assert(failed || consumed[index] == ENTRIES); index++
+    :: else -> break
+    od;
+    ended = true
 }

@@ -7,6 +7,7 @@
 #include "storage/watermark.h"
 
 #include <errno.h>
+#include <sched.h>
 
 #include "tests/storage/scratch.h"
 
@@ -14,10 +15,15 @@
 #define BODY_BYTES   2000u
 #define PLACES_COUNT 40u
 
-/* Two sound journals of BLOCKS_COUNT acknowledged blocks: one with all of them in the write-ahead
- * log, one with all of them in table files. Each test damages a copy. */
+/* Three sound journals of BLOCKS_COUNT acknowledged blocks: one with all of them in the write-ahead
+ * log, one with all of them in table files, and one in TABLES_COUNT table files of which the first
+ * are gone, with a checkpoint at block CHECKPOINT_NO. Each test damages a copy. */
+#define TABLES_COUNT  6u
+#define CHECKPOINT_NO 170u
 static char sound_log[PATH_MAX];
 static char sound_table[PATH_MAX];
+static char sound_trimmed[PATH_MAX];
+static uint32_t checkpoint_crc;
 static char copy[PATH_MAX];
 static char copy_journal[PATH_MAX];
 static struct problem problem;
@@ -54,6 +60,37 @@ static void make_sound_journal(char directory[PATH_MAX], bool in_table)
     /* Opening moves what is in the log into a table. */
     assert_int_equal(open_at(directory, false, &journal), STATUS_OK);
     journal_close(journal);
+}
+
+static void make_trimmed_journal(char directory[PATH_MAX])
+{
+    static struct scratch_chain chain;
+    struct journal *journal;
+    struct watermark watermark;
+    uint64_t block_no = 0;
+    memset(&chain, 0, sizeof chain);
+    scratch_make(directory);
+    for (uint32_t table = 0; table < TABLES_COUNT; table++) {
+        assert_int_equal(open_at(directory, false, &journal), STATUS_OK);
+        while (chain.last_no < (table + 1) * BLOCKS_COUNT / TABLES_COUNT) {
+            scratch_append(journal, &chain, 1, BODY_BYTES);
+            if (chain.last_no == CHECKPOINT_NO)
+                checkpoint_crc = chain.last_crc;
+        }
+        journal_close(journal);
+    }
+    assert_int_equal(open_at(directory, false, &journal), STATUS_OK);
+    while (block_no != 151) {
+        assert_int_equal(journal_remove_before(journal, CHECKPOINT_NO + 1, &problem), STATUS_OK);
+        while (journal_dropping(journal))
+            sched_yield();
+        assert_int_equal(journal_first_stored_no(journal, &block_no, &problem), STATUS_OK);
+    }
+    journal_close(journal);
+    assert_int_equal(watermark_open(&watermark, directory, &block_no, &problem), STATUS_OK);
+    for (int time = 0; time < 2; time++)
+        assert_int_equal(watermark_write(&watermark, BLOCKS_COUNT), STATUS_OK);
+    watermark_close(&watermark);
 }
 
 static void copy_file(const char *from, const char *to)
@@ -97,6 +134,7 @@ static int set_up_all(void **state)
     (void)state;
     make_sound_journal(sound_log, false);
     make_sound_journal(sound_table, true);
+    make_trimmed_journal(sound_trimmed);
     return 0;
 }
 
@@ -105,6 +143,7 @@ static int tear_down_all(void **state)
     (void)state;
     scratch_remove(sound_log);
     scratch_remove(sound_table);
+    scratch_remove(sound_trimmed);
     return 0;
 }
 
@@ -126,6 +165,13 @@ static int set_up_table(void **state)
 {
     (void)state;
     begin(sound_table);
+    return 0;
+}
+
+static int set_up_trimmed(void **state)
+{
+    (void)state;
+    begin(sound_trimmed);
     return 0;
 }
 
@@ -152,8 +198,8 @@ static enum status count_block(void *context, const struct block_header *header,
     return STATUS_OK;
 }
 
-/* A start as the engine does it. */
-static enum status start(bool accept_loss)
+/* A start as the engine does it, behind its checkpoint or without one. */
+static enum status start_behind(uint64_t after_no, uint32_t after_crc, bool accept_loss)
 {
     struct journal *journal;
     uint64_t blocks_count = 0;
@@ -163,14 +209,26 @@ static enum status start(bool accept_loss)
     struct recovery_options options = {
         .directory = copy,
         .accept_loss = accept_loss,
+        .after_no = after_no,
+        .after_crc = after_crc,
         .on_block = count_block,
         .context = &blocks_count,
     };
     status = recovery_run(journal, &options, &report, &problem);
     journal_close(journal);
     if (status == STATUS_OK)
-        assert_int_equal(blocks_count, report.last_no);
+        assert_int_equal(blocks_count, report.last_no - after_no);
     return status;
+}
+
+static enum status start(bool accept_loss)
+{
+    return start_behind(0, 0, accept_loss);
+}
+
+static enum status start_trimmed(bool accept_loss)
+{
+    return start_behind(CHECKPOINT_NO, checkpoint_crc, accept_loss);
 }
 
 static void expect_whole(void)
@@ -436,8 +494,122 @@ static void a_log_torn_behind_the_last_acknowledged_block_opens(void **state)
     assert_true(report.last_no >= BLOCKS_COUNT - 3 && report.last_no < BLOCKS_COUNT);
 }
 
-#define IN_LOG(name)   cmocka_unit_test_setup_teardown(name, set_up_log, tear_down)
-#define IN_TABLE(name) cmocka_unit_test_setup_teardown(name, set_up_table, tear_down)
+/* Of the table files with more than the anchor in them, the first or the last. Numbers grow. */
+static void find_table(bool first, char ret_path[PATH_MAX])
+{
+    char found[PATH_MAX] = "";
+    DIR *entries = opendir(copy_journal);
+    assert_non_null(entries);
+    const struct dirent *entry;
+    while ((entry = readdir(entries)) != NULL) {
+        char path[PATH_MAX];
+        size_t length = strlen(entry->d_name);
+        scratch_path(path, copy_journal, entry->d_name);
+        if (length < 4 || strcmp(entry->d_name + length - 4, ".sst") != 0 ||
+            scratch_file_bytes(path) < 10 * BODY_BYTES)
+            continue;
+        if (found[0] == '\0' || (strcmp(path, found) < 0) == first)
+            memcpy(found, path, sizeof found);
+    }
+    closedir(entries);
+    assert_true(found[0] != '\0');
+    memcpy(ret_path, found, sizeof found);
+}
+
+static void a_trimmed_journal_starts_whole_behind_its_checkpoint(void **state)
+{
+    (void)state;
+    assert_int_equal(start_trimmed(false), STATUS_OK);
+    assert_int_equal(report.first_no, CHECKPOINT_NO + 1);
+    assert_int_equal(report.last_no, BLOCKS_COUNT);
+}
+
+static void a_trimmed_journal_without_its_checkpoint_is_refused_and_stays(void **state)
+{
+    (void)state;
+    for (int accept_loss = 0; accept_loss < 2; accept_loss++) {
+        assert_int_equal(start(accept_loss == 1), STATUS_LOST);
+        assert_non_null(strstr(problem.text, "blocks 1 to 170 were given up"));
+        assert_non_null(strstr(problem.text, "--accept-loss cannot mend this"));
+    }
+    assert_int_equal(start_trimmed(false), STATUS_OK);
+    assert_int_equal(report.last_no, BLOCKS_COUNT);
+}
+
+static void a_deleted_first_kept_table_is_noticed_and_its_return_heals(void **state)
+{
+    (void)state;
+    char path[PATH_MAX];
+    char aside[PATH_MAX];
+    find_table(true, path);
+    scratch_path(aside, copy, "aside");
+    assert_int_equal(rename(path, aside), 0);
+    for (int time = 0; time < 2; time++) {
+        assert_true(is_refusal(start_trimmed(false)));
+        assert_non_null(strstr(problem.text, "--accept-loss"));
+    }
+    assert_int_equal(rename(aside, path), 0);
+    assert_int_equal(start_trimmed(false), STATUS_OK);
+    assert_int_equal(report.last_no, BLOCKS_COUNT);
+    /* Blocks 171 to 200 are gone: only the checkpoint is left, and it goes on from there. */
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(start_trimmed(true), STATUS_OK);
+    assert_int_equal(report.last_no, CHECKPOINT_NO);
+    assert_int_equal(report.lost_blocks_count, BLOCKS_COUNT - CHECKPOINT_NO);
+    assert_int_equal(start_trimmed(false), STATUS_OK);
+    assert_int_equal(report.last_no, CHECKPOINT_NO);
+    assert_int_equal(start(true), STATUS_LOST);
+}
+
+/* The last table is damaged: accepting that writes the journal anew. */
+static void a_journal_written_anew_still_knows_where_it_begins(void **state)
+{
+    (void)state;
+    char path[PATH_MAX];
+    find_table(false, path);
+    scratch_flip(path, scratch_file_bytes(path) / 2, 1);
+    assert_int_equal(start_trimmed(false), STATUS_CORRUPT);
+    assert_int_equal(start_trimmed(true), STATUS_OK);
+    uint64_t last_no = report.last_no;
+    assert_true(last_no > 250 && last_no < BLOCKS_COUNT);
+    assert_true(scratch_find(copy, "lost-journal", "", path));
+    assert_int_equal(start_trimmed(false), STATUS_OK);
+    assert_int_equal(report.last_no, last_no);
+    assert_int_equal(start(false), STATUS_LOST);
+    assert_non_null(strstr(problem.text, "blocks 1 to 170 were given up"));
+}
+
+/* What was given up may be damaged as it likes, also where the journal is written anew. */
+static void damage_before_the_first_kept_block_stops_nothing(void **state)
+{
+    (void)state;
+    char path[PATH_MAX];
+    find_table(true, path);
+    scratch_flip(path, 5 * BODY_BYTES, 1);
+    assert_int_equal(start_trimmed(false), STATUS_OK);
+    assert_int_equal(report.last_no, BLOCKS_COUNT);
+    find_table(false, path);
+    scratch_flip(path, scratch_file_bytes(path) / 2, 1);
+    assert_int_equal(start_trimmed(true), STATUS_OK);
+    assert_true(report.last_no > 250 && report.last_no < BLOCKS_COUNT);
+}
+
+static void a_repaired_journal_still_knows_where_it_begins(void **state)
+{
+    (void)state;
+    char path[PATH_MAX];
+    find_file("MANIFEST-", "", path);
+    assert_int_equal(unlink(path), 0);
+    assert_true(is_refusal(start_trimmed(false)));
+    assert_int_equal(start_trimmed(true), STATUS_OK);
+    assert_int_equal(report.last_no, BLOCKS_COUNT);
+    assert_int_equal(start(true), STATUS_LOST);
+    assert_non_null(strstr(problem.text, "blocks 1 to 170 were given up"));
+}
+
+#define IN_LOG(name)     cmocka_unit_test_setup_teardown(name, set_up_log, tear_down)
+#define IN_TABLE(name)   cmocka_unit_test_setup_teardown(name, set_up_table, tear_down)
+#define IN_TRIMMED(name) cmocka_unit_test_setup_teardown(name, set_up_trimmed, tear_down)
 
 int main(void)
 {
@@ -458,6 +630,12 @@ int main(void)
         IN_LOG(accepting_a_damaged_log_keeps_what_is_before_it_and_the_files),
         IN_TABLE(accepting_a_damaged_table_keeps_what_is_on_both_sides),
         IN_LOG(a_log_torn_behind_the_last_acknowledged_block_opens),
+        IN_TRIMMED(a_trimmed_journal_starts_whole_behind_its_checkpoint),
+        IN_TRIMMED(a_trimmed_journal_without_its_checkpoint_is_refused_and_stays),
+        IN_TRIMMED(a_deleted_first_kept_table_is_noticed_and_its_return_heals),
+        IN_TRIMMED(a_journal_written_anew_still_knows_where_it_begins),
+        IN_TRIMMED(damage_before_the_first_kept_block_stops_nothing),
+        IN_TRIMMED(a_repaired_journal_still_knows_where_it_begins),
     };
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
 }

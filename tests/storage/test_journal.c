@@ -5,7 +5,6 @@
 #include "storage/journal.h"
 
 #include <errno.h>
-#include <rocksdb/c.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -204,6 +203,81 @@ static void removing_from_behind_the_end_changes_nothing(void **state)
     scratch_append(journal, &chain, 5, 100);
     assert_int_equal(journal_remove_from(journal, 6, &problem), STATUS_OK);
     expect_blocks(1, 5, 100);
+}
+
+static uint64_t first_stored_no(void)
+{
+    uint64_t block_no = 77;
+    assert_int_equal(journal_first_stored_no(journal, &block_no, &problem), STATUS_OK);
+    return block_no;
+}
+
+static void a_journal_that_was_never_trimmed_begins_at_block_1(void **state)
+{
+    (void)state;
+    assert_int_equal(journal_first_no(journal), 1);
+    assert_int_equal(first_stored_no(), 0);
+    scratch_append(journal, &chain, 5, 100);
+    assert_int_equal(journal_first_no(journal), 1);
+    assert_int_equal(first_stored_no(), 1);
+    assert_false(journal_dropping(journal));
+}
+
+static void from_the_first_kept_block_on_nothing_goes(void **state)
+{
+    (void)state;
+    scratch_append(journal, &chain, 300, 500);
+    assert_int_equal(journal_remove_before(journal, 101, &problem), STATUS_OK);
+    assert_int_equal(journal_first_no(journal), 101);
+    uint64_t stored_no = first_stored_no();
+    assert_true(stored_no >= 1 && stored_no <= 101);
+    expect_blocks(101, 300, 500);
+    scratch_append(journal, &chain, 20, 500);
+    expect_blocks(101, 320, 500);
+}
+
+static void the_beginning_never_moves_back(void **state)
+{
+    (void)state;
+    scratch_append(journal, &chain, 30, 500);
+    assert_int_equal(journal_remove_before(journal, 20, &problem), STATUS_OK);
+    assert_int_equal(journal_remove_before(journal, 10, &problem), STATUS_OK);
+    assert_int_equal(journal_first_no(journal), 20);
+    assert_int_equal(journal_remove_before(journal, 20, &problem), STATUS_OK);
+    assert_int_equal(journal_first_no(journal), 20);
+    expect_blocks(20, 30, 500);
+}
+
+static void all_blocks_may_be_given_up_and_the_next_follows(void **state)
+{
+    (void)state;
+    scratch_append(journal, &chain, 30, 500);
+    assert_int_equal(journal_remove_before(journal, 31, &problem), STATUS_OK);
+    assert_int_equal(journal_first_no(journal), 31);
+    expect_blocks(31, 30, 500);
+    scratch_append(journal, &chain, 3, 500);
+    expect_blocks(31, 33, 500);
+}
+
+static void giving_up_the_beginning_ends_a_reading(void **state)
+{
+    (void)state;
+    struct journal_slice block;
+    scratch_append(journal, &chain, 30, 500);
+    assert_int_equal(journal_seek(journal, 25, &problem), STATUS_OK);
+    assert_int_equal(journal_next(journal, &block, &problem), STATUS_OK);
+    assert_int_equal(journal_remove_before(journal, 20, &problem), STATUS_OK);
+    assert_int_equal(journal_next(journal, &block, &problem), STATUS_END);
+}
+
+static void a_trimmed_journal_can_lose_its_end(void **state)
+{
+    (void)state;
+    scratch_append(journal, &chain, 20, 100);
+    assert_int_equal(journal_remove_before(journal, 11, &problem), STATUS_OK);
+    assert_int_equal(journal_remove_from(journal, 16, &problem), STATUS_OK);
+    assert_int_equal(journal_first_no(journal), 11);
+    expect_blocks(11, 15, 100);
 }
 
 /* Of names, and of memory alone. */
@@ -430,36 +504,6 @@ static void a_reader_works_beside_a_running_owner(void **state)
     close(release);
 }
 
-static void a_newer_format_is_refused_with_the_version_to_use(void **state)
-{
-    (void)state;
-    assert_int_equal(open_at(directory), STATUS_OK);
-    scratch_append(journal, &chain, 3, 100);
-    close_journal();
-
-    char path[PATH_MAX];
-    scratch_path(path, directory, "journal");
-    const char *names[2] = {"default", "journal"};
-    rocksdb_options_t *options = rocksdb_options_create();
-    const rocksdb_options_t *each[2] = {options, options};
-    rocksdb_column_family_handle_t *families[2];
-    char *error = NULL;
-    rocksdb_t *db = rocksdb_open_column_families(options, path, 2, names, each, families, &error);
-    assert_null(error);
-    rocksdb_writeoptions_t *write_options = rocksdb_writeoptions_create();
-    rocksdb_put_cf(db, write_options, families[0], "format", 6, "\2\0\0\0", 4, &error);
-    assert_null(error);
-    rocksdb_writeoptions_destroy(write_options);
-    rocksdb_column_family_handle_destroy(families[0]);
-    rocksdb_column_family_handle_destroy(families[1]);
-    rocksdb_close(db);
-    rocksdb_options_destroy(options);
-
-    assert_int_equal(open_at(directory), STATUS_NEWER_FORMAT);
-    assert_non_null(strstr(problem.text, "journal format 2, this one reads 1"));
-    assert_int_equal(open_read_only(), STATUS_NEWER_FORMAT);
-}
-
 /* Mounts in a namespace of a child, so that nothing of it outlives the test. */
 #define CANNOT_MOUNT 77
 
@@ -575,7 +619,13 @@ static void a_disk_too_full_to_begin_on_is_refused(void **state)
         EACH(the_largest_block_comes_back_unchanged, kind),                                        \
         EACH(what_is_appended_after_a_reading_is_read_by_the_next, kind),                          \
         EACH(removed_blocks_are_gone_and_their_numbers_free, kind),                                \
-        EACH(removing_from_behind_the_end_changes_nothing, kind)
+        EACH(removing_from_behind_the_end_changes_nothing, kind),                                  \
+        EACH(a_journal_that_was_never_trimmed_begins_at_block_1, kind),                            \
+        EACH(from_the_first_kept_block_on_nothing_goes, kind),                                     \
+        EACH(the_beginning_never_moves_back, kind),                                                \
+        EACH(all_blocks_may_be_given_up_and_the_next_follows, kind),                               \
+        EACH(giving_up_the_beginning_ends_a_reading, kind),                                        \
+        EACH(a_trimmed_journal_can_lose_its_end, kind)
 #define OF_DIRECTORY(name) cmocka_unit_test_setup_teardown(name, set_up_directory, tear_down)
 
 static int run_part(const char *name)
@@ -617,7 +667,6 @@ int main(int count, char **arguments)
         OF_DIRECTORY(partitions_do_not_see_each_other),
         OF_DIRECTORY(a_journal_in_use_is_refused_with_the_pid_of_its_owner),
         OF_DIRECTORY(a_reader_works_beside_a_running_owner),
-        OF_DIRECTORY(a_newer_format_is_refused_with_the_version_to_use),
         OF_DIRECTORY(a_read_only_directory_can_be_read_and_not_written),
         OF_DIRECTORY(a_full_disk_stops_appends_for_good_and_loses_nothing),
         OF_DIRECTORY(a_disk_too_full_to_begin_on_is_refused),

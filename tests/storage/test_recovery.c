@@ -93,6 +93,28 @@ static enum status recover_with(const char *at, bool accept_loss)
     return recovery_run(journal, &options, &report, &problem);
 }
 
+/* Begins behind a checkpoint of the last block of `at`. */
+static enum status recover_behind(const struct scratch_chain *at, bool accept_loss)
+{
+    struct recovery_options options = {
+        .accept_loss = accept_loss,
+        .after_no = at->last_no,
+        .after_crc = at->last_crc,
+        .on_block = on_block,
+        .context = &handed_count,
+    };
+    handed_count = 0;
+    return recovery_run(journal, &options, &report, &problem);
+}
+
+static enum status recover_all_stored(void)
+{
+    struct recovery_options options = {
+        .all_stored = true, .on_block = on_block, .context = &handed_count};
+    handed_count = 0;
+    return recovery_run(journal, &options, &report, &problem);
+}
+
 static enum status recover(bool accept_loss)
 {
     return recover_with(directory, accept_loss);
@@ -274,6 +296,143 @@ static void a_block_of_a_newer_version_is_refused_and_never_removed(void **state
     assert_non_null(strstr(problem.text, "use that version"));
 }
 
+/* A journal in memory that has lost its beginning. */
+
+static struct scratch_chain at_3, at_5, at_7;
+
+/* Blocks 1 to 10, and the chain as it was after some of them. */
+static void append_ten(void)
+{
+    scratch_append(journal, &chain, 3, BODY_BYTES);
+    at_3 = chain;
+    scratch_append(journal, &chain, 2, BODY_BYTES);
+    at_5 = chain;
+    scratch_append(journal, &chain, 2, BODY_BYTES);
+    at_7 = chain;
+    scratch_append(journal, &chain, 3, BODY_BYTES);
+    journal->acknowledged_no = 10;
+}
+
+static void a_trimmed_journal_is_whole_behind_a_checkpoint(void **state)
+{
+    (void)state;
+    append_ten();
+    assert_int_equal(journal_remove_before(journal, 6, &problem), STATUS_OK);
+    assert_int_equal(recover_behind(&at_5, false), STATUS_OK);
+    assert_int_equal(report.first_no, 6);
+    assert_int_equal(report.last_no, 10);
+    assert_int_equal(recover_behind(&at_7, false), STATUS_OK);
+    assert_int_equal(report.first_no, 8);
+    assert_int_equal(handed_count, 3);
+}
+
+static void expect_given_up(enum status status)
+{
+    assert_int_equal(status, STATUS_LOST);
+    assert_non_null(strstr(problem.text, "blocks 1 to 5 were given up because a checkpoint held"));
+    assert_non_null(strstr(problem.text, "put the data directory back from a backup"));
+    assert_non_null(strstr(problem.text, "--accept-loss cannot mend this"));
+    assert_int_equal(handed_count, 0);
+}
+
+static void without_the_checkpoint_a_trimmed_journal_is_refused_and_kept(void **state)
+{
+    (void)state;
+    append_ten();
+    assert_int_equal(journal_remove_before(journal, 6, &problem), STATUS_OK);
+    for (int accept_loss = 0; accept_loss < 2; accept_loss++) {
+        expect_given_up(recover_memory(accept_loss == 1));
+        expect_given_up(recover_behind(&at_3, accept_loss == 1));
+    }
+    assert_int_equal(recover_behind(&at_5, false), STATUS_OK);
+    assert_int_equal(report.last_no, 10);
+}
+
+/* The blocks may still be there: they count for nothing. */
+static void what_was_given_up_is_refused_even_while_it_is_there(void **state)
+{
+    (void)state;
+    append_ten();
+    journal->first_no_declared = 6;
+    expect_given_up(recover_memory(false));
+    expect_given_up(recover_behind(&at_3, true));
+}
+
+static void a_block_missing_behind_the_first_kept_one_is_damage(void **state)
+{
+    (void)state;
+    scratch_append(journal, &chain, 5, BODY_BYTES);
+    at_5 = chain;
+    append_altered(LEFT_OUT);
+    scratch_append(journal, &chain, 4, BODY_BYTES);
+    assert_int_equal(journal_remove_before(journal, 6, &problem), STATUS_OK);
+    assert_int_equal(recover_behind(&at_5, false), STATUS_GAP);
+    assert_non_null(strstr(problem.text, "block 6 is missing"));
+    assert_non_null(strstr(problem.text, "which keeps the checkpoint of block 5"));
+    assert_int_equal(recover_all_stored(), STATUS_GAP);
+    assert_non_null(strstr(problem.text, "block 6 is missing"));
+    assert_int_equal(recover_behind(&at_5, true), STATUS_OK);
+    assert_int_equal(report.last_no, 5);
+}
+
+static void all_that_is_stored_is_read_from_wherever_it_begins(void **state)
+{
+    (void)state;
+    append_ten();
+    assert_int_equal(recover_all_stored(), STATUS_OK);
+    assert_int_equal(report.first_no, 1);
+    assert_int_equal(journal_remove_before(journal, 4, &problem), STATUS_OK);
+    journal->first_no_declared = 6;
+    assert_int_equal(recover_all_stored(), STATUS_OK);
+    assert_int_equal(report.first_no, 4);
+    assert_int_equal(report.last_no, 10);
+    assert_int_equal(handed_count, 7);
+}
+
+/* What a power loss in mode async leaves behind a checkpoint that was ahead of the disk. */
+static void a_hole_before_the_first_kept_block_is_no_damage(void **state)
+{
+    (void)state;
+    scratch_append(journal, &chain, 3, BODY_BYTES);
+    append_altered(LEFT_OUT);
+    append_altered(LEFT_OUT);
+    scratch_append(journal, &chain, 5, BODY_BYTES);
+    assert_int_equal(recover_all_stored(), STATUS_GAP);
+    journal->first_no_declared = 5;
+    assert_int_equal(recover_all_stored(), STATUS_GAP);
+    assert_non_null(strstr(problem.text, "block 5 is missing"));
+    journal->first_no_declared = 6;
+    assert_int_equal(recover_all_stored(), STATUS_OK);
+    assert_int_equal(report.last_no, 10);
+    assert_int_equal(handed_count, 8);
+}
+
+static void a_broken_chain_is_damage_before_the_first_kept_block_too(void **state)
+{
+    (void)state;
+    scratch_append(journal, &chain, 3, BODY_BYTES);
+    append_altered(FLIPPED);
+    scratch_append(journal, &chain, 5, BODY_BYTES);
+    journal->first_no_declared = 7;
+    assert_int_equal(recover_all_stored(), STATUS_CORRUPT);
+    assert_non_null(strstr(problem.text, "block 4 is damaged"));
+    assert_non_null(strstr(problem.text, "a start needs none of the blocks before 7"));
+}
+
+static void a_journal_given_up_to_its_last_block_is_whole(void **state)
+{
+    (void)state;
+    append_ten();
+    assert_int_equal(journal_remove_before(journal, 11, &problem), STATUS_OK);
+    assert_int_equal(recover_all_stored(), STATUS_OK);
+    assert_int_equal(handed_count, 0);
+    assert_int_equal(recover_behind(&chain, false), STATUS_OK);
+    assert_int_equal(report.last_no, 10);
+    journal->acknowledged_no = 12;
+    assert_int_equal(recover_all_stored(), STATUS_LOST);
+    assert_non_null(strstr(problem.text, "blocks 11 to 12 were acknowledged"));
+}
+
 /* What --accept-loss leaves in a directory. */
 
 static uint64_t read_watermark(void)
@@ -427,6 +586,14 @@ int main(void)
         IN_MEMORY(a_block_of_another_journal_is_refused),
         IN_MEMORY(fewer_blocks_than_acknowledged_are_refused),
         IN_MEMORY(a_block_of_a_newer_version_is_refused_and_never_removed),
+        IN_MEMORY(a_trimmed_journal_is_whole_behind_a_checkpoint),
+        IN_MEMORY(without_the_checkpoint_a_trimmed_journal_is_refused_and_kept),
+        IN_MEMORY(what_was_given_up_is_refused_even_while_it_is_there),
+        IN_MEMORY(a_block_missing_behind_the_first_kept_one_is_damage),
+        IN_MEMORY(all_that_is_stored_is_read_from_wherever_it_begins),
+        IN_MEMORY(a_hole_before_the_first_kept_block_is_no_damage),
+        IN_MEMORY(a_broken_chain_is_damage_before_the_first_kept_block_too),
+        IN_MEMORY(a_journal_given_up_to_its_last_block_is_whole),
         IN_DIRECTORY(accepting_a_damaged_block_saves_all_from_it_on),
         IN_DIRECTORY(accepting_a_gap_saves_all_behind_it),
         IN_DIRECTORY(accepting_a_short_journal_sets_the_watermark_back),

@@ -144,7 +144,7 @@ static void the_sequence_wraps_without_going_back(void **state)
     struct watermark watermark;
     uint64_t block_no;
     assert_int_equal(watermark_open(&watermark, directory, &block_no, &problem), STATUS_OK);
-    watermark.sequence = UINT32_MAX - 2;
+    watermark.mark.sequence = UINT32_MAX - 2;
     for (uint64_t no = 1; no <= 8; no++) {
         assert_int_equal(watermark_write(&watermark, no), STATUS_OK);
         if (no > 1)

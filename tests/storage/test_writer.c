@@ -13,6 +13,9 @@ struct noting_journal {
     uint32_t appends_count;
     uint32_t largest_count;
     uint64_t bytes_sum; /* over all bytes of all blocks */
+    uint32_t removals_count;
+    uint64_t removed_after_no; /* the last block at the last removal */
+    bool fail_removals;
 };
 
 static struct noting_journal noting;
@@ -38,7 +41,20 @@ static enum status note_append(struct journal *journal, const struct journal_sli
     return STATUS_OK;
 }
 
-static const struct journal_ops noting_ops = {.append = note_append};
+static enum status note_remove_before(struct journal *journal, uint64_t first_kept_no,
+                                      struct problem *ret_problem)
+{
+    struct noting_journal *self = (struct noting_journal *)journal;
+    (void)first_kept_no;
+    self->removals_count++;
+    self->removed_after_no = self->last_no;
+    if (self->fail_removals)
+        return problem_set(ret_problem, STATUS_IO, "the disk is gone");
+    return STATUS_OK;
+}
+
+static const struct journal_ops noting_ops = {.append = note_append,
+                                              .remove_before = note_remove_before};
 
 static int set_up(void **state)
 {
@@ -229,14 +245,18 @@ static void a_watermark_that_cannot_be_written_stops_it_too(void **state)
     (void)state;
     char path[PATH_MAX];
     scratch_path(path, directory, "not-writable");
-    struct watermark watermark = {.file = open(path, O_CREAT | O_RDONLY, 0644)};
-    assert_true(watermark.file >= 0);
+    struct watermark watermark;
+    uint64_t block_no;
+    assert_int_equal(watermark_open(&watermark, directory, &block_no, &problem), STATUS_OK);
+    close(watermark.mark.file);
+    watermark.mark.file = open(path, O_CREAT | O_RDONLY, 0644);
+    assert_true(watermark.mark.file >= 0);
     assert_int_equal(open_writer(true, &watermark, NULL), STATUS_OK);
     send_block(1);
     assert_false(writer_step(writer));
     assert_int_equal(writer_durable_no(writer), 0);
     assert_int_equal(writer_failure(writer, &problem), STATUS_IO);
-    close(watermark.file);
+    watermark_close(&watermark);
 }
 
 static void the_engine_is_woken_by_success_and_by_failure(void **state)
@@ -266,6 +286,112 @@ static void closing_writes_what_was_sent(void **state)
         writer_close(writer);
         writer = NULL;
         assert_int_equal(noting.last_no, 2);
+    }
+}
+
+static void write_blocks(uint64_t first_no, uint64_t last_no)
+{
+    for (uint64_t block_no = first_no; block_no <= last_no; block_no++) {
+        send_block(block_no);
+        assert_true(writer_step(writer));
+    }
+    assert_int_equal(writer_durable_no(writer), last_no);
+}
+
+static void a_removal_is_done_after_the_append_that_waits(void **state)
+{
+    (void)state;
+    assert_int_equal(open_writer(true, NULL, NULL), STATUS_OK);
+    write_blocks(1, 4);
+    send_block(5);
+    writer_remove_before(writer, 3);
+    assert_int_equal(noting.removals_count, 0);
+    assert_true(writer_step(writer));
+    assert_int_equal(noting.removed_after_no, 5);
+    assert_int_equal(journal_first_no(&noting.journal), 3);
+    assert_false(writer_step(writer));
+    assert_int_equal(noting.removals_count, 1);
+}
+
+static void a_removal_is_done_when_there_is_nothing_to_append(void **state)
+{
+    (void)state;
+    assert_int_equal(open_writer(true, NULL, NULL), STATUS_OK);
+    write_blocks(1, 4);
+    writer_remove_before(writer, 5);
+    assert_false(writer_step(writer));
+    assert_int_equal(journal_first_no(&noting.journal), 5);
+}
+
+static void of_removals_that_wait_the_largest_is_done(void **state)
+{
+    (void)state;
+    assert_int_equal(open_writer(true, NULL, NULL), STATUS_OK);
+    write_blocks(1, 9);
+    writer_remove_before(writer, 3);
+    writer_remove_before(writer, 8);
+    writer_remove_before(writer, 5);
+    writer_step(writer);
+    assert_int_equal(noting.removals_count, 1);
+    assert_int_equal(journal_first_no(&noting.journal), 8);
+    writer_remove_before(writer, 8);
+    writer_remove_before(writer, 2);
+    writer_step(writer);
+    assert_int_equal(noting.removals_count, 1);
+}
+
+static void a_failed_removal_stops_it_like_a_failed_append(void **state)
+{
+    (void)state;
+    struct sleeper engine;
+    sleeper_init(&engine);
+    assert_int_equal(open_writer(true, NULL, &engine), STATUS_OK);
+    write_blocks(1, 4);
+    noting.fail_removals = true;
+    writer_remove_before(writer, 3);
+    sleeper_prepare(&engine);
+    writer_step(writer);
+    sleeper_wait(&engine, SLEEPER_FOREVER);
+    assert_int_equal(writer_failure(writer, &problem), STATUS_IO);
+    assert_string_equal(problem.text, "the disk is gone");
+    assert_int_equal(journal_first_no(&noting.journal), 1);
+    send_block(5);
+    writer_remove_before(writer, 4);
+    assert_false(writer_step(writer));
+    assert_int_equal(writer_durable_no(writer), 4);
+    assert_int_equal(noting.appends_count, 4);
+    assert_int_equal(noting.removals_count, 1);
+    /* Nor does the journal take anything from anybody else. */
+    assert_int_equal(journal_remove_before(&noting.journal, 4, &problem), STATUS_IO);
+    assert_int_equal(noting.removals_count, 1);
+}
+
+static void after_a_failed_append_nothing_is_removed(void **state)
+{
+    (void)state;
+    assert_int_equal(open_writer(true, NULL, NULL), STATUS_OK);
+    write_blocks(1, 4);
+    noting.fail_from_no = 5;
+    send_block(5);
+    writer_remove_before(writer, 3);
+    assert_false(writer_step(writer));
+    assert_int_equal(noting.removals_count, 0);
+}
+
+static void closing_does_the_removal_that_waits(void **state)
+{
+    (void)state;
+    for (int threadless = 0; threadless < 2; threadless++) {
+        noting = (struct noting_journal){.journal.ops = &noting_ops, .last_no = 6};
+        struct writer_options options = {.journal = &noting.journal,
+                                         .durable_no = 6,
+                                         .cpu = WRITER_NO_CPU,
+                                         .threadless = threadless == 1};
+        assert_int_equal(writer_open(&options, &writer, &problem), STATUS_OK);
+        writer_remove_before(writer, 6);
+        writer_close(writer);
+        writer = NULL;
+        assert_int_equal(journal_first_no(&noting.journal), 6);
     }
 }
 
@@ -308,24 +434,6 @@ static void the_thread_writes_every_block_in_order(void **state)
     assert_int_equal(noting.bytes_sum, sum);
 }
 
-static void a_failure_of_the_thread_is_heard_and_closing_ends(void **state)
-{
-    (void)state;
-    struct sleeper engine;
-    sleeper_init(&engine);
-    noting.fail_from_no = 100;
-    assert_int_equal(open_writer(false, NULL, &engine), STATUS_OK);
-    send_all(&engine, 5000);
-    assert_int_equal(writer_failure(writer, &problem), STATUS_NO_SPACE);
-    assert_string_equal(problem.text, "the disk is full");
-    assert_int_equal(writer_durable_no(writer), noting.last_no);
-    assert_true(noting.last_no < 100);
-    while (writer_acquire(writer) != NULL)
-        assert_true(writer_blocks_in_flight(writer) > 0);
-    writer_close(writer);
-    writer = NULL;
-}
-
 /* The thread of this process with that name; 0 for none. */
 static pid_t find_thread(const char *name)
 {
@@ -346,6 +454,60 @@ static pid_t find_thread(const char *name)
     }
     closedir(tasks);
     return found;
+}
+
+static void wait_until_asleep(pid_t thread)
+{
+    char path[PATH_MAX];
+    char text[256] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%ld/stat", (long)thread);
+    while (strstr(text, ") S ") == NULL) {
+        FILE *file = fopen(path, "r");
+        assert_non_null(file);
+        assert_non_null(fgets(text, sizeof text, file));
+        fclose(file);
+        sched_yield();
+    }
+}
+
+static void an_idle_thread_is_woken_for_a_removal(void **state)
+{
+    (void)state;
+    struct sleeper engine;
+    sleeper_init(&engine);
+    assert_int_equal(open_writer(false, NULL, &engine), STATUS_OK);
+    send_all(&engine, 100);
+    noting.fail_removals = true;
+    wait_until_asleep(find_thread("fly-journal\n"));
+    writer_remove_before(writer, 50);
+    /* Its failure is what can be heard of it. */
+    while (writer_failure(writer, &problem) == STATUS_OK) {
+        sleeper_prepare(&engine);
+        if (writer_failure(writer, NULL) != STATUS_OK)
+            sleeper_cancel(&engine);
+        else
+            sleeper_wait(&engine, SLEEPER_FOREVER);
+    }
+    assert_string_equal(problem.text, "the disk is gone");
+    assert_int_equal(noting.removals_count, 1);
+}
+
+static void a_failure_of_the_thread_is_heard_and_closing_ends(void **state)
+{
+    (void)state;
+    struct sleeper engine;
+    sleeper_init(&engine);
+    noting.fail_from_no = 100;
+    assert_int_equal(open_writer(false, NULL, &engine), STATUS_OK);
+    send_all(&engine, 5000);
+    assert_int_equal(writer_failure(writer, &problem), STATUS_NO_SPACE);
+    assert_string_equal(problem.text, "the disk is full");
+    assert_int_equal(writer_durable_no(writer), noting.last_no);
+    assert_true(noting.last_no < 100);
+    while (writer_acquire(writer) != NULL)
+        assert_true(writer_blocks_in_flight(writer) > 0);
+    writer_close(writer);
+    writer = NULL;
 }
 
 static void the_thread_has_its_name_and_its_cpu(void **state)
@@ -394,7 +556,14 @@ int main(void)
         TEST(a_watermark_that_cannot_be_written_stops_it_too),
         TEST(the_engine_is_woken_by_success_and_by_failure),
         TEST(closing_writes_what_was_sent),
+        TEST(a_removal_is_done_after_the_append_that_waits),
+        TEST(a_removal_is_done_when_there_is_nothing_to_append),
+        TEST(of_removals_that_wait_the_largest_is_done),
+        TEST(a_failed_removal_stops_it_like_a_failed_append),
+        TEST(after_a_failed_append_nothing_is_removed),
+        TEST(closing_does_the_removal_that_waits),
         TEST(the_thread_writes_every_block_in_order),
+        TEST(an_idle_thread_is_woken_for_a_removal),
         TEST(a_failure_of_the_thread_is_heard_and_closing_ends),
         TEST(the_thread_has_its_name_and_its_cpu),
         TEST(a_cpu_that_is_not_there_is_refused),

@@ -1,0 +1,28 @@
+/*
+ * region: large pieces of memory, by what a checkpoint's child has to do with them. Address space
+ * is taken at once, memory only where it is touched.
+ *
+ * STATE goes into a checkpoint: huge pages where the machine gives them, so that a fork has little
+ * to copy for what lies still. SCRATCH does not: the child of a fork has not got it, and to touch
+ * it there ends the child.
+ *
+ * Threads: any. Source: madvise(2): MADV_HUGEPAGE, MADV_DONTFORK.
+ */
+#ifndef ENGINE_BASE_REGION_H
+#define ENGINE_BASE_REGION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum region_use { REGION_STATE, REGION_SCRATCH };
+
+/* All zeroes; NULL where there is no address space. */
+void *region_map(uint64_t bytes, enum region_use use);
+/* Accepts NULL. */
+void region_unmap(void *region, uint64_t bytes);
+
+/* Makes SCRATCH of what malloc keeps for threads other than the first: the child of a checkpoint
+ * uses none of it. To be called now and then, since malloc takes more as it goes. */
+void region_leave_out_of_forks(void);
+
+#endif
