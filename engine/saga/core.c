@@ -151,7 +151,8 @@ static bool find_work(struct core *core, uint32_t branch, const struct core_mome
     return true;
 }
 
-/* An event of the saga: history hears of it when the last one noted lies far back. */
+/* An event of the saga, about to change it: history hears of it when the last one noted lies far
+ * back. */
 static void note_touch(struct work *work)
 {
     if ((uint32_t)work->block_no - work->saga->noted_block <= CORE_NOTED_BLOCKS)
@@ -375,12 +376,14 @@ static void on_result(struct work *work, const struct event *event)
     if (event->result.by_token) {
         if (!awaits_token(work))
             return;
+        note_touch(work);
         count_step(work);
         walk_step_done(work, TRIGGER_SIGNAL, output);
         return;
     }
     if (!work_has_row(work, TRIGGER_RESULT))
         return;
+    note_touch(work);
     switch ((enum phase)work->branch->phase) {
     case PHASE_WAITING:
         if (state_of(work)->task_kind == TASK_TOKEN && !undo_is_told(work)) {
@@ -492,8 +495,10 @@ static void step_error(struct work *work, struct flyover_bytes name, struct flyo
 static void on_error(struct work *work, const struct event *event)
 {
     bool waits = event->error.by_token ? awaits_token(work) : work_has_row(work, TRIGGER_RESULT);
-    if (waits)
-        step_error(work, event->error.name, event->error.cause, event->error.retryable);
+    if (!waits)
+        return;
+    note_touch(work);
+    step_error(work, event->error.name, event->error.cause, event->error.retryable);
 }
 
 /* ---- time -------------------------------------------------------------------------------------
@@ -528,6 +533,7 @@ static void on_timer(struct work *work)
 {
     if (work->branch->due_ms == 0 || work->branch->due_ms > work->now_ms)
         return;
+    note_touch(work);
     switch ((enum phase)work->branch->phase) {
     case PHASE_SLEEPING: on_wake(work); break;
     case PHASE_BACKOFF: walk_ask(work); break;
@@ -573,6 +579,7 @@ static void on_deadline(struct work *work)
     int64_t due_ms = core_deadline_ms(work->core, work->branch->saga);
     if (due_ms < 0 || due_ms > work->now_ms)
         return;
+    note_touch(work);
     work->core->totals.timeouts++;
     undo_cancel(work, CANCEL_COMPENSATE, error_timeout,
                 (struct flyover_bytes){(const uint8_t *)cause, sizeof cause - 1});
@@ -581,20 +588,17 @@ static void on_deadline(struct work *work)
 /* ---- from outside -----------------------------------------------------------------------------
  */
 
-/* For a saga that does not wait for it yet: the newest goes to the end. */
+/* For a saga that does not wait for it yet: the newest goes to the end. core_check_signal has seen
+ * to it that there is room. */
 static void keep_signal(struct work *work, uint16_t signal, struct flyover_bytes payload)
 {
     struct core *core = work->core;
     uint32_t index = core_acquire_completed(core);
-    if (index == CORE_NONE)
-        return;
+    assert(index != CORE_NONE);
     struct completed *kept = &core->completed[index];
     kept->state = signal;
     kept->input = core_keep_bytes(core, payload);
-    if (kept->input.at == 0) {
-        core_release_completed(core, index);
-        return;
-    }
+    assert(kept->input.at != 0);
     uint32_t *link = &work->saga->signals_head;
     while (*link != CORE_NONE)
         link = &core->completed[*link].next;
@@ -626,6 +630,7 @@ static void on_heartbeat(struct work *work)
     const struct plan_state *state = state_of(work);
     if (!awaits_token(work) || state->heartbeat_ms == 0)
         return;
+    note_touch(work);
     int64_t beat_ms = work->now_ms + (int64_t)state->heartbeat_ms;
     int64_t deadline_ms = work->branch->deadline_ms;
     work->branch->due_ms = deadline_ms != 0 && deadline_ms < beat_ms ? deadline_ms : beat_ms;
@@ -647,15 +652,21 @@ static void on_saga(struct core *core, const struct core_moment *moment, const s
                                                 : event->mend.saga_id;
     if (!find_carrier(core, core_find_saga(core, id), moment, effects, &work))
         return;
-    note_touch(&work);
     if (event->kind == EVENT_SIGNAL) {
-        if (core_check_signal(core, id, event->signal.name, NULL) == STATUS_OK)
-            on_signal(&work, event);
+        if (core_check_signal(core, id, event->signal.name, NULL) != STATUS_OK)
+            return;
+        note_touch(&work);
+        on_signal(&work, event);
     } else if (event->kind == EVENT_CANCEL) {
-        if (core_check_cancel(core, id, event->cancel.abort, NULL) == STATUS_OK)
-            undo_cancel(&work, event->cancel.abort ? CANCEL_ABORT : CANCEL_COMPENSATE,
-                        error_cancelled, event->cancel.reason);
-    } else if (core_check_mend(core, id, event->mend.action, NULL) == STATUS_OK) {
+        if (core_check_cancel(core, id, event->cancel.abort, NULL) != STATUS_OK)
+            return;
+        note_touch(&work);
+        undo_cancel(&work, event->cancel.abort ? CANCEL_ABORT : CANCEL_COMPENSATE, error_cancelled,
+                    event->cancel.reason);
+    } else {
+        if (core_check_mend(core, id, event->mend.action, NULL) != STATUS_OK)
+            return;
+        note_touch(&work);
         undo_mend(&work, event->mend.action, event->mend.output);
     }
 }
@@ -697,33 +708,24 @@ enum status core_apply(struct core *core, const struct core_moment *moment,
     case EVENT_START: return on_start(core, moment, event, token, effects, ret_saga_id);
     case EVENT_REDRIVE: return on_redrive(core, moment, event, token, effects, ret_saga_id);
     case EVENT_RESULT:
-        if (find_work(core, event->result.branch, moment, effects, &work)) {
-            note_touch(&work);
+        if (find_work(core, event->result.branch, moment, effects, &work))
             on_result(&work, event);
-        }
         return STATUS_OK;
     case EVENT_ERROR:
-        if (find_work(core, event->error.branch, moment, effects, &work)) {
-            note_touch(&work);
+        if (find_work(core, event->error.branch, moment, effects, &work))
             on_error(&work, event);
-        }
         return STATUS_OK;
     case EVENT_TIMER:
         if (event->timer.of_saga) {
-            if (find_carrier(core, event->timer.branch, moment, effects, &work)) {
-                note_touch(&work);
+            if (find_carrier(core, event->timer.branch, moment, effects, &work))
                 on_deadline(&work);
-            }
         } else if (find_work(core, event->timer.branch, moment, effects, &work)) {
-            note_touch(&work);
             on_timer(&work);
         }
         return STATUS_OK;
     case EVENT_HEARTBEAT:
-        if (find_work(core, event->heartbeat.branch, moment, effects, &work)) {
-            note_touch(&work);
+        if (find_work(core, event->heartbeat.branch, moment, effects, &work))
             on_heartbeat(&work);
-        }
         return STATUS_OK;
     case EVENT_SIGNAL:
     case EVENT_CANCEL:

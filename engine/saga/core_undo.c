@@ -103,11 +103,14 @@ static void park(struct work *work, enum trigger trigger)
 static bool put_handling(struct work *work, const struct plan_catcher *catcher,
                          struct flyover_bytes name, struct flyover_bytes cause)
 {
+    static const uint8_t nil = 0xc0;
     struct core *core = work->core;
     const struct completed *step = &core->completed[work->branch->completed];
-    size_t bytes =
-        value_make_undo(core_payload(core, step->input), core_payload(core, step->output),
-                        core->scratch, sizeof core->scratch);
+    struct flyover_bytes output = core_payload(core, step->output);
+    if (output.count == 0)
+        output = (struct flyover_bytes){&nil, 1};
+    size_t bytes = value_make_undo(core_payload(core, step->input), output, core->scratch,
+                                   sizeof core->scratch);
     if (bytes == 0)
         return false;
     slab_ref payload =

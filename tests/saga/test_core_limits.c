@@ -26,7 +26,8 @@ static void assert_refused(struct rig *rig, struct event event)
 
 static struct event start_of(uint32_t plan, uint32_t source, struct flyover_bytes input)
 {
-    return (struct event){.kind = EVENT_START, .start = {plan, source, input}};
+    return (struct event){.kind = EVENT_START,
+                          .start = {.plan = plan, .source = source, .input = input}};
 }
 
 /* ---- refused ----------------------------------------------------------------------------------
@@ -36,10 +37,11 @@ static void limits_that_cannot_work_are_refused(void **state)
 {
     (void)state;
     static const struct core_limits limits[] = {
-        {0, 16u << 20},
-        {CORE_SAGAS_MAX + 1, 16u << 20},
-        {64, (16u << 20) - 1},
-        {64, SLAB_REGION_BYTES_MAX + 1},
+        {.sagas_max = 0, .payload_bytes_max = 16u << 20},
+        {.sagas_max = CORE_SAGAS_MAX + 1, .payload_bytes_max = 16u << 20},
+        {.sagas_max = 64, .payload_bytes_max = (16u << 20) - 1},
+        {.sagas_max = 64, .payload_bytes_max = SLAB_REGION_BYTES_MAX + 1},
+        {.sagas_max = 64, .payload_bytes_max = 16u << 20, .names_max = NAMES_MAX + 1},
     };
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         struct core *core = NULL;
