@@ -279,18 +279,24 @@ static int64_t beat_due_ms(const struct ledger_turn *turn)
     return by_deadline ? deadline_ms : beat_ms;
 }
 
+/* From now on it is to be compensated, if that is asked for. */
+static void remember(struct ledger_turn *turn, struct ledger_value output)
+{
+    struct ledger_saga *saga = turn->saga;
+    struct ledger_branch *branch = turn->branch;
+    if (branch->holds)
+        saga->done[saga->done_count++] =
+            (struct ledger_done){branch->state, branch->step_no, branch->payload, output};
+    branch->holds = false;
+}
+
 /* A step is done, and with a pivot all that was before it can no longer be taken back. */
 static void step_done(struct ledger_turn *turn, struct ledger_value output)
 {
     struct ledger_saga *saga = turn->saga;
-    struct ledger_branch *branch = turn->branch;
     const struct script_state *state = ledger_state_of(turn);
-    branch->due_ms = 0;
-    if (branch->holds) {
-        saga->done[saga->done_count++] =
-            (struct ledger_done){branch->state, branch->step_no, branch->payload, output};
-        branch->holds = false;
-    }
+    turn->branch->due_ms = 0;
+    remember(turn, output);
     if (state->pivot) {
         saga->pivoted = true;
         ledger_drop_done(turn);
@@ -301,8 +307,23 @@ static void step_done(struct ledger_turn *turn, struct ledger_value output)
         ledger_undo_stop(turn);
         return;
     }
-    ledger_put(&branch->payload, state->into, output);
+    ledger_put(&turn->branch->payload, state->into, output);
     ledger_walk(turn, state->next);
+}
+
+/* A handler has begun a step that a token ends. Where the saga was cancelled meanwhile, what was
+ * begun is compensated. */
+static void step_begun(struct ledger_turn *turn)
+{
+    if (ledger_undo_is_told(turn)) {
+        count_step(turn);
+        remember(turn, (struct ledger_value){.kind = LEDGER_NIL});
+        ledger_undo_stop(turn);
+        return;
+    }
+    turn->branch->wait = LEDGER_AWAITING;
+    turn->branch->due_ms = beat_due_ms(turn);
+    ledger_expect(turn, EFFECT_TIMER);
 }
 
 static void count_run(struct ledger_turn *turn)
@@ -320,14 +341,8 @@ void ledger_walk_result(struct ledger_turn *turn, struct ledger_value output, bo
     bool begun_only = !from_outside && !branch->undo && ledger_state_of(turn)->kind == SCRIPT_TOKEN;
     if (!from_outside)
         count_run(turn);
-    if (begun_only && ledger_undo_is_told(turn)) {
-        ledger_undo_stop(turn);
-        return;
-    }
     if (begun_only) {
-        branch->wait = LEDGER_AWAITING;
-        branch->due_ms = beat_due_ms(turn);
-        ledger_expect(turn, EFFECT_TIMER);
+        step_begun(turn);
         return;
     }
     count_step(turn);

@@ -12,7 +12,8 @@ const char *const script_errors[SCRIPT_ERRORS_ALL] = {
 bool script_matches(uint8_t errors, int error)
 {
     bool as_task_failed = (errors >> SCRIPT_TASK_FAILED & 1) != 0 && error != SCRIPT_TIMEOUT;
-    return errors == 0 || as_task_failed || (errors >> error & 1) != 0;
+    bool as_timeout = (errors >> SCRIPT_TIMEOUT & 1) != 0 && error == SCRIPT_SILENCE;
+    return errors == 0 || as_task_failed || as_timeout || (errors >> error & 1) != 0;
 }
 
 int64_t script_delay_ms(const struct script_retrier *retrier, uint32_t retry_no)

@@ -63,7 +63,7 @@ static enum status start_named(uint32_t plan, uint64_t token)
     uint64_t saga_id = 0;
     struct problem problem = {0};
     uint64_t stalls = sim->partition->counts.stalls;
-    bool full = !core_can_start(sim->partition->state->core, plan, &sim->partition->state->effects);
+    bool full = !partition_may_start(sim->partition, plan);
     enum status status = partition_start_with(sim->partition, &options, &saga_id, &problem);
     struct ledger_question question = {
         .asked = LEDGER_ASK_START,
