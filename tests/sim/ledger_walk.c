@@ -182,7 +182,8 @@ static bool detach(struct ledger_turn *turn, int at)
     struct ledger_branch *branch = saga->detached;
     while (branch->wait != LEDGER_GONE)
         branch++;
-    *branch = (struct ledger_branch){.detached = true, .payload = turn->branch->payload};
+    *branch = (struct ledger_branch){
+        .detached = true, .payload = turn->branch->payload, .done = turn->branch->done};
     ledger_begin(branch, at, ++saga->step_no);
     saga->detached_live++;
     struct ledger_turn beside = ledger_turn_on(turn, branch);

@@ -53,6 +53,13 @@ static void move_clock(void)
     }
 }
 
+static void start_some(void)
+{
+    uint32_t count = 1 + chance_draw(&sim->chance, sim->habits.burst_max);
+    while (count-- > 0)
+        sim_client_start();
+}
+
 static void step(void)
 {
     struct chance *chance = &sim->chance;
@@ -70,7 +77,7 @@ static void step(void)
     else if (chance_percent(chance, habits->outside_percent))
         sim_outside_act();
     else if (chance_percent(chance, habits->start_percent))
-        sim_client_start();
+        start_some();
     else if (chance_percent(chance, 10))
         sim_client_take_replies();
     else if (chance_percent(chance, 1)) {
@@ -115,7 +122,8 @@ static uint32_t draw_percent(struct chance *chance, uint32_t most)
 static void draw_habits(void)
 {
     /* The least has branches for any script: one for each state, and the root. */
-    static const uint32_t saga_slots[] = {5, 6, 8, 16, 64};
+    static const uint32_t saga_slots[] = {5, 8, 32, 128, 256};
+    static const uint32_t bursts[] = {1, 4, 16, 64};
     static const uint32_t paces[] = {10, 30, 60, 90, 100};
     struct chance *chance = &sim->chance;
     bool faulty = !chance_percent(chance, 15);
@@ -137,6 +145,7 @@ static void draw_habits(void)
                    .seed = 1 + chance_draw(chance, 1000),
                    .names_max = chance_percent(chance, 70) ? 64 : 4,
                    .name_retention_ms = 1000 + chance_draw(chance, 60000)},
+        .burst_max = bursts[chance_draw(chance, 4)],
         .slow_percent = chance_percent(chance, 30) ? 20 : 2,
         .outside_percent = 5 + chance_draw(chance, 25),
         .named_percent = chance_percent(chance, 50) ? 30 : 5,

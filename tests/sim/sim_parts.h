@@ -13,7 +13,7 @@
 #include "tests/sim/verdict.h"
 
 #define SCRIPTS_MAX 8u
-#define STARTS_MAX  1000u
+#define STARTS_MAX  4000u
 
 /* What a client was told: it must stay true over every crash. */
 struct told {
@@ -26,6 +26,7 @@ struct habits {
     uint32_t steps;
     uint32_t start_percent, clock_percent, crash_permille, failure_permille, stop_permille;
     uint32_t journal_percent, worker_percent, checkpoint_percent;
+    uint32_t burst_max;                      /* sagas started at once */
     uint32_t slow_percent;                   /* a service takes its time */
     uint32_t outside_percent;                /* somebody signals, answers, cancels, mends */
     uint32_t named_percent, delayed_percent; /* of the starts */
@@ -55,6 +56,8 @@ struct sim {
     struct told told[STARTS_MAX * 2];
     uint32_t told_count;
     uint64_t named_token[LEDGER_NAMES]; /* of the input that was given last; 0: none yet */
+    uint64_t checked_no;                /* the block after which the states were compared last */
+    uint32_t checks_spared;
     uint64_t trace;
 };
 
