@@ -79,6 +79,9 @@ static enum status start_workers(struct partition *partition, struct service *se
         enum status status = worker_open(&options, &service->workers[service->workers_count]);
         if (status != STATUS_OK)
             return status;
+        /* A checkpoint on its way waits for all of them. */
+        if (partition->checkpointing.stage == CHECKPOINT_PAUSING)
+            worker_pause(service->workers[service->workers_count], true);
         service->workers_count++;
     }
     return STATUS_OK;
