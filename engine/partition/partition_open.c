@@ -480,7 +480,7 @@ static void resume_timers(struct partition *partition)
         if (core_due_ms(core, branch) >= 0)
             timers_set(&partition->timers, branch, core_due_ms(core, branch));
     for (uint32_t slot = 0; slot < core_sagas_count(core); slot++)
-        if (core_deadline_ms(core, slot) >= 0)
+        if (core_deadline_ms(core, slot) >= 0 && !PLANTED(FORGOTTEN_DEADLINE))
             timers_set(&partition->timers, PARTITION_SAGA_KEY(partition, slot),
                        core_deadline_ms(core, slot));
 }

@@ -145,6 +145,8 @@ static void pass_pivot(struct work *work)
 {
     struct saga *saga = work->saga;
     saga->pivoted = true;
+    if (PLANTED(LEAKY_PIVOT))
+        return;
     core_release_all_completed(work->core, &saga->completed_head);
     if (saga->cancel == CANCEL_COMPENSATE) {
         saga->cancel = CANCEL_NONE;

@@ -104,7 +104,7 @@ static void print_figures(uint64_t begun_ns)
         {"stuck", done->stuck},
         {"aborted", done->aborted},
         {"retries", done->retries},
-        {"timeouts", done->timeouts},
+        {"timeouts of steps and sagas", done->timeouts},
         {"signals", done->signals},
         {"mended", done->mended},
         {"redriven", done->redrives},

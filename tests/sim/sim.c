@@ -28,8 +28,10 @@ static void poll(void)
     bool worked;
     struct problem problem = {0};
     sim->now_ns += chance_draw(&sim->chance, 1000000);
-    verdict_check(partition_poll(sim->partition, &worked, &problem) == STATUS_OK, "%s",
-                  problem.text);
+    sim->polling = true;
+    enum status status = partition_poll(sim->partition, &worked, &problem);
+    sim->polling = false;
+    verdict_check(status == STATUS_OK, "%s", problem.text);
     sim_trace(worked);
 }
 
@@ -88,21 +90,42 @@ static void step(void)
     sim_engine_check();
 }
 
-/* Nothing fails any more, the clock runs: every saga has to end, or to be stuck. */
-static void come_to_rest(void)
+/* Turns until nothing happens by itself any more; `attend`: until nothing could happen. */
+static void run_down(bool attend)
 {
-    sim->calm = true;
-    sim_outside_attend();
-    for (uint32_t turn = 0; !partition_is_at_rest(sim->partition); turn++) {
+    for (uint32_t turn = 0;; turn++) {
         verdict_check(turn < REST_TURNS, "it does not come to rest");
         poll();
         sim_client_take_replies();
         sim_engine_check();
         if (!partition_is_quiet(sim->partition))
             continue;
+        bool asked = attend && sim_outside_attend();
+        if (!asked && partition_is_at_rest(sim->partition))
+            return;
         sim->wall_ms = sim->wall_ms_max + 5000;
-        sim_outside_attend();
     }
+}
+
+static bool waits_for_time(const struct ledger_saga *saga)
+{
+    bool waits = saga->deadline_ms != 0 && saga->outcome == OUTCOME_RUNNING && !saga->failed &&
+                 !saga->pivoted && saga->cancel == LEDGER_GO_ON;
+    for (uint32_t i = 0; i < saga->carriers_count; i++)
+        waits |= saga->carriers[i].wait != LEDGER_GONE && saga->carriers[i].due_ms != 0;
+    return waits && !saga->ended;
+}
+
+/* Nothing fails any more, the clock runs: all that waits for a time goes on, and when all that is
+ * waited for from outside has come every saga has to end, or to be stuck. */
+static void come_to_rest(void)
+{
+    sim->calm = true;
+    run_down(false);
+    for (uint32_t i = 1; i <= sim->ledger.sagas_count; i++)
+        verdict_check(!waits_for_time(&sim->ledger.sagas[i]),
+                      "at rest, and saga %u waits for a time that has come", i);
+    run_down(true);
     verdict_check(sim->waiting_count == 0, "at rest, and %u clients still wait",
                   sim->waiting_count);
     sim_engine_check_room();
@@ -145,6 +168,7 @@ static void draw_habits(void)
                    .seed = 1 + chance_draw(chance, 1000),
                    .names_max = chance_percent(chance, 70) ? 64 : 4,
                    .name_retention_ms = 1000 + chance_draw(chance, 60000)},
+        .beside_percent = chance_percent(chance, 50) ? 10 : 0,
         .burst_max = bursts[chance_draw(chance, 4)],
         .slow_percent = chance_percent(chance, 30) ? 20 : 2,
         .outside_percent = 5 + chance_draw(chance, 25),

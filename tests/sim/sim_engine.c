@@ -12,8 +12,23 @@
 
 /* ---- what the engine calls ------------------------------------------------------------------- */
 
+/* The engine asks for the time in the midst of its work: a service works beside it. */
+static void step_beside(void)
+{
+    struct partition *partition = sim->partition;
+    if (!sim->polling || !chance_percent(&sim->chance, sim->habits.beside_percent))
+        return;
+    uint32_t services_count = partition->state->services_count;
+    if (services_count == 0)
+        return;
+    struct service *service = &partition->services[chance_draw(&sim->chance, services_count)];
+    if (service->workers_count > 0)
+        worker_step(service->workers[chance_draw(&sim->chance, service->workers_count)]);
+}
+
 static int64_t show_wall_ms(void)
 {
+    step_beside();
     if (sim->wall_ms > sim->wall_ms_max)
         sim->wall_ms_max = sim->wall_ms;
     return sim->wall_ms;

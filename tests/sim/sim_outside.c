@@ -30,6 +30,27 @@ static uint64_t draw_saga(void)
     return count - chance_draw(&sim->chance, newest);
 }
 
+/* One of those that are stuck, or wait for something, if there is one; else any. */
+static uint64_t draw_saga_that(bool (*fits)(const struct ledger_saga *saga))
+{
+    uint64_t count = sim->ledger.sagas_count;
+    uint64_t first = count == 0 ? 0 : chance_draw(&sim->chance, (uint32_t)count);
+    for (uint64_t i = 0; i < count && chance_percent(&sim->chance, 99); i++)
+        if (fits(&sim->ledger.sagas[1 + (first + i) % count]))
+            return 1 + (first + i) % count;
+    return draw_saga();
+}
+
+static bool is_stuck(const struct ledger_saga *saga)
+{
+    return saga->outcome == OUTCOME_STUCK;
+}
+
+static bool is_running(const struct ledger_saga *saga)
+{
+    return saga->outcome == OUTCOME_RUNNING;
+}
+
 static struct ledger_value draw_value(void)
 {
     return (struct ledger_value){LEDGER_NUMBER, chance_draw(&sim->chance, 10)};
@@ -199,7 +220,7 @@ void sim_outside_act(void)
 {
     struct chance *chance = &sim->chance;
     if (chance_percent(chance, sim->habits.cancel_percent)) {
-        uint64_t saga_id = draw_saga();
+        uint64_t saga_id = draw_saga_that(is_running);
         uint32_t times = 1 + chance_percent(chance, 20);
         while (times-- > 0)
             cancel_saga(saga_id, chance_percent(chance, 40));
@@ -208,36 +229,41 @@ void sim_outside_act(void)
     switch (chance_draw(chance, 10)) {
     case 0: redrive_saga(draw_saga()); return;
     case 1:
-    case 2: mend_saga(draw_saga()); return;
+    case 2: mend_saga(draw_saga_that(is_stuck)); return;
     case 3:
     case 4:
-    case 5: signal_saga(draw_saga(), chance_draw(chance, SCRIPT_SIGNALS + 1)); return;
+    case 5:
+        signal_saga(draw_saga_that(is_running), chance_draw(chance, SCRIPT_SIGNALS + 1));
+        return;
     default: answer_some(); return;
     }
 }
 
-static void attend(uint64_t saga_id, const struct ledger_branch *branch)
+static bool attend(uint64_t saga_id, const struct ledger_branch *branch)
 {
     const struct ledger_saga *saga = ledger_find(&sim->ledger, saga_id);
     const struct script_state *state = &saga->script->states[branch->state];
     if (branch->wait != LEDGER_AWAITING)
-        return;
+        return false;
     if (state->kind == SCRIPT_SIGNAL) {
         signal_saga(saga_id, state->signal);
-        return;
+        return true;
     }
     struct ledger_token token = {saga_id, branch->step_no, branch->attempt_no, ""};
     const char *text = ledger_token_of(&sim->ledger, saga_id, token.step_no, token.attempt_no);
     verdict_check(text != NULL, "a step awaits an answer by a token that nobody was given");
     strcpy(token.text, text);
     answer_by(&token, LEDGER_ASK_ANSWER, false);
+    return true;
 }
 
-void sim_outside_attend(void)
+bool sim_outside_attend(void)
 {
+    bool asked = false;
     for (uint64_t id = 1; id <= sim->ledger.sagas_count; id++) {
         const struct ledger_saga *saga = &sim->ledger.sagas[id];
         for (uint32_t i = 0; i < saga->carriers_count && !saga->ended; i++)
-            attend(id, &saga->carriers[i]);
+            asked |= attend(id, &saga->carriers[i]);
     }
+    return asked;
 }

@@ -26,6 +26,7 @@ struct habits {
     uint32_t steps;
     uint32_t start_percent, clock_percent, crash_permille, failure_permille, stop_permille;
     uint32_t journal_percent, worker_percent, checkpoint_percent;
+    uint32_t beside_percent;                 /* it works while the engine does */
     uint32_t burst_max;                      /* sagas started at once */
     uint32_t slow_percent;                   /* a service takes its time */
     uint32_t outside_percent;                /* somebody signals, answers, cancels, mends */
@@ -49,6 +50,7 @@ struct sim {
     uint32_t scripts_count;
     uint32_t plans[SCRIPTS_MAX]; /* of this start of the engine; PARTITION_NO_PLAN: not defined */
     bool calm;                   /* nothing fails any more, nobody lags */
+    bool polling;                /* the engine is at work */
     int64_t wall_ms, wall_ms_max;
     uint64_t now_ns;
     uint64_t token_last;
@@ -95,8 +97,8 @@ void sim_client_define(uint32_t index);
 
 /* Somebody does something to some saga. */
 void sim_outside_act(void);
-/* Gives every saga what it waits for from outside. */
-void sim_outside_attend(void);
+/* Gives every saga what it waits for from outside; false where none waits. */
+bool sim_outside_attend(void);
 /* The place in the journal of what the engine has just been asked; `status` is its answer. */
 void sim_outside_ask(struct ledger_question *question, enum status status);
 
