@@ -12,7 +12,9 @@
 #include "engine/partition/partition_parts.h"
 
 #define REPLIES_CAPACITY 65536u
-#define DEFINE_POLLS_MAX 100000u
+/* Of a worker that only steps when it is told to: enough, and quickly had. */
+#define THREADLESS_WINDOW 256u
+#define DEFINE_POLLS_MAX  100000u
 
 /* ---- threads and cores ------------------------------------------------------------------------
  */
@@ -72,6 +74,7 @@ static enum status start_workers(struct partition *partition, struct service *se
         .engine = &partition->sleeper,
         .now_ms = &partition->now_ms,
         .token_seed = core_limits(partition->state->core).seed,
+        .window = partition->options.threadless ? THREADLESS_WINDOW : 0,
         .threadless = partition->options.threadless,
     };
     while (service->workers_count < wanted && service->workers_count < SERVICE_WORKERS_MAX) {

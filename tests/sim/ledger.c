@@ -76,7 +76,7 @@ static struct ledger_answer answer_of(const struct ledger *ledger, uint64_t saga
     uint32_t draw = chance_draw(&chance, 100);
     struct ledger_answer answer = {.kind = LEDGER_DONE, .attempt_no = branch->attempt_no};
     answer.error = (int)chance_draw(&chance, SCRIPT_ERRORS);
-    answer.output = (struct ledger_value){LEDGER_NUMBER, chance_draw(&chance, 10)};
+    answer.output = (struct ledger_value){LEDGER_NUMBER, (int32_t)chance_draw(&chance, 10)};
     const struct script_state *state = &ledger->sagas[saga_id].script->states[branch->state];
     answer.by_token = state->kind == SCRIPT_TOKEN && !branch->undo;
     bool may_be_nil = state->into != SCRIPT_REPLACE;
@@ -328,21 +328,17 @@ static void on_timer(struct ledger_turn *turn)
 
 static void on_deadline(struct ledger *ledger, const struct core *core, uint32_t slot)
 {
-    for (uint64_t id = 1; id <= ledger->sagas_count; id++) {
-        struct ledger_saga *saga = &ledger->sagas[id];
-        if (saga->ended || core_find_saga(core, id) != slot)
-            continue;
-        verdict_check(saga->deadline_ms != 0 && ledger->now_ms >= saga->deadline_ms,
-                      "saga %" PRIu64 ": its time is not over", id);
-        verdict_check(saga->outcome == OUTCOME_RUNNING && !saga->failed && !saga->pivoted &&
-                          saga->cancel == LEDGER_GO_ON,
-                      "saga %" PRIu64 " is out of time, and it does not matter", id);
-        struct ledger_turn turn = {ledger, id, saga, &saga->carriers[0]};
-        ledger->totals.timeouts++;
-        ledger_undo_cancel(&turn, LEDGER_COMPENSATE);
-        return;
-    }
-    verdict_fail("the time of a saga is over that is not there");
+    uint64_t saga_id = core->sagas[slot].id;
+    struct ledger_saga *saga = ledger_find(ledger, saga_id);
+    verdict_check(saga != NULL && !saga->ended, "the time of a saga is over that is not there");
+    verdict_check(saga->deadline_ms != 0 && ledger->now_ms >= saga->deadline_ms,
+                  "saga %" PRIu64 ": its time is not over", saga_id);
+    verdict_check(saga->outcome == OUTCOME_RUNNING && !saga->failed && !saga->pivoted &&
+                      saga->cancel == LEDGER_GO_ON,
+                  "saga %" PRIu64 " is out of time, and it does not matter", saga_id);
+    struct ledger_turn turn = {ledger, saga_id, saga, &saga->carriers[0]};
+    ledger->totals.timeouts++;
+    ledger_undo_cancel(&turn, LEDGER_COMPENSATE);
 }
 
 static void on_heartbeat(struct ledger_turn *turn)

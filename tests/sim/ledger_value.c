@@ -35,7 +35,7 @@ struct ledger_value ledger_value_of(struct flyover_cursor cursor)
     if (flyover_find(&cursor, "Error", &found) && flyover_read_str(&found, &name))
         return (struct ledger_value){LEDGER_ERROR, ledger_error_of(name)};
     if (flyover_find(&cursor, "n", &found))
-        return (struct ledger_value){LEDGER_NUMBER, ledger_number_at(cursor, "n", INT64_MIN)};
+        return (struct ledger_value){LEDGER_NUMBER, (int32_t)ledger_number_at(cursor, "n", -1)};
     return (struct ledger_value){.kind = LEDGER_ABSENT};
 }
 

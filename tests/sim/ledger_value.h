@@ -14,7 +14,7 @@
 /* A value in a payload, as far as anybody looks at it. */
 struct ledger_value {
     enum { LEDGER_ABSENT, LEDGER_NIL, LEDGER_NUMBER, LEDGER_ERROR } kind;
-    int64_t n; /* NUMBER: {"n": n}; ERROR: {"Error": script_errors[n]} */
+    int32_t n; /* NUMBER: {"n": n}; ERROR: {"Error": script_errors[n]} */
 };
 
 struct ledger_payload {

@@ -365,7 +365,8 @@ void script_draw(struct script *script, const struct script_habits *habits, stru
 {
     memset(script, 0, sizeof *script);
     snprintf(script->name, sizeof script->name, "saga%u", number);
-    script->count = 1 + chance_draw(chance, SCRIPT_STATES_MAX);
+    uint32_t least = chance_percent(chance, 30) ? 1 : SCRIPT_STATES_MAX / 2;
+    script->count = least + chance_draw(chance, SCRIPT_STATES_MAX - least + 1);
     struct drawing drawing = {chance, habits, script->count, script->count};
     if (script->count > 1 && chance_percent(chance, habits->undo_catch))
         drawing.tail = 1 + chance_draw(chance, script->count - 1);

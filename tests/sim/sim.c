@@ -145,8 +145,8 @@ static uint32_t draw_percent(struct chance *chance, uint32_t most)
 static void draw_habits(void)
 {
     /* The least has branches for any script: one for each state, and the root. */
-    static const uint32_t saga_slots[] = {5, 8, 32, 128, 256};
-    static const uint32_t bursts[] = {1, 4, 16, 64};
+    static const uint32_t saga_slots[] = {5, 6, 8, 16, 64};
+    static const uint32_t bursts[] = {1, 2, 8};
     static const uint32_t paces[] = {10, 30, 60, 90, 100};
     struct chance *chance = &sim->chance;
     bool faulty = !chance_percent(chance, 15);
@@ -169,7 +169,7 @@ static void draw_habits(void)
                    .names_max = chance_percent(chance, 70) ? 64 : 4,
                    .name_retention_ms = 1000 + chance_draw(chance, 60000)},
         .beside_percent = chance_percent(chance, 50) ? 10 : 0,
-        .burst_max = bursts[chance_draw(chance, 4)],
+        .burst_max = bursts[chance_draw(chance, 3)],
         .slow_percent = chance_percent(chance, 30) ? 20 : 2,
         .outside_percent = 5 + chance_draw(chance, 25),
         .named_percent = chance_percent(chance, 50) ? 30 : 5,
@@ -183,10 +183,16 @@ static void draw_habits(void)
                     .parallel = draw_percent(chance, 100),
                     .undo_catch = draw_percent(chance, 100)},
     };
+    /* So busy that many sagas share a block. */
+    if (chance_percent(chance, 40)) {
+        habits->limits.sagas_max = chance_percent(chance, 30) ? 256 : 2048;
+        habits->burst_max = 800;
+    }
     if (chance_percent(chance, 2)) {
         habits->pad_max = SIM_INPUT_MAX;
         habits->limits.sagas_max = 200;
         habits->limits.payload_bytes_max = 512u << 20;
+        habits->burst_max = 1;
         habits->journal_percent = 2;
         habits->start_percent = 60;
     }

@@ -53,7 +53,7 @@ static bool is_running(const struct ledger_saga *saga)
 
 static struct ledger_value draw_value(void)
 {
-    return (struct ledger_value){LEDGER_NUMBER, chance_draw(&sim->chance, 10)};
+    return (struct ledger_value){LEDGER_NUMBER, (int32_t)chance_draw(&sim->chance, 10)};
 }
 
 /* The journal may have had no room for it. */

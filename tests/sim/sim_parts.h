@@ -13,7 +13,7 @@
 #include "tests/sim/verdict.h"
 
 #define SCRIPTS_MAX 8u
-#define STARTS_MAX  4000u
+#define STARTS_MAX  8000u
 
 /* What a client was told: it must stay true over every crash. */
 struct told {
