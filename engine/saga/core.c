@@ -238,7 +238,7 @@ static enum status on_start(struct core *core, const struct core_moment *moment,
                                                   source->chain_hash);
         source->count++;
     }
-    if (event->start.name.count > 0)
+    if (event->start.name.count > 0 && !(PLANTED(FORGOTTEN_NAME) && work.saga->id % 4 == 0))
         names_add(core->names, event->start.name, names_hash_input(event->start.input),
                   work.saga->id, moment->now_ms, (int64_t)core->limits.name_retention_ms,
                   core_is_live, core);
@@ -598,6 +598,8 @@ static void on_deadline(struct work *work)
 static void keep_signal(struct work *work, uint16_t signal, struct flyover_bytes payload)
 {
     struct core *core = work->core;
+    if (PLANTED(LOST_SIGNAL))
+        return;
     uint32_t index = core_acquire_completed(core);
     assert(index != CORE_NONE);
     struct completed *kept = &core->completed[index];
@@ -638,6 +640,10 @@ static void on_heartbeat(struct work *work)
     note_touch(work);
     int64_t beat_ms = work->now_ms + (int64_t)state->heartbeat_ms;
     int64_t deadline_ms = work->branch->deadline_ms;
+    if (PLANTED(LONE_BEAT)) {
+        work->branch->due_ms = deadline_ms;
+        return;
+    }
     work->branch->due_ms = deadline_ms != 0 && deadline_ms < beat_ms ? deadline_ms : beat_ms;
 }
 

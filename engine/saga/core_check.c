@@ -6,6 +6,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "engine/base/plant.h"
 #include "engine/saga/core_state.h"
 
 /* The saga, if it has not ended. */
@@ -255,7 +256,7 @@ enum status core_check_token(const struct core *core, const char *token, uint32_
     for (uint32_t at = saga->branches_head; at != CORE_NONE; at = core->branches[at].next) {
         const struct branch *branch = &core->branches[at];
         if (branch->phase != PHASE_AWAITING || branch->step_no != step_no ||
-            branch->attempt_no != attempt_no ||
+            (branch->attempt_no != attempt_no && !PLANTED(OLD_TOKEN)) ||
             core->plans[saga->plan]->states[branch->state].task_kind != TASK_TOKEN)
             continue;
         *ret_branch = at;

@@ -31,7 +31,7 @@ static void undo_step(struct work *work, uint32_t completed)
 
 static bool is_last_carrier(const struct saga *saga)
 {
-    return saga->branches_live - saga->detached_live == 1;
+    return saga->branches_live - saga->detached_live == 1 || PLANTED(LONELY_UNDO);
 }
 
 static void end(struct work *work)
@@ -272,6 +272,9 @@ static void stop_branch(struct work *work)
         undo_next(work);
         break;
     case PHASE_WAITING:
+        if (PLANTED(HASTY_CANCEL))
+            undo_as_told(work);
+        break;
     case PHASE_UNDO_WAITING: break;
     case PHASE_FREE:
     case PHASE_READY:

@@ -82,9 +82,10 @@ void walk_again(struct work *work)
         walk(work, work->branch->state);
         return;
     }
-    uint32_t step_no = work->branch->step_no;
+    uint32_t attempt_no = work->branch->attempt_no;
     work_begin_step(work, work->branch->state);
-    work->branch->step_no = step_no;
+    /* Counted on, so that no token of an attempt before is good for one of these. */
+    work->branch->attempt_no = attempt_no;
     walk_ask(work);
 }
 
@@ -144,6 +145,8 @@ static void pass_pivot(struct work *work)
 {
     struct saga *saga = work->saga;
     saga->pivoted = true;
+    if (PLANTED(LEAKY_PIVOT))
+        return;
     core_release_all_completed(work->core, &saga->completed_head);
     if (saga->cancel == CANCEL_COMPENSATE) {
         saga->cancel = CANCEL_NONE;
