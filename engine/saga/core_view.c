@@ -55,7 +55,7 @@ void core_begin_at(struct core *core, uint64_t saga_id)
 
 bool core_can_take(const struct effect_queue *effects)
 {
-    return effect_queue_count(effects) < effects->capacity / 4 * 3;
+    return effect_queue_count(effects) < effect_queue_capacity_max(effects) / 4 * 3;
 }
 
 bool core_can_start(const struct core *core, uint32_t plan, const struct effect_queue *effects)
@@ -65,7 +65,7 @@ bool core_can_start(const struct core *core, uint32_t plan, const struct effect_
     uint64_t payload_bytes_max = slab_region_bytes(core->payloads) / 4 * 3;
     return !core_pool_is_empty(&core->sagas_pool) && branches <= core->branches_pool.capacity &&
            slab_used_bytes(core->payloads) < payload_bytes_max &&
-           effect_queue_count(effects) < effects->capacity / 2;
+           effect_queue_count(effects) < effect_queue_capacity_max(effects) / 2;
 }
 
 bool core_expects(const struct core *core, uint32_t branch, uint32_t generation)
