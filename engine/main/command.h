@@ -16,7 +16,8 @@ enum exit_code {
     EXIT_DONE = 0,
     EXIT_FAILED = 1, /* the machine said no: I/O, no space, no memory, no permission */
     EXIT_USAGE = 2,  /* the command line is wrong */
-    EXIT_INPUT = 3,  /* a definition, an order file or a plug-in cannot be used */
+    EXIT_INPUT = 3,  /* a definition, an order file or a plug-in cannot be used; or what is asked
+                       of a saga cannot be done to it */
     EXIT_DATA = 4,   /* the data directory is damaged, in use, not there, or of a newer version */
     EXIT_AUDIT = 5,  /* the figures of the services do not balance */
 };
@@ -27,6 +28,7 @@ int command_generate(int argc, char **argv);
 int command_ingest(int argc, char **argv);
 int command_journal(int argc, char **argv);
 int command_run(int argc, char **argv);
+int command_saga(int argc, char **argv);
 int command_replay(int argc, char **argv);
 
 /* Prints "flyover NAME: sentence" to stderr; returns the exit code for the problem's status. */

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "engine/main/command.h"
+#include "engine/main/reach.h"
 #include "engine/main/report.h"
+#include "engine/main/saga_print.h"
 #include "engine/saga/plan.h"
 #include "engine/saga/transition.h"
 #include "engine/service/plugin.h"
@@ -16,11 +18,13 @@ struct define_options {
     const char *file;
     const char *name; /* NULL: the file's base name up to the first dot */
     struct plugin_path plugins;
+    const char *directory; /* with `list` */
+    bool list;
     bool json;
     bool no_services;
 };
 
-enum { KEY_PLUGIN_DIR = 1000, KEY_NO_SERVICES, KEY_JSON, KEY_DIAGRAM };
+enum { KEY_PLUGIN_DIR = 1000, KEY_NO_SERVICES, KEY_JSON, KEY_DIAGRAM, KEY_LIST };
 
 static const struct argp_option options_list[] = {
     {"name", 'n', "NAME", 0, "Its name (default: the file's name up to the first dot)", 0},
@@ -29,6 +33,11 @@ static const struct argp_option options_list[] = {
     {"json", KEY_JSON, NULL, 0, "Print one JSON object instead of the table", 0},
     {"diagram", KEY_DIAGRAM, NULL, 0,
      "Print what a saga's branch can do, as a Mermaid state diagram, and nothing else", 0},
+    {"list", KEY_LIST, NULL, 0,
+     "Print the definitions of a data directory and how many sagas each has, in place of a check",
+     1},
+    {"data", 'd', "DIR", 0, "With --list: the data directory, whether an engine runs on it or not",
+     1},
     {0},
 };
 
@@ -46,8 +55,14 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
             argp_error(state, "one definition at a time: %s, or %s?", options->file, text);
         options->file = text;
         return 0;
+    case KEY_LIST: options->list = true; return 0;
+    case 'd': options->directory = text; return 0;
     case ARGP_KEY_END:
-        if (options->file == NULL)
+        if (options->list != (options->directory != NULL))
+            argp_error(state, "--list and --data DIR go together");
+        if (options->list && options->file != NULL)
+            argp_error(state, "--list or a file, not both");
+        if (!options->list && options->file == NULL)
             argp_error(state, "name the file of a definition, or - for standard input");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
@@ -57,7 +72,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 static const struct argp argp = {
     options_list,
     parse_option,
-    "FILE",
+    "FILE\n--list --data DIR",
     "Checks a saga definition (Amazon States Language, JSON; - is standard input) and prints the "
     "plan that it compiles to. Every service and handler that it names is looked for."
     "\vNothing is written: ingest and bench take definitions from their files.\n\n"
@@ -216,10 +231,33 @@ static void print_json(const struct plan *plan)
                       stdout);
 }
 
+static int list(const struct define_options *options)
+{
+    struct reach reach = {.directory = options->directory};
+    struct problem problem = {0};
+    bool refused;
+    json_t *reply = NULL;
+    json_t *request = json_pack("{s:s}", "do", "definitions");
+    enum status status = reach_ask(&reach, request, &reply, &refused, &problem);
+    json_decref(request);
+    if (status == STATUS_OK && options->json)
+        report_print_json(json_incref(reply), stdout);
+    else if (status == STATUS_OK)
+        saga_print_definitions(reply, stdout);
+    json_decref(reply);
+    if (status == STATUS_OK)
+        status = reach_close(&reach, &problem);
+    else
+        partition_free(reach.partition);
+    return status == STATUS_OK ? EXIT_DONE : command_fail(COMMAND, &problem);
+}
+
 int command_define(int argc, char **argv)
 {
     struct define_options options = {0};
     command_parse(&argp, argc, argv, &options);
+    if (options.list)
+        return list(&options);
     struct plugin_path *plugins = &options.plugins;
     plugins->directories[plugins->directories_count++] = command_plugin_directory();
     struct plan *plan = NULL;

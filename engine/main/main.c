@@ -12,6 +12,8 @@ static const struct {
     {"ingest", command_ingest, "take in orders from CSV or NDJSON files as durable sagas"},
     {"generate", command_generate, "write made-up orders as CSV"},
     {"run", command_run, "run one saga of a definition and tell its life"},
+    {"saga", command_saga,
+     "start, list, show, cancel, signal, mend sagas: with or without an engine"},
     {"bench", command_bench, "load-test the engine and print what it reached"},
     {"replay", command_replay, "replay a journal offline: totals, digest, the life of a saga"},
     {"journal", command_journal, "dump or verify the blocks of a journal"},

@@ -1,10 +1,12 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/clock.h"
 #include "engine/main/command.h"
+#include "engine/main/life.h"
 #include "engine/main/session.h"
-#include "engine/main/timeline.h"
 #include "engine/saga/value_json.h"
 
 #define COMMAND "run"
@@ -13,10 +15,17 @@ struct run_options {
     struct session_options session;
     const char *definition;
     const char *input;
+    const char *name; /* NULL: none */
+    double delay_s;
 };
+
+enum { KEY_NAME = 2000, KEY_DELAY };
 
 static const struct argp_option options_list[] = {
     {"input", 'i', "JSON", 0, "The input of the saga (default {})", 0},
+    {"name", KEY_NAME, "NAME", 0,
+     "What the saga is called: started under the same name and input before, it is that saga", 0},
+    {"delay", KEY_DELAY, "SECONDS", 0, "After how long the saga begins", 0},
     {0},
 };
 
@@ -26,6 +35,14 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &options->session; return 0;
     case 'i': options->input = text; return 0;
+    case KEY_NAME: options->name = text; return 0;
+    case KEY_DELAY: {
+        char *end;
+        options->delay_s = strtod(text, &end);
+        if (end == text || *end != '\0' || !(options->delay_s >= 0) || options->delay_s > 1e10)
+            argp_error(state, "--delay takes a number of seconds, not '%.80s'", text);
+        return 0;
+    }
     case ARGP_KEY_ARG:
         if (options->definition != NULL)
             argp_error(state, "one definition at a time");
@@ -72,9 +89,52 @@ static enum status parse_input(const char *text, uint8_t *out, size_t capacity, 
     return STATUS_OK;
 }
 
-static void ignore_turn(void *context)
+static bool has_outcome(const struct session *session, uint64_t saga_id)
 {
-    (void)context;
+    const struct core *core = partition_state(session->partition)->core;
+    struct core_saga_view saga;
+    uint32_t slot = core_find_saga(core, saga_id);
+    return slot == CORE_NO_SAGA || !core_view_saga(core, slot, &saga) ||
+           saga.outcome != OUTCOME_RUNNING;
+}
+
+/* Until the saga has an outcome and all else is at rest: it may wait for somebody outside. */
+static enum status await_end(const struct run_options *options, struct session *session,
+                             uint64_t saga_id, struct problem *problem)
+{
+    enum status status = STATUS_OK;
+    bool said = false;
+    while (status == STATUS_OK && session_signal() == 0) {
+        bool at_rest = partition_is_at_rest(session->partition);
+        if (at_rest && has_outcome(session, saga_id))
+            break;
+        if (at_rest && !said)
+            fprintf(stderr,
+                    "saga %" PRIu64 " waits to be answered: `flyover saga show --data %s %" PRIu64
+                    "` says for what\n",
+                    saga_id, options->session.directory, saga_id);
+        said |= at_rest;
+        status = session_turn(session, true, problem);
+    }
+    return status;
+}
+
+static enum status start_saga(const struct run_options *options, struct session *session,
+                              uint32_t plan, struct flyover_bytes input, uint64_t *ret_saga_id,
+                              struct problem *problem)
+{
+    struct partition_start_options start = {.plan = plan, .input = input};
+    if (options->name != NULL)
+        start.name =
+            (struct flyover_bytes){(const uint8_t *)options->name, (uint32_t)strlen(options->name)};
+    if (options->delay_s > 0)
+        start.at_ms = clock_wall_ms() + (int64_t)(options->delay_s * 1000);
+    enum status status = partition_start_with(session->partition, &start, ret_saga_id, problem);
+    if (status == STATUS_EXISTS) {
+        fprintf(stderr, "saga %" PRIu64 " was started under this name before\n", *ret_saga_id);
+        return STATUS_OK;
+    }
+    return status;
 }
 
 /* Starts the saga and waits for its end. */
@@ -89,52 +149,11 @@ static enum status run_saga(const struct run_options *options, struct session *s
         status = session_define(session, options->definition, &plan, problem);
     if (status == STATUS_OK) {
         struct flyover_bytes bytes = {input, (uint32_t)input_bytes};
-        status = session_start(session, plan, EVENT_NO_SOURCE, bytes);
-        if (status != STATUS_OK)
-            problem_set(problem, status, "the saga cannot be started: %s", status_text(status));
+        status = start_saga(options, session, plan, bytes, ret_saga_id, problem);
     }
-    if (status != STATUS_OK)
-        return status;
-    *ret_saga_id = core_totals(partition_state(session->partition)->core).started;
-    status = session_drain(session, ignore_turn, NULL, problem);
+    if (status == STATUS_OK)
+        status = await_end(options, session, *ret_saga_id, problem);
     return status == STATUS_OK ? partition_stop(session->partition, NULL, problem) : status;
-}
-
-struct telling {
-    struct partition_state *state;
-    struct timeline timeline;
-};
-
-static enum status on_block(void *context, const struct block_header *header, const uint8_t *body,
-                            struct problem *problem)
-{
-    struct telling *telling = context;
-    return partition_state_replay(telling->state, header, body, timeline_on_event,
-                                  &telling->timeline, problem);
-}
-
-/* Reads the journal again, as `flyover replay --saga` would. */
-static enum status tell(const char *directory, uint64_t saga_id, struct problem *problem)
-{
-    struct telling telling = {0};
-    struct journal *journal = NULL;
-    struct journal_options options = {.directory = directory, .read_only = true};
-    struct recovery_options recovery = {
-        .directory = directory, .on_block = on_block, .context = &telling};
-    struct recovery_report report;
-    enum status status = timeline_init(&telling.timeline, saga_id, stdout);
-    if (status == STATUS_OK)
-        status = partition_state_open(&telling.state);
-    if (status == STATUS_OK)
-        status = journal_open(&options, &journal, problem);
-    if (status == STATUS_OK)
-        status = recovery_run(journal, &recovery, &report, problem);
-    if (status == STATUS_OK)
-        timeline_finish(&telling.timeline, telling.state);
-    timeline_fini(&telling.timeline);
-    partition_state_close(telling.state);
-    journal_close(journal);
-    return status;
 }
 
 int command_run(int argc, char **argv)
@@ -151,6 +170,6 @@ int command_run(int argc, char **argv)
     status = run_saga(&options, &session, &saga_id, &problem);
     session_close(&session);
     if (status == STATUS_OK)
-        status = tell(options.session.directory, saga_id, &problem);
+        status = life_tell_by_replay(options.session.directory, saga_id, stdout, NULL, &problem);
     return status == STATUS_OK ? EXIT_DONE : command_fail(COMMAND, &problem);
 }

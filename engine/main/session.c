@@ -2,20 +2,33 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "engine/base/clock.h"
 #include "engine/main/command.h"
+#include "engine/main/control.h"
+#include "engine/saga/names.h"
 
-#define WAIT_NS_MAX 200000000u
+#define WAIT_NS_MAX         200000000u
+#define IN_USE_RETRY_NS     20000000
+#define IN_USE_RETRIES_MAX  250u
+#define RETENTION_HOURS_MAX (24u * 36525)
+#define PAYLOAD_MIB_MIN     16u
+#define PAYLOAD_MIB_MAX     (1u << 16)
 
 enum {
     KEY_PLUGIN_DIR = 1000,
     KEY_ACCEPT_LOSS,
     KEY_SAGAS_MAX,
+    KEY_NAMES_MAX,
+    KEY_NAME_RETENTION,
+    KEY_PAYLOAD,
     KEY_CHECKPOINT,
     KEY_HISTORY,
     KEY_HISTORY_HOURS,
@@ -31,6 +44,12 @@ static const struct argp_option options_list[] = {
     {"plugin-dir", KEY_PLUGIN_DIR, "DIR", 0, "Look for plug-ins here first, may be given again", 1},
     {"sagas-max", KEY_SAGAS_MAX, "N", 0,
      "Sagas that may run at once, for a new data directory (default 65536)", 1},
+    {"names-max", KEY_NAMES_MAX, "N", 0,
+     "Names of sagas kept at once, for a new data directory (default 1048576)", 1},
+    {"name-retention-hours", KEY_NAME_RETENTION, "N", 0,
+     "How long a name starts no second saga (default 24, and while its saga runs)", 1},
+    {"payload-mib", KEY_PAYLOAD, "N", 0,
+     "Room for inputs and outputs, for a new data directory (default 256)", 1},
     {"checkpoint-mib", KEY_CHECKPOINT, "N", 0,
      "Journal between two checkpoints, in MiB (default 1024); 0: none is taken", 1},
     {"history-mib", KEY_HISTORY, "N", 0,
@@ -96,21 +115,20 @@ static void add_limit(struct argp_state *state, struct session_options *options,
         argp_error(state, "--limit '%s': there are in-flight and rate", text);
 }
 
-/* A whole number up to `most`, in units of `unit`. */
+/* A whole number from `least` to `most`, in units of `unit`. */
 static uint64_t parse_amount(struct argp_state *state, const char *option, const char *text,
-                             uint64_t most, uint64_t unit)
+                             uint64_t least, uint64_t most, uint64_t unit)
 {
     char *end;
     unsigned long long amount = strtoull(text, &end, 10);
-    if (end == text || *end != '\0' || *text == '-' || amount > most)
-        argp_error(state, "--%s takes 0 to %" PRIu64, option, most);
+    if (end == text || *end != '\0' || *text == '-' || amount < least || amount > most)
+        argp_error(state, "--%s takes %" PRIu64 " to %" PRIu64, option, least, most);
     return amount * unit;
 }
 
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
     struct session_options *options = state->input;
-    char *end;
     switch (key) {
     case 'd': options->directory = text; return 0;
     case 'D':
@@ -119,21 +137,31 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         return 0;
     case 's': add_setting(state, &options->plugins, text); return 0;
     case KEY_PLUGIN_DIR: command_add_plugin_directory(state, &options->plugins, text); return 0;
-    case KEY_SAGAS_MAX: {
-        unsigned long count = strtoul(text, &end, 10);
-        if (*end != '\0' || count == 0 || count > CORE_SAGAS_MAX)
-            argp_error(state, "--sagas-max takes 1 to %u", CORE_SAGAS_MAX);
-        options->sagas_max = (uint32_t)count;
+    case KEY_SAGAS_MAX:
+        options->limits.sagas_max =
+            (uint32_t)parse_amount(state, "sagas-max", text, 1, CORE_SAGAS_MAX, 1);
         return 0;
-    }
+    case KEY_NAMES_MAX:
+        options->limits.names_max =
+            (uint32_t)parse_amount(state, "names-max", text, 1, NAMES_MAX, 1);
+        return 0;
+    case KEY_NAME_RETENTION:
+        options->limits.name_retention_ms =
+            parse_amount(state, "name-retention-hours", text, 1, RETENTION_HOURS_MAX, 3600000);
+        return 0;
+    case KEY_PAYLOAD:
+        options->limits.payload_bytes_max =
+            parse_amount(state, "payload-mib", text, PAYLOAD_MIB_MIN, PAYLOAD_MIB_MAX, 1u << 20);
+        return 0;
     case KEY_CHECKPOINT:
-        options->checkpoint_bytes = parse_amount(state, "checkpoint-mib", text, 1u << 30, 1u << 20);
+        options->checkpoint_bytes =
+            parse_amount(state, "checkpoint-mib", text, 0, 1u << 30, 1u << 20);
         return 0;
     case KEY_HISTORY:
-        options->history_bytes = parse_amount(state, "history-mib", text, 1u << 30, 1u << 20);
+        options->history_bytes = parse_amount(state, "history-mib", text, 0, 1u << 30, 1u << 20);
         return 0;
     case KEY_HISTORY_HOURS:
-        options->history_ms = parse_amount(state, "history-hours", text, 24 * 36525, 3600000);
+        options->history_ms = parse_amount(state, "history-hours", text, 0, 24 * 36525, 3600000);
         return 0;
     case KEY_LIMIT: add_limit(state, options, text); return 0;
     case KEY_ACCEPT_LOSS: options->accept_loss = true; return 0;
@@ -197,13 +225,44 @@ static void say_recovered(const struct session *session, const char *directory)
                 recovery->lost_name);
 }
 
+/* A directory that an operator's command works on (reach.h) is free again soon; one that an engine
+ * runs on is not, and that engine answers. */
+static enum status open_partition(const struct partition_options *options,
+                                  struct partition **ret_partition, struct problem *problem)
+{
+    static const struct timespec pause = {.tv_nsec = IN_USE_RETRY_NS};
+    enum status status = partition_open(options, ret_partition, problem);
+    for (uint32_t i = 0; i < IN_USE_RETRIES_MAX && status == STATUS_IN_USE; i++) {
+        int engine = control_connect(options->directory);
+        if (engine >= 0) {
+            close(engine);
+            return status;
+        }
+        nanosleep(&pause, NULL);
+        status = partition_open(options, ret_partition, problem);
+    }
+    return status;
+}
+
+/* Without it the engine runs all the same. */
+static void open_control(struct session *session, const struct session_options *options,
+                         const cpu_set_t *cpus)
+{
+    struct control_options control = {
+        .directory = options->directory, .partition = session->partition, .cpus = cpus};
+    struct problem problem = {0};
+    if (options->durability != DURABILITY_MEMORY &&
+        control_open(&control, &session->control, &problem) != STATUS_OK)
+        fprintf(stderr, "`flyover saga` cannot reach this engine: %s\n", problem.text);
+}
+
 enum status session_open(const struct session_options *options, struct session *ret_session,
                          struct problem *problem)
 {
     struct partition_options engine = {
         .directory = options->directory,
         .durability = options->durability,
-        .limits = {.sagas_max = options->sagas_max},
+        .limits = options->limits,
         .plugins = options->plugins,
         .checkpoint_bytes = options->checkpoint_bytes,
         .history_bytes = options->history_bytes,
@@ -217,20 +276,24 @@ enum status session_open(const struct session_options *options, struct session *
     struct session session = {.latency_ns = calloc(1, sizeof *session.latency_ns)};
     if (session.latency_ns == NULL)
         return problem_set(problem, STATUS_NO_MEMORY, "out of memory");
+    cpu_set_t cpus;
+    bool has_cpus = sched_getaffinity(0, sizeof cpus, &cpus) == 0; /* before the engine is pinned */
     journal_setup();
-    enum status status = partition_open(&engine, &session.partition, problem);
+    enum status status = open_partition(&engine, &session.partition, problem);
     if (status != STATUS_OK) {
         free(session.latency_ns);
         return status;
     }
     catch_signals();
     say_recovered(&session, options->directory);
+    open_control(&session, options, has_cpus ? &cpus : NULL);
     *ret_session = session;
     return STATUS_OK;
 }
 
 void session_close(struct session *session)
 {
+    control_close(session->control);
     partition_free(session->partition);
     free(session->latency_ns);
     *session = (struct session){0};
@@ -342,6 +405,8 @@ enum status session_turn(struct session *session, bool may_wait, struct problem 
     enum status status = partition_poll(session->partition, &worked, problem);
     uint64_t outstanding_count = session->outstanding_count;
     take_replies(session);
+    if (session->control != NULL)
+        worked |= control_turn(session->control);
     if (status == STATUS_OK && !worked && may_wait &&
         outstanding_count == session->outstanding_count)
         partition_wait(session->partition, WAIT_NS_MAX);

@@ -1,5 +1,6 @@
 /*
- * session: an engine opened for the order application, as `ingest` and `bench` use it.
+ * session: an engine opened for a command that runs one: `ingest`, `bench`, `run`. While it is open
+ * it answers on DIR/control.sock (control.h).
  *
  * Threads: the caller's thread is the engine thread.
  */
@@ -11,13 +12,14 @@
 #include "engine/base/histogram.h"
 #include "engine/partition/partition.h"
 
-/* What --data, --durability, --set, --plugin-dir, --accept-loss, --sagas-max,
- * --checkpoint-mib, --history-mib, --history-hours, --limit and --no-pin gave. */
+/* What --data, --durability, --set, --plugin-dir, --accept-loss, --sagas-max, --names-max,
+ * --name-retention-hours, --payload-mib, --checkpoint-mib, --history-mib, --history-hours, --limit
+ * and --no-pin gave. */
 struct session_options {
     const char *directory;
     enum durability durability;
     struct plugin_path plugins;
-    uint32_t sagas_max;
+    struct core_limits limits; /* 0: by default */
     uint64_t checkpoint_bytes;
     uint64_t history_bytes, history_ms;
     struct partition_service_limits service_limits[PARTITION_SERVICES_MAX];
@@ -30,8 +32,11 @@ extern const struct argp_child session_argp_child[];
 /* The child parser's input; set before the parse. */
 void session_options_init(struct session_options *options);
 
+struct control;
+
 struct session {
     struct partition *partition;
+    struct control *control; /* served in every turn; NULL: in mode memory, or where it cannot be */
     uint64_t outstanding_count;   /* started here and not yet replied */
     struct histogram *latency_ns; /* of whole sagas: start to durable end */
 };

@@ -505,7 +505,7 @@ static void after_event(struct timeline *self, const struct block_header *header
         self->started_ms = self->last_ms = header->now_ms;
         self->first_block = header->block_no;
         if (self->out != NULL)
-            print_heading(self, plan);
+            print_heading(self, plan + self->plan_offset);
     }
     uint8_t made[CARRIED_BYTES_MAX];
     struct flyover_bytes carried = carried_by(event, made);

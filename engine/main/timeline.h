@@ -23,7 +23,8 @@
 
 struct timeline {
     uint64_t saga_id;
-    FILE *out; /* NULL: collected in `events` */
+    FILE *out;            /* NULL: collected in `events` */
+    uint32_t plan_offset; /* added to the number of the plan that is told (life.h) */
     json_t *events;
     json_t *nexts; /* of the event in work; borrowed from `events` */
     /* The event in work. */

@@ -534,6 +534,9 @@ static bool has_input(struct partition *partition)
         (effects->head < partition->durable_tail && !replies_full(partition)) ||
         writer_failure(partition->writer, NULL) != STATUS_OK)
         return true;
+    if (atomic_load_explicit(&partition->woken, memory_order_relaxed) &&
+        atomic_exchange(&partition->woken, false))
+        return true;
     if (!has_block_room(partition))
         return false;
     for (uint32_t i = 0; i < partition->state->services_count; i++)
@@ -595,6 +598,12 @@ void partition_wait(struct partition *partition, uint64_t timeout_ns)
         sleeper_cancel(&partition->sleeper);
     else
         sleeper_wait(&partition->sleeper, timeout_ns);
+}
+
+void partition_wake(struct partition *partition)
+{
+    atomic_store(&partition->woken, true);
+    sleeper_wake(&partition->sleeper);
 }
 
 bool partition_is_quiet(const struct partition *partition)

@@ -188,6 +188,9 @@ NODISCARD enum status partition_poll(struct partition *partition, bool *ret_work
                                      struct problem *problem);
 /* Sleeps until there is something to do, or for timeout_ns. */
 void partition_wait(struct partition *partition, uint64_t timeout_ns);
+/* Any thread, after it has put something where the engine's thread looks between its turns: the
+ * wait that is under way, or the next one, ends at once. */
+void partition_wake(struct partition *partition);
 /* True when nothing runs and nothing waits: every saga has ended, is stuck, or waits for a timer,
  * and all is durable. */
 bool partition_is_quiet(const struct partition *partition);

@@ -103,7 +103,8 @@ struct partition {
     uint64_t replies_tail;
 
     struct sleeper sleeper;
-    uint32_t cpus[64]; /* allowed ones, for pinning */
+    _Atomic bool woken; /* by partition_wake, and not heard yet */
+    uint32_t cpus[64];  /* allowed ones, for pinning */
     uint32_t cpus_count;
     uint32_t cpus_used;
     uint64_t thread_cpu_ns_first; /* of the engine's thread, at open */

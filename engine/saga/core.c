@@ -268,12 +268,16 @@ static bool bring_step(struct work *work, const struct event_step *step)
     struct completed *completed = &core->completed[index];
     completed->state = (uint16_t)step->state;
     completed->step_no = step->step_no;
-    completed->next = work->saga->completed_head;
-    work->saga->completed_head = index;
     completed->input = core_keep_bytes(core, step->input);
     if (step->output.count > 0)
         completed->output = core_keep_bytes(core, step->output);
-    return completed->input.at != 0 && (step->output.count == 0 || completed->output.at != 0);
+    if (completed->input.at == 0 || (step->output.count > 0 && completed->output.at == 0)) {
+        core_release_completed(core, index);
+        return false;
+    }
+    completed->next = work->saga->completed_head;
+    work->saga->completed_head = index;
+    return true;
 }
 
 static bool is_redrive_sound(const struct core *core, const struct event *event,
@@ -292,7 +296,8 @@ static bool is_redrive_sound(const struct core *core, const struct event *event,
     for (uint32_t i = 0; sound && i < event->redrive.steps_count; i++) {
         at = event_decode_step(at, end, &step);
         sound = at != NULL && step.state < plan->states_count &&
-                plan->states[step.state].compensated && step.input.count > 0 &&
+                plan->states[step.state].compensated && step.step_no > 0 &&
+                step.step_no <= event->redrive.step_no && step.input.count > 0 &&
                 step.input.count <= FLYOVER_PAYLOAD_BYTES_MAX &&
                 step.output.count <= FLYOVER_PAYLOAD_BYTES_MAX;
     }

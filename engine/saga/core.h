@@ -135,6 +135,21 @@ struct core_branch_view {
     bool cancelled;       /* the saga was, or is out of time */
 };
 
+/* The same of a saga as a whole. */
+struct core_saga_view {
+    uint64_t saga_id;
+    uint32_t plan;
+    uint32_t branch;  /* the one that carries it on, or the oldest that is left of it */
+    uint32_t step_no; /* of the step begun last */
+    uint32_t steps_done;
+    int64_t started_ms;
+    int64_t deadline_ms; /* 0: none */
+    enum outcome outcome;
+    bool compensating;
+    bool cancelled; /* or out of time */
+    bool pivoted;   /* past its pivot */
+};
+
 /* What history is told, as it happens; a replay tells the same. */
 enum core_note_kind { CORE_NOTE_STARTED, CORE_NOTE_BRANCH, CORE_NOTE_TOUCHED, CORE_NOTE_ENDED };
 
@@ -167,6 +182,10 @@ const struct plan *core_plan(const struct core *core, uint32_t index);
 void core_set_on_note(struct core *core, core_on_note on_note, void *context);
 /* Another retention of names; the rest stays as at open. */
 void core_set_name_retention(struct core *core, uint64_t retention_ms);
+
+/* The next saga that starts gets this id, and no earlier one did. Only for a core that is opened to
+ * tell the life of one saga by itself. */
+void core_begin_at(struct core *core, uint64_t saga_id);
 
 /* Admission: false while a start of this plan would not find all the room it may need. */
 bool core_can_start(const struct core *core, uint32_t plan, const struct effect_queue *effects);
@@ -237,6 +256,14 @@ void core_resume(const struct core *core, struct effect_queue *effects);
 
 /* False for a branch that is not in use. */
 bool core_view_branch(const struct core *core, uint32_t branch, struct core_branch_view *ret_view);
+/* The input of the state that the branch is in; count 0: none. Lent until the next event. */
+struct flyover_bytes core_branch_payload(const struct core *core, uint32_t branch);
+/* False for a slot without a saga. */
+bool core_view_saga(const struct core *core, uint32_t slot, struct core_saga_view *ret_view);
+/* The steps of the saga that are done and could be compensated, the last one first: *at as for
+ * core_next_branch. Bytes lent until the next event. */
+bool core_next_completed(const struct core *core, uint32_t slot, uint32_t *at,
+                         struct event_step *ret_step);
 /* Number of branch slots ever used: the bound for walks over all of them. */
 uint32_t core_branches_count(const struct core *core);
 /* {"Error", "Cause"} of the saga that the branch belongs to, count 0 if it has not failed. */

@@ -46,6 +46,13 @@ void core_set_name_retention(struct core *core, uint64_t retention_ms)
     core->limits.name_retention_ms = retention_ms;
 }
 
+void core_begin_at(struct core *core, uint64_t saga_id)
+{
+    assert(core->saga_id_last == 0 && saga_id > 0);
+    core->saga_id_last = saga_id - 1;
+    core->totals.started = saga_id - 1;
+}
+
 bool core_can_take(const struct effect_queue *effects)
 {
     return effect_queue_count(effects) < effects->capacity / 4 * 3;
@@ -210,6 +217,57 @@ bool core_view_branch(const struct core *core, uint32_t branch, struct core_bran
         .outcome = (enum outcome)saga->outcome,
         .compensating = saga->failed && !saga->pivoted,
         .cancelled = saga->cancel != CANCEL_NONE,
+    };
+    return true;
+}
+
+struct flyover_bytes core_branch_payload(const struct core *core, uint32_t branch)
+{
+    return core_payload(core, core->branches[branch].payload);
+}
+
+static bool is_detached(const struct branch *branch)
+{
+    return branch->phase == PHASE_DETACHED || branch->phase == PHASE_DETACHED_BACKOFF;
+}
+
+bool core_view_saga(const struct core *core, uint32_t slot, struct core_saga_view *ret_view)
+{
+    if (slot >= core->sagas_pool.touched || !core->sagas[slot].in_use)
+        return false;
+    const struct saga *saga = &core->sagas[slot];
+    uint32_t carrier = saga->branches_head;
+    for (uint32_t at = carrier; at != CORE_NONE; at = core->branches[at].next)
+        if (!is_detached(&core->branches[at]) || is_detached(&core->branches[carrier]))
+            carrier = at;
+    *ret_view = (struct core_saga_view){
+        .saga_id = saga->id,
+        .plan = saga->plan,
+        .branch = carrier,
+        .step_no = saga->step_no,
+        .steps_done = saga->steps_done,
+        .started_ms = saga->started_ms,
+        .deadline_ms = saga->deadline_ms,
+        .outcome = (enum outcome)saga->outcome,
+        .compensating = saga->failed && !saga->pivoted,
+        .cancelled = saga->cancel != CANCEL_NONE,
+        .pivoted = saga->pivoted,
+    };
+    return true;
+}
+
+bool core_next_completed(const struct core *core, uint32_t slot, uint32_t *at,
+                         struct event_step *ret_step)
+{
+    *at = *at == CORE_NO_SAGA ? core->sagas[slot].completed_head : core->completed[*at].next;
+    if (*at == CORE_NONE)
+        return false;
+    const struct completed *completed = &core->completed[*at];
+    *ret_step = (struct event_step){
+        .state = completed->state,
+        .step_no = completed->step_no,
+        .input = core_payload(core, completed->input),
+        .output = core_payload(core, completed->output),
     };
     return true;
 }

@@ -18,7 +18,8 @@ static void take_note(void *context, const struct core_note *note)
     struct notes *notes = context;
     assert_in_range(notes->count, 0, NOTES_MAX - 1);
     assert_in_range(note->name.count, 0, 15);
-    memcpy(notes->names[notes->count], note->name.at, note->name.count);
+    if (note->name.count > 0)
+        memcpy(notes->names[notes->count], note->name.at, note->name.count);
     notes->list[notes->count] = *note;
     notes->list[notes->count++].name.at = NULL;
 }
@@ -104,6 +105,25 @@ static void a_saga_that_starts_and_ends_is_told_with_all_there_is_to_tell(void *
     core_set_on_note(rig->core, NULL, NULL);
     rig_start(rig, other, rig_value("{}"));
     assert_no_notes(notes);
+}
+
+static void a_saga_that_was_mended_and_succeeded_is_told_without_an_error(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig,
+              rig_add(rig, STATES(TASK("A", "a", "'Pivot':true,'Next':'B'"),
+                                  TASK("B", "b", "'End':true"))),
+              rig_value("{}"));
+    rig_result(rig, rig_invoke(rig, "a"), NULL);
+    rig_error(rig, rig_invoke(rig, "b"), "No", false);
+    rig_reply(rig, OUTCOME_STUCK);
+    struct notes *notes = listen(rig);
+    assert_int_equal(rig_mend(rig, 1, MEND_RETRY, NULL), STATUS_OK);
+    rig_result(rig, rig_invoke(rig, "b"), NULL);
+    assert_true(notes->list[0].outcome == OUTCOME_SUCCEEDED);
+    assert_int_equal(notes->list[0].error, CORE_NO_ERROR);
+    assert_notes(notes, 1, ended, 1);
+    assert_int_equal(rig_errors_count(rig, "No"), 1);
 }
 
 static void branches_of_compensations_in_parallel_are_told(void **state)
@@ -332,6 +352,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_saga_that_starts_and_ends_is_told_with_all_there_is_to_tell),
+        TEST(a_saga_that_was_mended_and_succeeded_is_told_without_an_error),
         TEST(branches_of_compensations_in_parallel_are_told),
         TEST(an_event_is_told_when_the_last_one_told_lies_far_back),
         TEST(an_event_that_changes_nothing_is_not_told),

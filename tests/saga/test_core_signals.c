@@ -253,7 +253,8 @@ static void an_answer_by_token_is_the_result_of_the_step(void **state)
     assert_false(core_needs_output(rig->core, a.branch));
     assert_false(rig_answer(rig, call, "'too early'"));
     rig_result(rig, a, "'dropped'");
-    rig_sleep(rig, 20000);
+    /* Of another generation than the handler's: whoever answers now is not the handler. */
+    assert_int_equal(rig_sleep(rig, 20000).generation, a.generation + 1);
     assert_false(rig_result(rig, a, "1"));
     assert_false(rig_error(rig, a, "X", true));
     rig_restart(rig);

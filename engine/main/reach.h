@@ -1,0 +1,33 @@
+/*
+ * reach: asks whoever has a data directory: the engine that runs on it, by its socket, or else the
+ * directory itself, opened for an operator's work (partition_options.offline): then nothing is
+ * dispatched, and no plug-in is needed.
+ *
+ * Threads: the caller's. Memory: of a whole engine, once the directory itself was opened.
+ */
+#ifndef ENGINE_MAIN_REACH_H
+#define ENGINE_MAIN_REACH_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "engine/partition/partition.h"
+
+/* An engine that is on its way up or down is waited for. */
+#define REACH_RETRY_MS     50u
+#define REACH_RETRY_MS_MAX 10000u
+
+struct reach {
+    const char *directory;
+    struct partition *partition; /* NULL: an engine answers, or nothing was asked yet */
+};
+
+/* Asks admin.h's question; *ret_reply is the caller's. *ret_refused: the status is what was said to
+ * this question, and not about the directory.
+ * STATUS_NOT_FOUND, STATUS_IN_USE, and what partition_open and control_ask may say. */
+NODISCARD enum status reach_ask(struct reach *reach, json_t *request, json_t **ret_reply,
+                                bool *ret_refused, struct problem *problem);
+/* Ends the work on the directory, if it was opened. */
+NODISCARD enum status reach_close(struct reach *reach, struct problem *problem);
+
+#endif
