@@ -239,7 +239,8 @@ static enum status remove_oldest(struct history_log *log, uint32_t count, uint64
         log->sealed_bytes -= oldest->bytes;
     }
     log->sealed_count -= removed;
-    memmove(log->sealed, log->sealed + removed, log->sealed_count * sizeof *log->sealed);
+    if (removed > 0)
+        memmove(log->sealed, log->sealed + removed, log->sealed_count * sizeof *log->sealed);
     if (status == STATUS_OK)
         *ret_first_no = first_no(log);
     return status;

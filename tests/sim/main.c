@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 #include "engine/base/clock.h"
 #include "engine/base/plant.h"
@@ -90,9 +91,12 @@ static void print_figures(uint64_t begun_ns)
 {
     const struct sim_figures *done = &sim_figures;
     double s = (double)(clock_now_ns() - begun_ns) / 1e9;
+    double cpu_s = (double)clock() / CLOCKS_PER_SEC;
     uint64_t seeds = verdict_place.seeds_run;
-    printf("%" PRIu64 " seeds in %.1f s (%.0f a second), %" PRIu64 " steps (%.0f a second)\n",
-           seeds, s, (double)seeds / s, done->steps, (double)done->steps / s);
+    printf("%" PRIu64 " seeds in %.1f s (%.0f a second), %" PRIu64
+           " steps (%.0f a second, %.0f a second of CPU time)\n",
+           seeds, s, (double)seeds / s, done->steps, (double)done->steps / s,
+           (double)done->steps / cpu_s);
     const struct {
         const char *name;
         uint64_t count;

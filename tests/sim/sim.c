@@ -152,12 +152,12 @@ static void draw_habits(void)
     bool faulty = !chance_percent(chance, 15);
     struct habits *habits = &sim->habits;
     *habits = (struct habits){
-        .steps = 50 + chance_draw(chance, 1000),
+        .steps = 50 + chance_draw(chance, 1400),
         .start_percent = 5 + chance_draw(chance, 40),
         .clock_percent = 5 + chance_draw(chance, 20),
-        .crash_permille = faulty ? chance_draw(chance, 12) : 0,
-        .failure_permille = faulty ? chance_draw(chance, 4) : 0,
-        .stop_permille = faulty ? chance_draw(chance, 4) : 0,
+        .crash_permille = faulty ? chance_draw(chance, 9) : 0,
+        .failure_permille = faulty ? chance_draw(chance, 3) : 0,
+        .stop_permille = faulty ? chance_draw(chance, 3) : 0,
         .journal_percent = paces[chance_draw(chance, 5)],
         .worker_percent = paces[chance_draw(chance, 5)],
         .checkpoint_percent = paces[chance_draw(chance, 5)],

@@ -109,16 +109,17 @@ void sim_engine_check_room(void)
 }
 
 /* Once a block is enough, but for what might change without one. When all comes to rest blocks are
- * many, with little in them. */
+ * many, with little in them; and where sagas are many it takes long. */
 #define CHECK_EVERY   16u
 #define BLOCKS_SPARED 8u
+#define SAGAS_MANY    64u
 
 void sim_engine_check(void)
 {
     const struct partition *partition = sim->partition;
-    bool spared = sim->calm ? sim->ledger.last_no < sim->checked_no + BLOCKS_SPARED
-                            : sim->ledger.last_no == sim->checked_no;
-    if (spared && (sim->calm || ++sim->checks_spared % CHECK_EVERY != 0))
+    bool seldom = sim->calm || sim->habits.limits.sagas_max > SAGAS_MANY;
+    uint64_t due_no = sim->checked_no + (seldom ? BLOCKS_SPARED : 1);
+    if (sim->ledger.last_no < due_no && (seldom || ++sim->checks_spared % CHECK_EVERY != 0))
         return;
     if (sim->shadow->core == NULL || partition->open.record_count > 0 ||
         partition->last_block_no != sim->ledger.last_no)
@@ -173,6 +174,7 @@ void sim_engine_open_shadow(void)
 static void rebuild(void)
 {
     sim_figures.losses++;
+    sim->checked_no = 0;
     sim_engine_open_shadow();
     ledger_begin_rebuild(&sim->ledger);
     take_what_is_there();
