@@ -501,7 +501,7 @@ static void lives_with_everything_in_them_are_told_from_their_own_blocks(void **
             start_engine(ask_file, "last");
     }
     for (int i = 1; i <= 7; i++) {
-        char saga_id[8];
+        char saga_id[16];
         snprintf(saga_id, sizeof saga_id, "%d", i);
         expect_told_alike(saga_id);
     }
@@ -518,7 +518,7 @@ static void a_list_goes_on_with_those_that_have_ended(void **state)
         cli_expect_done(saga("start", "stick", "--input", BOB));
     json_decref(await_state("7", "AWAITING"));
     for (int i = 2; i <= 5; i++) {
-        char saga_id[8];
+        char saga_id[16];
         snprintf(saga_id, sizeof saga_id, "%d", i);
         cli_expect_done(i % 2 == 0 ? saga("signal", saga_id, "approved", NULL)
                                    : saga("cancel", saga_id, "--abort", NULL));
