@@ -432,7 +432,7 @@ static enum status find_verb(const json_t *request, const struct verb **ret_verb
 
 static enum status run(struct admin_job *job, struct partition *partition, struct problem *problem)
 {
-    const struct verb *verb;
+    const struct verb *verb = NULL;
     enum status status = find_verb(job->request, &verb, problem);
     if (status != STATUS_OK)
         return status;

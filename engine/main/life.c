@@ -153,17 +153,21 @@ static enum status open_plan(struct life *life, struct problem *problem)
 
 /* ---- its events ------------------------------------------------------------------------------ */
 
-/* The branch in the core of its own; false for another saga's. */
+/* The branch in the core of its own; false for another saga's: a slot that the saga has given back
+ * may be anybody's, and so may its own number be that of a later branch of the saga. */
 static bool translate(const struct life *life, uint32_t *branch)
 {
     struct core_branch_view view;
-    for (uint32_t i = life->own_count; i-- > 0;) {
-        if (life->branches[i] != *branch)
-            continue;
-        *branch = life->own[i];
-        return core_view_branch(life->state->core, *branch, &view);
-    }
-    return false;
+    uint32_t found = life->own_count;
+    while (found > 0 && life->branches[found - 1] != *branch)
+        found--;
+    if (found == 0)
+        return false;
+    *branch = life->own[found - 1];
+    for (uint32_t later = found; later < life->own_count; later++)
+        if (life->own[later] == *branch)
+            return false;
+    return core_view_branch(life->state->core, *branch, &view);
 }
 
 static bool is_begin(const struct event *event)

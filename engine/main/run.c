@@ -89,31 +89,41 @@ static enum status parse_input(const char *text, uint8_t *out, size_t capacity, 
     return STATUS_OK;
 }
 
-static bool has_outcome(const struct session *session, uint64_t saga_id)
+/* Nothing more comes of the saga by itself: it has ended, with all that ran beside it, or is stuck.
+ */
+static bool is_over(const struct core *core, uint64_t saga_id)
 {
-    const struct core *core = partition_state(session->partition)->core;
     struct core_saga_view saga;
     uint32_t slot = core_find_saga(core, saga_id);
     return slot == CORE_NO_SAGA || !core_view_saga(core, slot, &saga) ||
-           saga.outcome != OUTCOME_RUNNING;
+           saga.outcome == OUTCOME_STUCK;
 }
 
-/* Until the saga has an outcome and all else is at rest: it may wait for somebody outside. */
+static bool is_awaiting(const struct core *core, uint64_t saga_id)
+{
+    struct core_saga_view saga;
+    struct core_branch_view branch;
+    return core_view_saga(core, core_find_saga(core, saga_id), &saga) &&
+           core_view_branch(core, saga.branch, &branch) && branch.phase == PHASE_AWAITING;
+}
+
+/* Until the saga is over, which may take somebody outside, and what else runs has come to a pause.
+ */
 static enum status await_end(const struct run_options *options, struct session *session,
                              uint64_t saga_id, struct problem *problem)
 {
+    const struct core *core = partition_state(session->partition)->core;
     enum status status = STATUS_OK;
     bool said = false;
-    while (status == STATUS_OK && session_signal() == 0) {
-        bool at_rest = partition_is_at_rest(session->partition);
-        if (at_rest && has_outcome(session, saga_id))
-            break;
-        if (at_rest && !said)
+    while (status == STATUS_OK && session_signal() == 0 &&
+           !(is_over(core, saga_id) && partition_is_quiet(session->partition))) {
+        if (!said && is_awaiting(core, saga_id) && partition_is_quiet(session->partition)) {
             fprintf(stderr,
                     "saga %" PRIu64 " waits to be answered: `flyover saga show --data %s %" PRIu64
                     "` says for what\n",
                     saga_id, options->session.directory, saga_id);
-        said |= at_rest;
+            said = true;
+        }
         status = session_turn(session, true, problem);
     }
     return status;

@@ -169,8 +169,10 @@ static int tell(const struct saga_options *options, struct reach *reach, const j
     enum status status = life_tell(reach, saga_id, options->json ? NULL : stdout, &life, &problem);
     if (status != STATUS_OK)
         return fail(&problem, status == STATUS_NOT_FOUND);
-    if (life != NULL)
+    if (life != NULL) {
+        json_object_set(life, "state", json_object_get(look, "state"));
         report_print_json(life, stdout);
+    }
     return EXIT_DONE;
 }
 

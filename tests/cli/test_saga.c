@@ -12,7 +12,7 @@
 #include <time.h>
 
 #define POLL_NS   5000000
-#define POLLS_MAX 500
+#define POLLS_MAX 200
 #define COLUMNS   120
 
 /* Three answers to the end: a signal, another one, and a token. */
@@ -226,6 +226,22 @@ static void what_cannot_be_done_to_a_directory_is_refused(void **state)
     what_cannot_be_done_is_refused_with_what_to_do(false);
 }
 
+static void the_room_for_names_is_what_the_directory_was_begun_with(void **state)
+{
+    (void)state;
+    engine = cli_start(-1, "run", "--data", data, "--plugin-dir", GREET_DIRECTORY, "--names-max",
+                       "1", "--name-retention-hours", "1", "--payload-mib", "16", "--name", "first",
+                       "--input", ADA, ask_file, (char *)NULL);
+    json_decref(await_state("1", "AWAITING"));
+    refuses(saga("start", "ask", "--name", "second"), CLI_FAILED, "a larger --names-max");
+    refuses(saga("show", "--name", "second", NULL), CLI_INPUT, "names are kept for 1 hours");
+    cli_expect_done(saga("start", "ask", NULL, NULL));
+    struct cli_result result = stop_engine();
+    cli_free(&result);
+    refuses(cli_run("run", "--data", data, "--payload-mib", "15", ask_file, (char *)NULL),
+            CLI_USAGE, "--payload-mib takes 16 to");
+}
+
 /* ---- lives ----------------------------------------------------------------------------------- */
 
 static void a_saga_is_carried_to_its_end_by_who_answers(void **state)
@@ -355,18 +371,20 @@ static void a_list_is_of_those_asked_for_the_newest_first(void **state)
         cli_expect_done(saga("start", "ask:2", NULL, NULL));
     cli_expect_done(saga("start", "ask", "--at", "2100-01-01T00:00:00Z"));
     cli_expect_done(saga("cancel", "1", "--abort", NULL));
-    expect_ids(saga("list", "--json", NULL, NULL), 5, (const int64_t[]){6, 5, 4, 3, 2});
+    expect_ids(saga("list", "--json", "--state", "LIVE"), 5, (const int64_t[]){6, 5, 4, 3, 2});
     expect_ids(saga("list", "--json", "--state", "SLEEPING"), 1, (const int64_t[]){6});
-    expect_ids(saga("list", "--json", "--definition", "ask:1"), 0, NULL);
-    expect_ids(saga("list", "--json", "--definition", "ask"), 5, (const int64_t[]){6, 5, 4, 3, 2});
+    expect_ids(saga("list", "--json", "--definition", "ask:1"), 1, (const int64_t[]){1});
+    expect_ids(saga("list", "--json", "--definition", "ask"), 6,
+               (const int64_t[]){6, 5, 4, 3, 2, 1});
     expect_ids(saga("list", "--json", "--name", "second"), 1, (const int64_t[]){2});
     expect_ids(saga("list", "--json", "--name", "nobody"), 0, NULL);
     expect_ids(saga("list", "--json", "--before", "2020-01-01T00:00:00Z"), 0, NULL);
     expect_ids(saga("list", "--json", "--error", "Some.Error"), 0, NULL);
     expect_ids(cli_run("saga", "-d", data, "list", "--json", "--limit", "2", NULL), 2,
                (const int64_t[]){6, 5});
-    expect_ids(cli_run("saga", "-d", data, "list", "--json", "--limit", "2", "--cursor", "5", NULL),
-               2, (const int64_t[]){4, 3});
+    expect_ids(
+        cli_run("saga", "-d", data, "list", "--json", "--limit", "2", "--cursor", "live:5", NULL),
+        2, (const int64_t[]){4, 3});
     refuses(saga("list", "--state", "ASLEEP", NULL), CLI_INPUT, "RUNNING, SLEEPING, AWAITING");
     refuses(saga("list", "--definition", "order", NULL), CLI_INPUT, "there are: ask");
     json_t *known = cli_expect_json(cli_run("define", "--list", "--data", data, "--json", NULL));
@@ -412,6 +430,186 @@ static void tables_fit_a_terminal(void **state)
     expect_narrow(cli_run("define", "--list", "--data", data, (char *)NULL));
     struct cli_result result = stop_engine();
     cli_free(&result);
+}
+
+/* ---- history --------------------------------------------------------------------------------- */
+
+/* What a replay of the whole journal tells of the saga is what its own blocks tell. */
+static void expect_told_alike(const char *saga_id)
+{
+    json_t *told = cli_expect_json(saga("history", saga_id, "--json", NULL));
+    json_t *replayed = cli_expect_json(
+        cli_run("replay", "--data", data, "--saga", saga_id, "--json", (char *)NULL));
+    json_object_del(told, "state");
+    if (!json_equal(told, cli_member(replayed, "saga"))) {
+        char *texts[] = {json_dumps(told, 0), json_dumps(cli_member(replayed, "saga"), 0)};
+        fail_msg("saga %s is told as\n%s\nand replayed as\n%s", saga_id, texts[0], texts[1]);
+    }
+    json_decref(told);
+    json_decref(replayed);
+}
+
+static void the_life_of_an_order_is_told_from_its_own_blocks(void **state)
+{
+    (void)state;
+    char orders[PATH_MAX], saga_id[32];
+    uint64_t random = 88172645463325252u;
+    cli_path(orders, scratch, "orders.csv");
+    cli_generate(orders, "3000", "retail");
+    cli_expect_done(cli_run("ingest", "--data", data, "--set", "payment.credit_limit=40000", orders,
+                            (char *)NULL));
+    for (int i = 0; i < 12; i++) {
+        snprintf(saga_id, sizeof saga_id, "%d", i == 0 ? 1 : (int)(cli_draw(&random) % 2900 + 1));
+        expect_told_alike(saga_id);
+    }
+}
+
+/* Timeouts of sagas and of steps, signals that come early, cancels, tokens, mending. */
+static void lives_with_everything_in_them_are_told_from_their_own_blocks(void **state)
+{
+    (void)state;
+    cli_write(
+        ask_file,
+        "{\"TimeoutSeconds\":3,\"StartAt\":\"Greet\",\"Compensation\":{\"Order\":\"Parallel\"},"
+        "\"States\":{"
+        "\"Greet\":{\"Type\":\"Task\",\"Resource\":\"service:greet.hello\",\"ResultPath\":"
+        "\"$.said\",\"Compensate\":{\"Resource\":\"service:greet.forget\"},\"Next\":\"Again\"},"
+        "\"Again\":{\"Type\":\"Task\",\"Resource\":\"service:greet.hello\",\"ResultPath\":"
+        "null,\"Compensate\":{\"Resource\":\"service:greet.forget\"},\"Next\":\"Beside\"},"
+        "\"Beside\":{\"Type\":\"Task\",\"Resource\":\"service:greet.hello\","
+        "\"FireAndForget\":true,\"Next\":\"Pause\"},"
+        "\"Pause\":{\"Type\":\"Wait\",\"Seconds\":1,\"Next\":\"Approve\"},"
+        "\"Approve\":{\"Type\":\"Task\",\"Resource\":\"signal:approved\",\"ResultPath\":"
+        "\"$.by\",\"TimeoutSeconds\":60,\"Next\":\"Call\"},"
+        "\"Call\":{\"Type\":\"Task\",\"Resource\":"
+        "\"service:greet.hello.waitForTaskToken\",\"ResultPath\":null,\"Next\":\"More\"},"
+        "\"More\":{\"Type\":\"Task\",\"Resource\":\"signal:more\",\"End\":true}}}");
+    start_engine(ask_file, "first");
+    json_decref(await_state("1", "AWAITING"));
+    for (int i = 0; i < 5; i++)
+        cli_expect_done(saga("start", "ask", "--input", i == 4 ? "{}" : ADA));
+    cli_expect_done(saga("signal", "2", "approved", NULL)); /* and then the saga is out of time */
+    cli_expect_done(saga("signal", "3", "more", NULL));     /* early */
+    cli_expect_done(saga("cancel", "4", "--reason", "enough"));
+    cli_expect_done(saga("cancel", "5", "--abort", NULL));
+    /* Before the last one is out of time all others are. */
+    for (int i = 0; i < 2; i++) {
+        struct cli_result result = cli_wait(&engine);
+        cli_expect(&result, CLI_DONE);
+        cli_free(&result);
+        if (i == 0)
+            start_engine(ask_file, "last");
+    }
+    for (int i = 1; i <= 7; i++) {
+        char saga_id[16];
+        snprintf(saga_id, sizeof saga_id, "%d", i);
+        expect_told_alike(saga_id);
+    }
+    json_t *life = cli_expect_json(saga("history", "2", "--json", NULL));
+    assert_string_equal(cli_text(life, "outcome"), "COMPENSATED");
+    json_decref(life);
+}
+
+static void a_list_goes_on_with_those_that_have_ended(void **state)
+{
+    (void)state;
+    make_first(stick_file, true);
+    for (int i = 0; i < 6; i++)
+        cli_expect_done(saga("start", "stick", "--input", BOB));
+    json_decref(await_state("7", "AWAITING"));
+    for (int i = 2; i <= 5; i++) {
+        char saga_id[16];
+        snprintf(saga_id, sizeof saga_id, "%d", i);
+        cli_expect_done(i % 2 == 0 ? saga("signal", saga_id, "approved", NULL)
+                                   : saga("cancel", saga_id, "--abort", NULL));
+        json_decref(await_state(saga_id, "ENDED"));
+    }
+    const int64_t all[] = {7, 6, 1, 5, 4, 3, 2};
+    expect_ids(saga("list", "--json", NULL, NULL), 7, all);
+    expect_ids(saga("list", "--json", "--state", "LIVE"), 3, all);
+    expect_ids(saga("list", "--json", "--state", "ENDED"), 4, all + 3);
+    expect_ids(saga("list", "--json", "--state", "ABORTED"), 2, (const int64_t[]){5, 3});
+    expect_ids(saga("list", "--json", "--error", "Flyover.Cancelled"), 2, (const int64_t[]){5, 3});
+    expect_ids(saga("list", "--json", "--name", "first"), 1, (const int64_t[]){1});
+    /* Page by page each comes once. */
+    char cursor[64] = "";
+    for (size_t seen = 0; seen < 7;) {
+        json_t *page = cli_expect_json(cli_run("saga", "--data", data, "list", "--json", "--limit",
+                                               "2", cursor[0] == '\0' ? (char *)NULL : "--cursor",
+                                               cursor, (char *)NULL));
+        json_t *rows = cli_member(page, "sagas");
+        assert_true(json_array_size(rows) > 0);
+        for (size_t i = 0; i < json_array_size(rows); i++)
+            assert_int_equal(cli_integer(json_array_get(rows, i), "saga"), all[seen++]);
+        if (seen < 7)
+            snprintf(cursor, sizeof cursor, "%s", cli_text(page, "cursor"));
+        json_decref(page);
+    }
+    refuses(saga("list", "--cursor", "5", NULL), CLI_INPUT, "is no cursor");
+    expect_narrow(saga("list", NULL, NULL, NULL));
+    cli_expect_done(saga("cancel", "1", "--abort", NULL));
+}
+
+/* ---- redrive --------------------------------------------------------------------------------- */
+
+static void an_aborted_saga_goes_on_as_a_new_one_where_it_was(void **state)
+{
+    (void)state;
+    make_first(ask_file, true);
+    cli_expect_done(saga("cancel", "1", "--abort", NULL));
+    struct cli_result result = cli_wait(&engine);
+    cli_expect(&result, CLI_DONE);
+    cli_free(&result);
+    json_t *reply = cli_expect_json(saga("redrive", "--name", "first", "--json"));
+    assert_int_equal(cli_integer(reply, "saga"), 2);
+    json_decref(reply);
+    json_t *shown = await_state("2", "AWAITING");
+    assert_string_equal(cli_text(shown, "at"), "Approve");
+    assert_string_equal(cli_text(json_array_get(cli_member(shown, "branches"), 0), "input/said"),
+                        "Hello Ada, for the 1. time");
+    assert_string_equal(cli_text(json_array_get(cli_member(shown, "to_compensate"), 0), "at"),
+                        "Greet");
+    json_decref(shown);
+    refuses(saga("redrive", "2", NULL, NULL), CLI_INPUT, "has not ended");
+    refuses(saga("redrive", "3", NULL, NULL), CLI_INPUT, "was never started");
+    /* What the old one did is undone by the new one. */
+    cli_expect_done(saga("cancel", "2", NULL, NULL));
+    start_engine(ask_file, "third");
+    json_decref(await_state("2", "ENDED"));
+    refuses(saga("redrive", "2", NULL, NULL), CLI_INPUT, "had done was undone: start it anew");
+    json_t *life = cli_expect_json(saga("history", "2", "--json", NULL));
+    assert_string_equal(cli_text(life, "outcome"), "COMPENSATED");
+    json_decref(life);
+    expect_told_alike("2");
+}
+
+static void a_saga_that_failed_goes_on_where_it_failed(void **state)
+{
+    (void)state;
+    cli_write(ask_file,
+              "{\"StartAt\":\"First\",\"States\":{"
+              "\"First\":{\"Type\":\"Task\",\"Resource\":\"service:greet.hello\",\"ResultPath\":"
+              "\"$.said\",\"Next\":\"Approve\"},"
+              "\"Approve\":{\"Type\":\"Task\",\"Resource\":\"signal:approved\",\"ResultPath\":"
+              "\"$.by\",\"TimeoutSeconds\":1,\"Next\":\"Way\"},"
+              "\"Way\":{\"Type\":\"Choice\",\"Choices\":[{\"Variable\":\"$.by\",\"StringEquals\":"
+              "\"Eve\",\"Next\":\"Done\"}]},"
+              "\"Done\":{\"Type\":\"Succeed\"}}}");
+    start_engine(ask_file, "first");
+    struct cli_result result = cli_wait(&engine);
+    cli_expect(&result, CLI_DONE);
+    assert_non_null(strstr(result.out, "FAILED, because of States.Timeout"));
+    cli_free(&result);
+    cli_expect_done(saga("redrive", "1", NULL, NULL));
+    cli_expect_done(saga("redrive", "1", NULL, NULL));
+    cli_expect_done(saga("signal", "2", "approved", NULL)); /* null is not Eve */
+    cli_expect_done(
+        cli_run("saga", "--data", data, "signal", "3", "approved", "--payload", "\"Eve\"", NULL));
+    refuses(saga("redrive", "2", NULL, NULL), CLI_INPUT, "was ended by its definition");
+    refuses(saga("redrive", "3", NULL, NULL), CLI_INPUT, "has succeeded");
+    json_t *life = cli_expect_json(saga("history", "3", "--json", NULL));
+    assert_int_equal(json_array_size(cli_member(life, "events")), 2);
+    json_decref(life);
 }
 
 /* ---- engines that come and go ---------------------------------------------------------------- */
@@ -500,19 +698,27 @@ static void a_command_line_that_is_wrong_says_what_is_right(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1) /* those whose names match */
+        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         TEST(starts_are_durable_and_done_once_on_a_running_engine),
         TEST(starts_are_durable_and_done_once_on_a_directory),
         TEST(what_cannot_be_done_to_a_running_engine_is_refused),
         TEST(what_cannot_be_done_to_a_directory_is_refused),
+        TEST(the_room_for_names_is_what_the_directory_was_begun_with),
         TEST(a_saga_is_carried_to_its_end_by_who_answers),
         TEST(a_token_can_be_answered_with_an_error),
         TEST(what_was_done_to_a_directory_is_carried_on_by_the_next_engine),
         TEST(a_stuck_saga_is_retried_skipped_and_resolved),
         TEST(a_list_is_of_those_asked_for_the_newest_first),
         TEST(tables_fit_a_terminal),
+        TEST(the_life_of_an_order_is_told_from_its_own_blocks),
+        TEST(lives_with_everything_in_them_are_told_from_their_own_blocks),
+        TEST(a_list_goes_on_with_those_that_have_ended),
+        TEST(an_aborted_saga_goes_on_as_a_new_one_where_it_was),
+        TEST(a_saga_that_failed_goes_on_where_it_failed),
         TEST(a_second_engine_is_refused_and_the_first_still_answers),
         TEST(the_socket_of_a_killed_engine_is_in_nobodys_way),
         TEST(an_engine_under_load_answers_and_its_books_balance),
