@@ -104,8 +104,8 @@ pid_t checkpoint_fork(const char *directory, const struct partition_state *state
                       const struct checkpoint_place *place)
 {
     pid_t parent = getpid();
-    /* Not fork(): that waits for malloc's locks, and looks in the child at heaps that it has not got
-     * (region_leave_out_of_forks). The child takes no memory and no lock. */
+    /* Not fork(): that waits for malloc's locks, and looks in the child at heaps that it has not
+     * got (region_leave_out_of_forks). The child takes no memory and no lock. */
     pid_t child = _Fork();
     if (child != 0)
         return child;

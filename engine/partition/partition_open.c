@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,12 +194,13 @@ static enum status check_branches(const struct partition *partition, const struc
                                   const char *source, struct problem *problem)
 {
     uint32_t branches_max = core_branches_max(partition->state->core);
-    if (plan->detached_count < branches_max)
+    uint32_t wanted = plan->detached_count + plan->undo_branches;
+    if (wanted <= branches_max)
         return STATUS_OK;
     return problem_set(problem, STATUS_TOO_LARGE,
                        "%s: a saga of it may need %u branches at once, and this data directory has "
                        "room for %u: begin one with a larger --sagas-max",
-                       source, plan->detached_count + 1u, branches_max);
+                       source, wanted, branches_max);
 }
 
 enum status partition_define(struct partition *partition, const char *name, const char *source,
@@ -299,6 +301,11 @@ static enum status open_journal(struct partition *partition, struct problem *pro
         .accept_loss = options->accept_loss,
     };
     return journal_open(&journal, &partition->journal, problem);
+}
+
+static int64_t wall_ms(const struct partition *partition)
+{
+    return partition->options.wall_ms != NULL ? partition->options.wall_ms() : clock_wall_ms();
 }
 
 static int64_t later(int64_t a, int64_t b)
@@ -499,6 +506,9 @@ static enum status resume(struct partition *partition, struct problem *problem)
         if (status != STATUS_OK)
             return status;
     }
+    /* What is out of time since is not begun again. */
+    partition->last_now_ms = later(partition->last_now_ms, wall_ms(partition));
+    atomic_store_explicit(&partition->now_ms, partition->last_now_ms, memory_order_relaxed);
     core_resume(partition->state->core, &partition->state->effects);
     partition->durable_tail = partition->state->effects.tail;
     resume_timers(partition);
