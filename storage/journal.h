@@ -96,11 +96,12 @@ void journal_setup(void);
 /* Opens DIR/journal (RocksDB), holding DIR/lock while it is open for writing. Returns owned. With
  * DURABILITY_MEMORY it is journal_open_memory(false), and nothing of the directory is touched.
  * The data files of a journal that is refused as damaged stay as they were found.
- * STATUS_NOT_FOUND      no journal there and `create` not asked for
- * STATUS_IN_USE         another process has it open (the sentence names its pid where known)
- * STATUS_NO_PERMISSION  directory or file cannot be written (read-only file system included)
- * STATUS_CORRUPT        RocksDB cannot read it, or not as far as the watermark says was
- * acknowledged STATUS_NO_SPACE, STATUS_NEWER_FORMAT, STATUS_IO, STATUS_NO_MEMORY */
+ * STATUS_NOT_FOUND      no journal there and `create` not asked for; read_only: one whose making
+ * was broken off before its first block STATUS_IN_USE         another process has it open (the
+ * sentence names its pid where known) STATUS_NO_PERMISSION  directory or file cannot be written
+ * (read-only file system included) STATUS_CORRUPT        RocksDB cannot read it, or not as far as
+ * the watermark says was acknowledged STATUS_NO_SPACE, STATUS_NEWER_FORMAT, STATUS_IO,
+ * STATUS_NO_MEMORY */
 NODISCARD enum status journal_open(const struct journal_options *options,
                                    struct journal **ret_journal, struct problem *problem);
 /* A journal in memory: what is appended stays until closed. Keeps nothing if `keep` is false (a

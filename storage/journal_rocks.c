@@ -432,6 +432,13 @@ static enum status open_for_reading(struct journal_rocks *self, enum presence pr
     enum status status = STATUS_CORRUPT;
     for (int attempt = 0; status == STATUS_CORRUPT && attempt < READ_ONLY_TRIES_COUNT; attempt++)
         status = rocks_open(&self->rocks, self->path, &options, problem);
+    /* Its maker was stopped before it could write a block: no damage, and nothing to read. */
+    if (status == STATUS_CORRUPT && self->journal.acknowledged_no == 0 &&
+        !rocks_has_blocks_family(self->path))
+        return problem_set(problem, STATUS_NOT_FOUND,
+                           "there is no journal in %s yet, its making was broken off: start again "
+                           "what made it",
+                           self->directory);
     /* After the journal: an engine that runs beside may drop files at any moment, and has declared
      * so before. */
     if (status == STATUS_OK)

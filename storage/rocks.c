@@ -219,6 +219,24 @@ enum status rocks_open(struct rocks *rocks, const char *path, const struct rocks
     return STATUS_OK;
 }
 
+bool rocks_has_blocks_family(const char *path)
+{
+    size_t count = 0;
+    char *error = NULL;
+    rocksdb_options_t *options = rocksdb_options_create();
+    char **names = rocksdb_list_column_families(options, path, &count, &error);
+    rocksdb_options_destroy(options);
+    if (error != NULL) {
+        rocksdb_free(error);
+        return true;
+    }
+    bool found = false;
+    for (size_t index = 0; index < count; index++)
+        found = found || strcmp(names[index], family_names[ROCKS_BLOCKS]) == 0;
+    rocksdb_list_column_families_destroy(names, count);
+    return found;
+}
+
 void rocks_close(struct rocks *rocks)
 {
     if (rocks->db == NULL)

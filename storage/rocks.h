@@ -47,6 +47,9 @@ struct rocks_options {
 /* Fills `rocks`; on failure nothing is open. */
 NODISCARD enum status rocks_open(struct rocks *rocks, const char *path,
                                  const struct rocks_options *options, struct problem *problem);
+/* Whether the database was made as far as the family of the blocks. True where that cannot be told.
+ */
+bool rocks_has_blocks_family(const char *path);
 /* Accepts what was never opened (zeros). */
 void rocks_close(struct rocks *rocks);
 /* Makes a database that can be opened from whatever files of one are left. */

@@ -274,14 +274,16 @@ static enum status start_thread(struct writer *writer, uint32_t cpu, struct prob
     return STATUS_OK;
 }
 
-/* All memory is touched here, so that no page fault and no leftover of other data comes later. */
-static enum status take_memory(struct writer *writer)
+/* All memory is touched here, so that no page fault comes later; without a thread nobody is in a
+ * hurry. */
+static enum status take_memory(struct writer *writer, bool touch)
 {
     size_t bytes = (size_t)WRITER_BUFFERS_COUNT * BLOCK_BYTES_MAX;
     writer->memory = region_map(bytes, REGION_SCRATCH);
     if (writer->memory == NULL)
         return STATUS_NO_MEMORY;
-    memset(writer->memory, 0, bytes);
+    if (touch)
+        memset(writer->memory, 0, bytes);
     for (uint32_t index = 0; index < WRITER_BUFFERS_COUNT; index++)
         writer->buffers[index] = (struct writer_buffer){
             .bytes = writer->memory + (size_t)index * BLOCK_BYTES_MAX,
@@ -305,7 +307,7 @@ enum status writer_open(const struct writer_options *options, struct writer **re
     writer->durable_no = options->durable_no;
     writer->sent_no = options->durable_no;
     sleeper_init(&writer->sleeper);
-    enum status status = take_memory(writer);
+    enum status status = take_memory(writer, !options->threadless);
     if (status != STATUS_OK)
         problem_set(problem, status, "no memory for the buffers of the journal thread");
     if (status == STATUS_OK && !options->threadless)

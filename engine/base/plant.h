@@ -19,7 +19,18 @@
     X(NO_RESUME, "no-resume")               /* pending steps are not dispatched again */           \
     X(SAME_GENERATION, "same-generation")   /* it does not grow with an invocation */              \
     X(SKIPPED_COMPENSATION, "skipped-compensation") /* each one done skips the next */             \
-    X(FORWARD_COMPENSATION, "forward-compensation") /* first step first */
+    X(FORWARD_COMPENSATION, "forward-compensation") /* first step first */                         \
+    X(EARLY_TIMER, "early-timer")                   /* a timer fires before it is due */           \
+    X(LATE_HANDLER, "late-handler")     /* a step in hand is timed out, its handler runs */        \
+    X(LONE_BEAT, "lone-beat")           /* a heartbeat counts as one for ever */                   \
+    X(HASTY_CANCEL, "hasty-cancel")     /* does not wait for the step in hand */                   \
+    X(LEAKY_PIVOT, "leaky-pivot")       /* what was before it is not let go */                     \
+    X(LONELY_UNDO, "lonely-undo")       /* in parallel, the first to end ends the saga */          \
+    X(FORGOTTEN_NAME, "forgotten-name") /* some names are forgotten with their saga */             \
+    X(LOST_SIGNAL, "lost-signal")       /* one that comes early is not kept */                     \
+    X(OLD_TOKEN, "old-token")           /* one of an earlier attempt is taken */                   \
+    X(SILENT_SKIP, "silent-skip")       /* a step is skipped without its event */                  \
+    X(FORGOTTEN_DEADLINE, "forgotten-deadline") /* after a start, of whole sagas */
 
 #ifdef FLYOVER_PLANTS
 enum plant {

@@ -24,20 +24,21 @@ void region_unmap(void *region, uint64_t bytes)
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-/* glibc gives every thread but the first heaps of 64 MiB, each at a multiple of that: a part that
- * is in use, and behind it one without permissions. */
+/* glibc gives every thread but the first heaps of 64 MiB of address space, each at a multiple of
+ * that: a part that is in use, and behind it the part that it will grow into, which is told too. */
 #define ARENA_HEAP_BYTES (64ull << 20)
 
-static bool is_arena_heap(const char *line, uint64_t *ret_start, uint64_t *ret_end)
+static bool is_arena_heap(const char *line, uint64_t *ret_start)
 {
     char permissions[5];
+    uint64_t end;
     int path_at = 0;
-    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*s %*s 0 %n", ret_start, ret_end, permissions,
+    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*s %*s 0 %n", ret_start, &end, permissions,
                &path_at) < 3 ||
         path_at == 0)
         return false;
     return strcmp(permissions, "rw-p") == 0 && *ret_start % ARENA_HEAP_BYTES == 0 &&
-           *ret_end - *ret_start <= ARENA_HEAP_BYTES && line[path_at] == '\0';
+           end - *ret_start <= ARENA_HEAP_BYTES && line[path_at] == '\0';
 }
 
 void region_leave_out_of_forks(void)
@@ -45,9 +46,9 @@ void region_leave_out_of_forks(void)
     FILE *maps = fopen("/proc/self/maps", "re");
     char line[512];
     while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
-        uint64_t start, end;
-        if (is_arena_heap(line, &start, &end))
-            madvise((void *)(uintptr_t)start, end - start, MADV_DONTFORK);
+        uint64_t start;
+        if (is_arena_heap(line, &start))
+            madvise((void *)(uintptr_t)start, ARENA_HEAP_BYTES, MADV_DONTFORK);
     }
     if (maps != NULL)
         fclose(maps);

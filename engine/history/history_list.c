@@ -23,6 +23,7 @@ struct listing {
     uint64_t start_bytes;
     uint64_t looks_count;
     uint32_t finds_left;
+    bool is_cut; /* a chunk has more matches than were visited */
     /* Of the segment looked at: what the filter allows. */
     uint64_t plans[NOTE_PLANS_MAX / 64];
     uint64_t errors[NOTE_ERRORS_MAX / 64];
@@ -237,6 +238,7 @@ static uint32_t match_chunk(struct listing *listing, const struct chunk *chunk, 
     return count;
 }
 
+/* At least one match, whatever that takes: so that every call gets on. */
 static enum status list_chunk(struct listing *listing, const struct chunk *chunk)
 {
     uint32_t capacity = listing->limit;
@@ -244,21 +246,20 @@ static enum status list_chunk(struct listing *listing, const struct chunk *chunk
         capacity = listing->finds_left;
     uint64_t block_no = chunk->block_no;
     int64_t now_ms = chunk->now_ms;
-    uint32_t count = match_chunk(listing, chunk, capacity);
-    uint32_t kept = count < capacity ? count : capacity;
-    enum status status = STATUS_OK;
-    for (uint32_t i = 0; i < kept && status == STATUS_OK; i++) {
-        const struct history_match match = listing->history->matches[(count - 1 - i) % capacity];
-        if (by_name(listing))
-            status = visit_named(listing, &match.note);
-        else
-            status = visit_ended(listing, &match.note, now_ms);
-        if (status == STATUS_OK)
-            move(listing, block_no, match.index);
+    uint32_t count = match_chunk(listing, chunk, capacity), done = 0;
+    while (done < count && done < capacity && !(done > 0 && is_spent(listing))) {
+        const struct history_match match = listing->history->matches[(count - 1 - done) % capacity];
+        enum status status = by_name(listing) ? visit_named(listing, &match.note)
+                                              : visit_ended(listing, &match.note, now_ms);
+        if (status != STATUS_OK)
+            return status;
+        move(listing, block_no, match.index);
+        done++;
     }
-    if (status == STATUS_OK && kept == count)
+    listing->is_cut = done < count;
+    if (!listing->is_cut)
         move(listing, block_no, 0);
-    return status;
+    return STATUS_OK;
 }
 
 /* ---- regions and segments ------------------------------------------------------------------- */
@@ -311,26 +312,34 @@ static enum status find_chunks(struct listing *listing, const struct history_vie
     return STATUS_OK;
 }
 
+/* At least one chunk; tells whether it was all of them. */
 static enum status list_region(struct listing *listing, const struct history_view *view,
-                               uint32_t region)
+                               uint32_t region, bool *ret_is_done)
 {
-    struct window *window = &listing->history->lister.window;
+    struct history *history = listing->history;
+    struct window *window = &history->lister.window;
     uint64_t end = segment_region_end(&view->summary, region);
     uint32_t count;
     enum status status = find_chunks(listing, view, region, &count);
-    while (status == STATUS_OK && count > 0 && listing->limit > 0 && listing->finds_left > 0) {
-        uint64_t offset = listing->history->offsets[--count];
+    for (uint32_t left = count; status == STATUS_OK && left > 0; left--) {
+        uint64_t offset = history->offsets[left - 1];
         struct chunk chunk;
+        *ret_is_done = false;
+        if (left < count && is_spent(listing))
+            return STATUS_OK;
         status = chunk_read_header(window, offset, end, &chunk);
         if (status == STATUS_OK)
             status = chunk_read_notes(window, offset, &chunk);
         if (status == STATUS_OK) {
             status = list_chunk(listing, &chunk);
+            if (listing->is_cut)
+                return status;
         } else if (status == STATUS_END || status == STATUS_CORRUPT) {
-            history_view_damaged(listing->history, view);
+            history_view_damaged(history, view);
             status = STATUS_OK;
         }
     }
+    *ret_is_done = true;
     return status;
 }
 
@@ -373,8 +382,9 @@ static enum status list_view(struct listing *listing, const struct history_view 
     for (uint32_t i = BLOOM_REGIONS_MAX; status == STATUS_OK && i-- > 0 && !is_spent(listing);) {
         if ((regions >> i & 1) == 0 || view->summary.region_starts[i] == SEGMENT_NO_REGION)
             continue;
-        status = list_region(listing, view, i);
-        if (status == STATUS_OK && listing->limit > 0 && listing->finds_left > 0)
+        bool is_done;
+        status = list_region(listing, view, i, &is_done);
+        if (status == STATUS_OK && is_done)
             status = pass_region(listing, view, i);
     }
     return status == STATUS_NO_MEMORY || status == STATUS_IO

@@ -1,5 +1,5 @@
 /* A block's notes go into the open segment by one write. When the segment has its size, it is
- * sealed (footer, fsync) and the next one is made with the next block. There need be no open one:
+ * sealed (footer) and the next one is made with the next block. There need be no open one:
  * after opening over a sealed segment, and after sealing, the next append makes it. */
 #include "engine/history/history_log.h"
 
@@ -132,6 +132,20 @@ void history_log_leave(struct history_log *log)
     log->file = -1;
 }
 
+/* Sealing does not sync: a start goes on from a checkpoint, before which history_log_sync was
+ * called, and what lies behind that is made again. Returns an errno. */
+static int sync_sealed(struct history_log *log)
+{
+    int error = 0;
+    for (uint32_t i = 0; i < log->unsynced_count; i++) {
+        if (error == 0 && fsync(log->unsynced[i]) != 0)
+            error = errno;
+        close(log->unsynced[i]);
+    }
+    log->unsynced_count = 0;
+    return error;
+}
+
 static enum status seal_segment(struct history_log *log, struct problem *problem)
 {
     struct segment_summary *summary = &log->tally.summary;
@@ -139,15 +153,16 @@ static enum status seal_segment(struct history_log *log, struct problem *problem
     if (status != STATUS_OK)
         return status;
     summary->last_no = log->covered_no;
-    int error = segment_write_footer(log->file, &log->tally, &log->dictionary);
-    if (error == 0 && fsync(log->file) != 0)
-        error = errno;
+    int error = log->unsynced_count == HISTORY_UNSYNCED_MAX ? sync_sealed(log) : 0;
+    if (error == 0)
+        error = segment_write_footer(log->file, &log->tally, &log->dictionary);
     if (error == 0) {
         uint64_t bytes = log->offset + summary->lines_count * BLOOM_LINE_BYTES +
                          summary->dictionary_bytes + SEGMENT_SUMMARY_BYTES;
         history_log_keep(log, summary, bytes);
         log->written_no = log->covered_no;
-        history_log_leave(log);
+        log->unsynced[log->unsynced_count++] = log->file;
+        log->file = -1;
         return STATUS_OK;
     }
     status = problem_of(log, problem, "cannot seal", summary->first_no, error);
@@ -207,6 +222,9 @@ enum status history_log_sync(struct history_log *log, struct problem *problem)
         if (status != STATUS_OK)
             return status;
     }
+    int error = sync_sealed(log);
+    if (error != 0)
+        return problem_of(log, problem, "cannot sync the segments before", log->covered_no, error);
     if (log->file < 0 || fdatasync(log->file) == 0)
         return STATUS_OK;
     return problem_of(log, problem, "cannot sync", log->tally.summary.first_no, errno);
@@ -239,7 +257,8 @@ static enum status remove_oldest(struct history_log *log, uint32_t count, uint64
         log->sealed_bytes -= oldest->bytes;
     }
     log->sealed_count -= removed;
-    memmove(log->sealed, log->sealed + removed, log->sealed_count * sizeof *log->sealed);
+    if (removed > 0)
+        memmove(log->sealed, log->sealed + removed, log->sealed_count * sizeof *log->sealed);
     if (status == STATUS_OK)
         *ret_first_no = first_no(log);
     return status;

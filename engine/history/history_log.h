@@ -62,7 +62,8 @@ NODISCARD enum status history_log_open(const struct history_log_options *options
 /* Appends the notes of a block, encoded by one coder that began with now_ms: one write. Block
  * numbers ascend (asserted, as is that the notes decode and are `notes_count`). A block without
  * notes may be left out or given with a count of 0, which writes nothing by itself. Each
- * segment_bytes one call also seals a segment, with an fsync of what is not on disk yet. */
+ * segment_bytes one call also seals a segment, without a sync but for every thirty-third in a row
+ * without history_log_sync. */
 NODISCARD enum status history_log_append(struct history_log *log, uint64_t block_no, int64_t now_ms,
                                          const uint8_t *notes, size_t notes_bytes,
                                          uint32_t notes_count, struct problem *problem);

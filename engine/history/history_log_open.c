@@ -334,6 +334,8 @@ void history_log_close(struct history_log *log)
         return;
     if (log->file >= 0)
         history_log_leave(log);
+    for (uint32_t i = 0; i < log->unsynced_count; i++)
+        close(log->unsynced[i]);
     free(log->sealed);
     free(log->scratch);
     free(log->lines);

@@ -14,10 +14,15 @@ struct history_log_segment {
     uint64_t bytes;
 };
 
+/* Sealed segments that may wait for history_log_sync. */
+#define HISTORY_UNSYNCED_MAX 32u
+
 struct history_log {
     char folder[PATH_MAX]; /* DIR/history */
     uint32_t segment_bytes;
-    int file; /* of the open segment, -1: there is none */
+    int file;                           /* of the open segment, -1: there is none */
+    int unsynced[HISTORY_UNSYNCED_MAX]; /* files of sealed ones, oldest first */
+    uint32_t unsynced_count;
     uint64_t offset;
     uint64_t pushed;     /* the disk was told to write up to here */
     uint64_t covered_no; /* the last block told */

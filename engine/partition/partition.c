@@ -385,7 +385,7 @@ static bool serve_services(struct partition *partition)
 static bool is_in_hand(const struct partition *partition, uint32_t branch)
 {
     const struct core *core = partition->state->core;
-    if (partition->in_hand[branch] == 0 || !core_is_invoked(core, branch))
+    if (partition->in_hand[branch] == 0 || !core_is_invoked(core, branch) || PLANTED(LATE_HANDLER))
         return false;
     struct core_invocation call;
     core_invocation(core, branch, &call);
@@ -402,6 +402,8 @@ static void fire_timer(struct partition *partition, uint32_t key)
     bool of_saga = key >= branches_max;
     uint32_t slot = of_saga ? key - branches_max : key;
     int64_t due_ms = of_saga ? core_deadline_ms(core, slot) : core_due_ms(core, slot);
+    if (PLANTED(EARLY_TIMER) && due_ms > partition->open.now_ms && due_ms % 8 == 0)
+        due_ms = partition->open.now_ms;
     if (due_ms > partition->open.now_ms) {
         timers_set(&partition->timers, key, due_ms);
         return;

@@ -168,7 +168,8 @@ static bool watch(struct partition *partition)
 static bool name(struct partition *partition)
 {
     struct checkpointing *checkpointing = &partition->checkpointing;
-    if (writer_beside_synced_no(partition->writer) < checkpointing->place.block_no)
+    if (writer_beside_synced_no(partition->writer) < checkpointing->place.block_no &&
+        !PLANTED(EARLY_CHECKPOINT))
         return false;
     checkpointing->stage = CHECKPOINT_IDLE;
     if (checkpoint_name(partition->options.directory, checkpointing->place.block_no) != STATUS_OK)

@@ -12,7 +12,9 @@
 #include "engine/partition/partition_parts.h"
 
 #define REPLIES_CAPACITY 65536u
-#define DEFINE_POLLS_MAX 100000u
+/* Of a worker that only steps when it is told to: enough, and quickly had. */
+#define THREADLESS_WINDOW 256u
+#define DEFINE_POLLS_MAX  100000u
 
 /* ---- threads and cores ------------------------------------------------------------------------
  */
@@ -72,6 +74,7 @@ static enum status start_workers(struct partition *partition, struct service *se
         .engine = &partition->sleeper,
         .now_ms = &partition->now_ms,
         .token_seed = core_limits(partition->state->core).seed,
+        .window = partition->options.threadless ? THREADLESS_WINDOW : 0,
         .threadless = partition->options.threadless,
     };
     while (service->workers_count < wanted && service->workers_count < SERVICE_WORKERS_MAX) {
@@ -79,6 +82,9 @@ static enum status start_workers(struct partition *partition, struct service *se
         enum status status = worker_open(&options, &service->workers[service->workers_count]);
         if (status != STATUS_OK)
             return status;
+        /* A checkpoint on its way waits for all of them. */
+        if (partition->checkpointing.stage == CHECKPOINT_PAUSING)
+            worker_pause(service->workers[service->workers_count], true);
         service->workers_count++;
     }
     return STATUS_OK;
@@ -477,7 +483,7 @@ static void resume_timers(struct partition *partition)
         if (core_due_ms(core, branch) >= 0)
             timers_set(&partition->timers, branch, core_due_ms(core, branch));
     for (uint32_t slot = 0; slot < core_sagas_count(core); slot++)
-        if (core_deadline_ms(core, slot) >= 0)
+        if (core_deadline_ms(core, slot) >= 0 && !PLANTED(FORGOTTEN_DEADLINE))
             timers_set(&partition->timers, PARTITION_SAGA_KEY(partition, slot),
                        core_deadline_ms(core, slot));
 }

@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "engine/base/plant.h"
 #include "engine/partition/partition_parts.h"
 
 /* What comes from outside: asked about first (core_check_*), so that only what changes something is
@@ -30,6 +31,8 @@ static enum status take(struct partition *partition, const struct event *event,
                         struct problem *problem)
 {
     enum status status = reserve(partition, event, problem);
+    if (PLANTED(SILENT_SKIP) && event->kind == EVENT_MEND && event->mend.action == MEND_SKIP)
+        return STATUS_OK;
     if (status == STATUS_OK)
         status = partition_apply(partition, event, PARTITION_NO_TOKEN, NULL, problem);
     return status;

@@ -38,7 +38,8 @@ void partition_state_close(struct partition_state *state)
         tables_close(state->services[i].tables);
     free(state->routes);
     free(state->definitions);
-    region_unmap(state->effects.items, state->effects.capacity * sizeof *state->effects.items);
+    region_unmap(state->effects.items,
+                 (uint64_t)state->effects.capacity_max * sizeof *state->effects.items);
     free(state);
 }
 
@@ -47,11 +48,13 @@ static uint64_t hash_definition(const char *name, const char *text, size_t text_
     return XXH3_64bits_withSeed(text, text_bytes, XXH3_64bits(name, strlen(name)));
 }
 
+#define EFFECTS_CAPACITY_FIRST 8192u
+
 /* Effects that wait at the same time: an invocation or a timer a branch, and the replies of the
  * sagas that ended; admission stops at half of it. */
 static uint32_t effects_capacity(uint32_t branches_max)
 {
-    uint32_t capacity = 8192;
+    uint32_t capacity = EFFECTS_CAPACITY_FIRST;
     while (capacity / 4 < branches_max)
         capacity *= 2;
     return capacity;
@@ -61,9 +64,10 @@ enum status partition_state_take_core(struct partition_state *state, struct core
 {
     assert(state->core == NULL);
     state->core = core;
-    state->effects.capacity = effects_capacity(core_branches_max(core));
-    state->effects.items =
-        region_map(state->effects.capacity * sizeof *state->effects.items, REGION_SCRATCH);
+    state->effects.capacity_max = effects_capacity(core_branches_max(core));
+    state->effects.capacity = EFFECTS_CAPACITY_FIRST;
+    state->effects.items = region_map(
+        (uint64_t)state->effects.capacity_max * sizeof *state->effects.items, REGION_SCRATCH);
     return state->effects.items == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 }
 

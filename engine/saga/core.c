@@ -151,7 +151,8 @@ static bool find_work(struct core *core, uint32_t branch, const struct core_mome
     return true;
 }
 
-/* An event of the saga: history hears of it when the last one noted lies far back. */
+/* An event of the saga, about to change it: history hears of it when the last one noted lies far
+ * back. */
 static void note_touch(struct work *work)
 {
     if ((uint32_t)work->block_no - work->saga->noted_block <= CORE_NOTED_BLOCKS)
@@ -237,7 +238,7 @@ static enum status on_start(struct core *core, const struct core_moment *moment,
                                                   source->chain_hash);
         source->count++;
     }
-    if (event->start.name.count > 0)
+    if (event->start.name.count > 0 && !(PLANTED(FORGOTTEN_NAME) && work.saga->id % 4 == 0))
         names_add(core->names, event->start.name, names_hash_input(event->start.input),
                   work.saga->id, moment->now_ms, (int64_t)core->limits.name_retention_ms,
                   core_is_live, core);
@@ -267,12 +268,16 @@ static bool bring_step(struct work *work, const struct event_step *step)
     struct completed *completed = &core->completed[index];
     completed->state = (uint16_t)step->state;
     completed->step_no = step->step_no;
-    completed->next = work->saga->completed_head;
-    work->saga->completed_head = index;
     completed->input = core_keep_bytes(core, step->input);
     if (step->output.count > 0)
         completed->output = core_keep_bytes(core, step->output);
-    return completed->input.at != 0 && (step->output.count == 0 || completed->output.at != 0);
+    if (completed->input.at == 0 || (step->output.count > 0 && completed->output.at == 0)) {
+        core_release_completed(core, index);
+        return false;
+    }
+    completed->next = work->saga->completed_head;
+    work->saga->completed_head = index;
+    return true;
 }
 
 static bool is_redrive_sound(const struct core *core, const struct event *event,
@@ -291,7 +296,8 @@ static bool is_redrive_sound(const struct core *core, const struct event *event,
     for (uint32_t i = 0; sound && i < event->redrive.steps_count; i++) {
         at = event_decode_step(at, end, &step);
         sound = at != NULL && step.state < plan->states_count &&
-                plan->states[step.state].compensated && step.input.count > 0 &&
+                plan->states[step.state].compensated && step.step_no > 0 &&
+                step.step_no <= event->redrive.step_no && step.input.count > 0 &&
                 step.input.count <= FLYOVER_PAYLOAD_BYTES_MAX &&
                 step.output.count <= FLYOVER_PAYLOAD_BYTES_MAX;
     }
@@ -375,12 +381,14 @@ static void on_result(struct work *work, const struct event *event)
     if (event->result.by_token) {
         if (!awaits_token(work))
             return;
+        note_touch(work);
         count_step(work);
         walk_step_done(work, TRIGGER_SIGNAL, output);
         return;
     }
     if (!work_has_row(work, TRIGGER_RESULT))
         return;
+    note_touch(work);
     switch ((enum phase)work->branch->phase) {
     case PHASE_WAITING:
         if (state_of(work)->task_kind == TASK_TOKEN && !undo_is_told(work)) {
@@ -492,8 +500,10 @@ static void step_error(struct work *work, struct flyover_bytes name, struct flyo
 static void on_error(struct work *work, const struct event *event)
 {
     bool waits = event->error.by_token ? awaits_token(work) : work_has_row(work, TRIGGER_RESULT);
-    if (waits)
-        step_error(work, event->error.name, event->error.cause, event->error.retryable);
+    if (!waits)
+        return;
+    note_touch(work);
+    step_error(work, event->error.name, event->error.cause, event->error.retryable);
 }
 
 /* ---- time -------------------------------------------------------------------------------------
@@ -528,6 +538,7 @@ static void on_timer(struct work *work)
 {
     if (work->branch->due_ms == 0 || work->branch->due_ms > work->now_ms)
         return;
+    note_touch(work);
     switch ((enum phase)work->branch->phase) {
     case PHASE_SLEEPING: on_wake(work); break;
     case PHASE_BACKOFF: walk_ask(work); break;
@@ -573,6 +584,7 @@ static void on_deadline(struct work *work)
     int64_t due_ms = core_deadline_ms(work->core, work->branch->saga);
     if (due_ms < 0 || due_ms > work->now_ms)
         return;
+    note_touch(work);
     work->core->totals.timeouts++;
     undo_cancel(work, CANCEL_COMPENSATE, error_timeout,
                 (struct flyover_bytes){(const uint8_t *)cause, sizeof cause - 1});
@@ -581,20 +593,19 @@ static void on_deadline(struct work *work)
 /* ---- from outside -----------------------------------------------------------------------------
  */
 
-/* For a saga that does not wait for it yet: the newest goes to the end. */
+/* For a saga that does not wait for it yet: the newest goes to the end. core_check_signal has seen
+ * to it that there is room. */
 static void keep_signal(struct work *work, uint16_t signal, struct flyover_bytes payload)
 {
     struct core *core = work->core;
-    uint32_t index = core_acquire_completed(core);
-    if (index == CORE_NONE)
+    if (PLANTED(LOST_SIGNAL))
         return;
+    uint32_t index = core_acquire_completed(core);
+    assert(index != CORE_NONE);
     struct completed *kept = &core->completed[index];
     kept->state = signal;
     kept->input = core_keep_bytes(core, payload);
-    if (kept->input.at == 0) {
-        core_release_completed(core, index);
-        return;
-    }
+    assert(kept->input.at != 0);
     uint32_t *link = &work->saga->signals_head;
     while (*link != CORE_NONE)
         link = &core->completed[*link].next;
@@ -626,8 +637,13 @@ static void on_heartbeat(struct work *work)
     const struct plan_state *state = state_of(work);
     if (!awaits_token(work) || state->heartbeat_ms == 0)
         return;
+    note_touch(work);
     int64_t beat_ms = work->now_ms + (int64_t)state->heartbeat_ms;
     int64_t deadline_ms = work->branch->deadline_ms;
+    if (PLANTED(LONE_BEAT)) {
+        work->branch->due_ms = deadline_ms;
+        return;
+    }
     work->branch->due_ms = deadline_ms != 0 && deadline_ms < beat_ms ? deadline_ms : beat_ms;
 }
 
@@ -647,15 +663,21 @@ static void on_saga(struct core *core, const struct core_moment *moment, const s
                                                 : event->mend.saga_id;
     if (!find_carrier(core, core_find_saga(core, id), moment, effects, &work))
         return;
-    note_touch(&work);
     if (event->kind == EVENT_SIGNAL) {
-        if (core_check_signal(core, id, event->signal.name, NULL) == STATUS_OK)
-            on_signal(&work, event);
+        if (core_check_signal(core, id, event->signal.name, NULL) != STATUS_OK)
+            return;
+        note_touch(&work);
+        on_signal(&work, event);
     } else if (event->kind == EVENT_CANCEL) {
-        if (core_check_cancel(core, id, event->cancel.abort, NULL) == STATUS_OK)
-            undo_cancel(&work, event->cancel.abort ? CANCEL_ABORT : CANCEL_COMPENSATE,
-                        error_cancelled, event->cancel.reason);
-    } else if (core_check_mend(core, id, event->mend.action, NULL) == STATUS_OK) {
+        if (core_check_cancel(core, id, event->cancel.abort, NULL) != STATUS_OK)
+            return;
+        note_touch(&work);
+        undo_cancel(&work, event->cancel.abort ? CANCEL_ABORT : CANCEL_COMPENSATE, error_cancelled,
+                    event->cancel.reason);
+    } else {
+        if (core_check_mend(core, id, event->mend.action, NULL) != STATUS_OK)
+            return;
+        note_touch(&work);
         undo_mend(&work, event->mend.action, event->mend.output);
     }
 }
@@ -697,33 +719,24 @@ enum status core_apply(struct core *core, const struct core_moment *moment,
     case EVENT_START: return on_start(core, moment, event, token, effects, ret_saga_id);
     case EVENT_REDRIVE: return on_redrive(core, moment, event, token, effects, ret_saga_id);
     case EVENT_RESULT:
-        if (find_work(core, event->result.branch, moment, effects, &work)) {
-            note_touch(&work);
+        if (find_work(core, event->result.branch, moment, effects, &work))
             on_result(&work, event);
-        }
         return STATUS_OK;
     case EVENT_ERROR:
-        if (find_work(core, event->error.branch, moment, effects, &work)) {
-            note_touch(&work);
+        if (find_work(core, event->error.branch, moment, effects, &work))
             on_error(&work, event);
-        }
         return STATUS_OK;
     case EVENT_TIMER:
         if (event->timer.of_saga) {
-            if (find_carrier(core, event->timer.branch, moment, effects, &work)) {
-                note_touch(&work);
+            if (find_carrier(core, event->timer.branch, moment, effects, &work))
                 on_deadline(&work);
-            }
         } else if (find_work(core, event->timer.branch, moment, effects, &work)) {
-            note_touch(&work);
             on_timer(&work);
         }
         return STATUS_OK;
     case EVENT_HEARTBEAT:
-        if (find_work(core, event->heartbeat.branch, moment, effects, &work)) {
-            note_touch(&work);
+        if (find_work(core, event->heartbeat.branch, moment, effects, &work))
             on_heartbeat(&work);
-        }
         return STATUS_OK;
     case EVENT_SIGNAL:
     case EVENT_CANCEL:

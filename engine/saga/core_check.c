@@ -6,6 +6,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "engine/base/plant.h"
 #include "engine/saga/core_state.h"
 
 /* The saga, if it has not ended. */
@@ -108,6 +109,17 @@ static enum status refuse_name(const struct plan *plan, uint64_t saga_id, struct
                        (const char *)name.at, known);
 }
 
+static bool is_awaited(const struct core *core, const struct saga *saga, uint16_t signal)
+{
+    for (uint32_t at = saga->branches_head; at != CORE_NONE; at = core->branches[at].next) {
+        const struct plan_state *state = &core->plans[saga->plan]->states[core->branches[at].state];
+        if (core->branches[at].phase == PHASE_AWAITING && state->task_kind == TASK_SIGNAL &&
+            state->signal == signal)
+            return true;
+    }
+    return false;
+}
+
 enum status core_check_signal(const struct core *core, uint64_t saga_id, struct flyover_bytes name,
                               struct problem *problem)
 {
@@ -116,8 +128,12 @@ enum status core_check_signal(const struct core *core, uint64_t saga_id, struct 
     if (status != STATUS_OK)
         return status;
     const struct plan *plan = core->plans[saga->plan];
-    if (plan_find_signal(plan, name) == PLAN_NO_SIGNAL)
+    uint16_t signal = plan_find_signal(plan, name);
+    if (signal == PLAN_NO_SIGNAL)
         return refuse_name(plan, saga_id, name, problem);
+    /* It need not be kept: however full it is, what a saga waits for gets to it. */
+    if (is_awaited(core, saga, signal))
+        return STATUS_OK;
     uint32_t kept = 0;
     for (uint32_t at = saga->signals_head; at != CORE_NONE; at = core->completed[at].next)
         kept++;
@@ -126,7 +142,9 @@ enum status core_check_signal(const struct core *core, uint64_t saga_id, struct 
                            "%u signals wait for saga %" PRIu64
                            " already, as many as are kept: send this one when it has taken some",
                            kept, saga_id);
-    if (core_pool_is_empty(&core->completed_pool))
+    /* A page that is free has room for any payload. */
+    if (core_pool_is_empty(&core->completed_pool) ||
+        slab_region_bytes(core->payloads) - slab_used_bytes(core->payloads) < SLAB_PAGE_BYTES)
         return problem_set(problem, STATUS_BUSY, "there is no room to keep another signal now");
     return STATUS_OK;
 }
@@ -238,7 +256,8 @@ enum status core_check_token(const struct core *core, const char *token, uint32_
     for (uint32_t at = saga->branches_head; at != CORE_NONE; at = core->branches[at].next) {
         const struct branch *branch = &core->branches[at];
         if (branch->phase != PHASE_AWAITING || branch->step_no != step_no ||
-            branch->attempt_no != attempt_no)
+            (branch->attempt_no != attempt_no && !PLANTED(OLD_TOKEN)) ||
+            core->plans[saga->plan]->states[branch->state].task_kind != TASK_TOKEN)
             continue;
         *ret_branch = at;
         return STATUS_OK;

@@ -145,12 +145,14 @@ uint32_t core_branches_of(const struct plan *plan)
 
 static void note_end(const struct core *core, const struct saga *saga)
 {
+    /* One that was mended, and succeeded, may have been stuck at an error before. */
+    bool has_error = saga->has_counted && saga->outcome != OUTCOME_SUCCEEDED;
     struct core_note note = {
         .kind = CORE_NOTE_ENDED,
         .saga_id = saga->id,
         .plan = saga->plan,
         .outcome = (enum outcome)saga->outcome,
-        .error = saga->has_counted ? saga->error_index : CORE_NO_ERROR,
+        .error = has_error ? saga->error_index : CORE_NO_ERROR,
         .started_ms = saga->started_ms,
         .steps = saga->steps_done,
     };

@@ -31,7 +31,7 @@ static void undo_step(struct work *work, uint32_t completed)
 
 static bool is_last_carrier(const struct saga *saga)
 {
-    return saga->branches_live - saga->detached_live == 1;
+    return saga->branches_live - saga->detached_live == 1 || PLANTED(LONELY_UNDO);
 }
 
 static void end(struct work *work)
@@ -103,11 +103,14 @@ static void park(struct work *work, enum trigger trigger)
 static bool put_handling(struct work *work, const struct plan_catcher *catcher,
                          struct flyover_bytes name, struct flyover_bytes cause)
 {
+    static const uint8_t nil = 0xc0;
     struct core *core = work->core;
     const struct completed *step = &core->completed[work->branch->completed];
-    size_t bytes =
-        value_make_undo(core_payload(core, step->input), core_payload(core, step->output),
-                        core->scratch, sizeof core->scratch);
+    struct flyover_bytes output = core_payload(core, step->output);
+    if (output.count == 0)
+        output = (struct flyover_bytes){&nil, 1};
+    size_t bytes = value_make_undo(core_payload(core, step->input), output, core->scratch,
+                                   sizeof core->scratch);
     if (bytes == 0)
         return false;
     slab_ref payload =
@@ -269,6 +272,9 @@ static void stop_branch(struct work *work)
         undo_next(work);
         break;
     case PHASE_WAITING:
+        if (PLANTED(HASTY_CANCEL))
+            undo_as_told(work);
+        break;
     case PHASE_UNDO_WAITING: break;
     case PHASE_FREE:
     case PHASE_READY:

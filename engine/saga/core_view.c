@@ -55,7 +55,7 @@ void core_begin_at(struct core *core, uint64_t saga_id)
 
 bool core_can_take(const struct effect_queue *effects)
 {
-    return effect_queue_count(effects) < effects->capacity / 4 * 3;
+    return effect_queue_count(effects) < effect_queue_capacity_max(effects) / 4 * 3;
 }
 
 bool core_can_start(const struct core *core, uint32_t plan, const struct effect_queue *effects)
@@ -65,7 +65,7 @@ bool core_can_start(const struct core *core, uint32_t plan, const struct effect_
     uint64_t payload_bytes_max = slab_region_bytes(core->payloads) / 4 * 3;
     return !core_pool_is_empty(&core->sagas_pool) && branches <= core->branches_pool.capacity &&
            slab_used_bytes(core->payloads) < payload_bytes_max &&
-           effect_queue_count(effects) < effects->capacity / 2;
+           effect_queue_count(effects) < effect_queue_capacity_max(effects) / 2;
 }
 
 bool core_expects(const struct core *core, uint32_t branch, uint32_t generation)
@@ -368,19 +368,24 @@ static void hash_completed(XXH3_state_t *hash, const struct core *core, uint32_t
 
 static void hash_saga(XXH3_state_t *hash, const struct core *core, const struct saga *saga)
 {
-    hash_u64(hash, saga->id);
-    hash_u64(hash, (uint64_t)saga->started_ms);
-    hash_u64(hash, (uint64_t)saga->deadline_ms);
-    hash_u64(hash, saga->plan);
-    hash_u64(hash, saga->outcome);
-    hash_u64(hash, saga->branches_live);
-    hash_u64(hash, saga->detached_live);
-    const uint8_t flags[] = {saga->failed, saga->pivoted, saga->cancel, saga->has_undone,
-                             saga->has_counted};
-    XXH3_128bits_update(hash, flags, sizeof flags);
-    hash_u64(hash, saga->noted_block);
-    hash_u64(hash, saga->step_no);
-    hash_u64(hash, saga->steps_done);
+    const uint64_t parts[] = {
+        saga->id,
+        (uint64_t)saga->started_ms,
+        (uint64_t)saga->deadline_ms,
+        saga->plan,
+        saga->outcome,
+        saga->branches_live,
+        saga->detached_live,
+        saga->failed,
+        saga->pivoted,
+        saga->cancel,
+        saga->has_undone,
+        saga->has_counted,
+        saga->noted_block,
+        saga->step_no,
+        saga->steps_done,
+    };
+    XXH3_128bits_update(hash, parts, sizeof parts);
     hash_payload(hash, core, saga->error);
     const uint32_t lists[] = {saga->completed_head, saga->signals_head};
     for (size_t i = 0; i < 2; i++) {
@@ -395,19 +400,24 @@ static void hash_saga(XXH3_state_t *hash, const struct core *core, const struct 
 
 static void hash_branch(XXH3_state_t *hash, const struct core *core, const struct branch *branch)
 {
-    hash_u64(hash, branch->phase);
-    hash_u64(hash, branch->generation);
+    const uint64_t known[] = {branch->phase, branch->generation};
+    XXH3_128bits_update(hash, known, sizeof known);
     if (branch->phase == PHASE_FREE)
         return;
-    hash_u64(hash, branch->saga);
-    hash_u64(hash, branch->state);
-    hash_u64(hash, branch->step_no);
-    hash_u64(hash, branch->attempt_no);
-    hash_u64(hash, branch->retries_spent);
-    XXH3_128bits_update(hash, branch->retried, sizeof branch->retried);
-    hash_u64(hash, (uint64_t)branch->due_ms);
-    hash_u64(hash, (uint64_t)branch->deadline_ms);
-    hash_u64(hash, branch->delayed + 2u * branch->handling);
+    uint64_t parts[] = {
+        branch->saga,
+        branch->state,
+        branch->step_no,
+        branch->attempt_no,
+        branch->retries_spent,
+        (uint64_t)branch->due_ms,
+        (uint64_t)branch->deadline_ms,
+        branch->delayed + 2u * branch->handling,
+        0,
+    };
+    _Static_assert(sizeof branch->retried == sizeof parts[0], "the last part has room for them");
+    memcpy(&parts[sizeof parts / sizeof parts[0] - 1], branch->retried, sizeof branch->retried);
+    XXH3_128bits_update(hash, parts, sizeof parts);
     hash_payload(hash, core, branch->payload);
     hash_completed(hash, core, branch->completed);
 }
@@ -458,8 +468,10 @@ struct core_digest core_digest(const struct core *core)
         core->limits.name_retention_ms,
     };
     XXH3_128bits_update(hash, figures, sizeof figures);
-    XXH3_128bits_update(hash, core->sources, sizeof core->sources);
-    XXH3_128bits_update(hash, core->errors, sizeof core->errors);
+    /* As far as they are in use: the rest is empty. */
+    const struct core_source *sources;
+    XXH3_128bits_update(hash, core->sources, core_sources(core, &sources) * sizeof *sources);
+    XXH3_128bits_update(hash, core->errors, core->errors_count * sizeof *core->errors);
     hash_pools(hash, core);
     if (core->names != NULL)
         names_hash(core->names, hash);

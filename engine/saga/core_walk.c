@@ -78,13 +78,14 @@ static bool begin_task(struct work *work, uint16_t state)
 void walk_again(struct work *work)
 {
     const struct plan_state *state = &work->plan->states[work->branch->state];
-    if (state->type != STATE_TASK || state->fire_and_forget) {
+    if (state->type != STATE_TASK || state->fire_and_forget || work->branch->step_no == 0) {
         walk(work, work->branch->state);
         return;
     }
-    uint32_t step_no = work->branch->step_no;
+    uint32_t attempt_no = work->branch->attempt_no;
     work_begin_step(work, work->branch->state);
-    work->branch->step_no = step_no;
+    /* Counted on, so that no token of an attempt before is good for one of these. */
+    work->branch->attempt_no = attempt_no;
     walk_ask(work);
 }
 
@@ -144,6 +145,8 @@ static void pass_pivot(struct work *work)
 {
     struct saga *saga = work->saga;
     saga->pivoted = true;
+    if (PLANTED(LEAKY_PIVOT))
+        return;
     core_release_all_completed(work->core, &saga->completed_head);
     if (saga->cancel == CANCEL_COMPENSATE) {
         saga->cancel = CANCEL_NONE;
@@ -160,7 +163,9 @@ void walk_step_done(struct work *work, enum trigger trigger, struct flyover_byte
     work->branch->due_ms = 0;
     if (work->branch->completed != CORE_NONE && !work->branch->handling)
         remember_step(work, &work->core->completed[work->branch->completed], output, &room);
-    if (state->pivot)
+    /* A step that a token ends has only begun when its handler answers, which comes here where the
+     * saga was cancelled meanwhile: what was begun is undone. */
+    if (state->pivot && (state->task_kind != TASK_TOKEN || trigger == TRIGGER_SIGNAL))
         pass_pivot(work);
     if (undo_is_told(work))
         undo_as_told(work);
@@ -175,6 +180,8 @@ static bool pass_task(struct work *work, uint16_t *at)
 {
     const struct plan_state *state = &work->plan->states[*at];
     if (work->saga->step_no >= CORE_STEPS_MAX) {
+        /* This one is not begun, and has no number that a retry by hand could take again. */
+        work->branch->step_no = 0;
         undo_fail_with(work, error_runtime, "the saga has taken as many steps as it may, 25000");
         return false;
     }

@@ -33,10 +33,12 @@ struct effect {
     uint64_t token;      /* REPLY: the client's own word for the saga, not the core's business */
 };
 
+/* It goes round in as little memory as what waits at the same time has needed so far. */
 struct effect_queue {
-    struct effect *items; /* capacity, a power of two */
-    uint32_t capacity;
-    uint64_t head; /* the next to leave */
+    struct effect *items; /* room for capacity_max, a power of two; used are the first `capacity` */
+    uint32_t capacity;    /* a power of two */
+    uint32_t capacity_max; /* 0: it stays as it is */
+    uint64_t head;         /* the next to leave */
     uint64_t tail;
 };
 
@@ -50,10 +52,27 @@ static inline const struct effect *effect_at(const struct effect_queue *queue, u
     return &queue->items[position & (queue->capacity - 1)];
 }
 
+static inline uint32_t effect_queue_capacity_max(const struct effect_queue *queue)
+{
+    return queue->capacity_max == 0 ? queue->capacity : queue->capacity_max;
+}
+
+/* Twice the places: those whose number has the new bit move up. */
+static inline void effect_queue_grow(struct effect_queue *queue)
+{
+    uint32_t capacity = queue->capacity;
+    assert(capacity < queue->capacity_max);
+    for (uint64_t at = queue->head; at != queue->tail; at++)
+        if (at & capacity)
+            queue->items[(at & (capacity - 1)) + capacity] = queue->items[at & (capacity - 1)];
+    queue->capacity = 2 * capacity;
+}
+
 /* There is room: admission has seen to it. */
 static inline struct effect *effect_queue_push(struct effect_queue *queue)
 {
-    assert(queue->tail - queue->head < queue->capacity);
+    if (queue->tail - queue->head == queue->capacity)
+        effect_queue_grow(queue);
     return &queue->items[queue->tail++ & (queue->capacity - 1)];
 }
 

@@ -86,7 +86,7 @@ enum mend_action {
 /* A step that a redriven saga has done already. */
 struct event_step {
     uint32_t state;
-    uint32_t step_no;
+    uint32_t step_no; /* 1 to that of the redrive */
     struct flyover_bytes input;
     struct flyover_bytes output; /* count 0: nil */
 };

@@ -24,6 +24,8 @@ static bool name_matches(struct flyover_bytes name, struct flyover_bytes error)
         return true;
     if (equals(error, "States.DataLimitExceeded") || equals(error, "States.Runtime"))
         return false;
+    if (equals(name, "States.Timeout") && equals(error, "States.HeartbeatTimeout"))
+        return true;
     if (equals(name, "States.TaskFailed"))
         return !equals(error, "States.Timeout");
     return equals(name, "States.ALL");

@@ -210,7 +210,8 @@ uint16_t plan_choose(const struct plan *plan, const struct plan_state *state,
 
 /* The first retrier in the range that matches `error`, or UINT16_MAX. As at AWS, States.ALL matches
  * every name but States.DataLimitExceeded and States.Runtime, which match only themselves, and
- * States.TaskFailed matches what States.ALL does but States.Timeout. */
+ * States.TaskFailed matches what States.ALL does but States.Timeout, and States.Timeout matches
+ * States.HeartbeatTimeout too. */
 uint16_t plan_find_retrier(const struct plan *plan, uint16_t first, uint16_t count,
                            struct flyover_bytes error);
 /* The first catcher in the range that matches `error` (the same rules), or UINT16_MAX. */

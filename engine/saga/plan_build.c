@@ -263,12 +263,13 @@ bool plan_build_check_error_name(struct plan_build *build, const char *name, con
                                  FLYOVER_ERROR_NAME_BYTES_MAX, count);
     if (strncmp(name, "States.", strlen("States.")) != 0)
         return true;
-    struct plan_nearest nearest = plan_nearest_to(name);
-    for (size_t i = 0; i < sizeof reserved_error_names / sizeof reserved_error_names[0]; i++) {
+    const size_t reserved_count = sizeof reserved_error_names / sizeof reserved_error_names[0];
+    for (size_t i = 0; i < reserved_count; i++)
         if (strcmp(reserved_error_names[i], name) == 0)
             return true;
+    struct plan_nearest nearest = plan_nearest_to(name);
+    for (size_t i = 0; i < reserved_count; i++)
         plan_nearest_offer(&nearest, reserved_error_names[i]);
-    }
     char hint[PLAN_HINT_BYTES];
     plan_nearest_hint(&nearest, "; give errors of your own another prefix", hint);
     return plan_build_refuse(

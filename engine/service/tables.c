@@ -6,6 +6,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "engine/base/region.h"
 #include "engine/base/varint.h"
 
 #define INDEX_CAPACITY_FIRST 1024u
@@ -73,7 +74,7 @@ static bool grow_index(struct tables *tables)
 {
     uint32_t capacity =
         tables->index_capacity == 0 ? INDEX_CAPACITY_FIRST : tables->index_capacity * 2;
-    uint64_t *index = calloc(capacity, sizeof *index);
+    uint64_t *index = region_map((uint64_t)capacity * sizeof *index, REGION_STATE);
     if (index == NULL)
         return false;
     for (uint32_t i = 0; i < tables->index_capacity; i++) {
@@ -85,7 +86,7 @@ static bool grow_index(struct tables *tables)
             slot = (slot + 1) & (capacity - 1);
         index[slot] = item;
     }
-    free(tables->index);
+    region_unmap(tables->index, (uint64_t)tables->index_capacity * sizeof *tables->index);
     tables->index = index;
     tables->index_capacity = capacity;
     return true;
@@ -364,7 +365,7 @@ void tables_close(struct tables *tables)
     if (tables == NULL)
         return;
     slab_close(tables->slab);
-    free(tables->index);
+    region_unmap(tables->index, (uint64_t)tables->index_capacity * sizeof *tables->index);
     free(tables->changes);
     free(tables);
 }

@@ -1,3 +1,4 @@
+#include "engine/base/region.h"
 #include "engine/service/tables_parts.h"
 
 #include <assert.h>
@@ -63,7 +64,7 @@ static void read_index(struct image *image, struct tables *tables)
         image_refuse(image);
         return;
     }
-    tables->index = malloc(capacity * sizeof *tables->index);
+    tables->index = region_map((uint64_t)capacity * sizeof *tables->index, REGION_STATE);
     tables->index_capacity = (uint32_t)capacity;
     if (tables->index == NULL)
         image_refuse(image);

@@ -24,6 +24,7 @@ struct worker {
     struct ring *results;
     uint32_t reserved_count; /* engine: filled and not yet flushed */
     uint32_t in_flight;      /* engine */
+    uint32_t window;
     struct sleeper *engine;
 
     /* The worker thread's. Bytes of results lie in `arena` in order; arena_end[i] is where the
@@ -229,6 +230,8 @@ enum status worker_open(const struct worker_options *options, struct worker **re
         return STATUS_NO_MEMORY;
     memset(worker, 0, sizeof *worker);
     worker->plugin = options->plugin;
+    worker->window = options->window == 0 ? WORKER_WINDOW : options->window;
+    assert(worker->window <= WORKER_WINDOW);
     worker->engine = options->engine;
     worker->now_ms = options->now_ms;
     sleeper_init(&worker->sleeper);
@@ -239,9 +242,9 @@ enum status worker_open(const struct worker_options *options, struct worker **re
     if (worker->arena == NULL || worker->arena_end == NULL)
         status = STATUS_NO_MEMORY;
     if (status == STATUS_OK)
-        status = ring_open(&worker->invokes, WORKER_WINDOW, sizeof(struct invoke));
+        status = ring_open(&worker->invokes, worker->window, sizeof(struct invoke));
     if (status == STATUS_OK)
-        status = ring_open(&worker->results, WORKER_WINDOW, sizeof(struct result));
+        status = ring_open(&worker->results, worker->window, sizeof(struct result));
     if (status == STATUS_OK && !options->threadless)
         status = start_thread(worker, options->cpu);
     if (status != STATUS_OK) {
@@ -277,12 +280,12 @@ void worker_close(struct worker *worker)
 
 uint32_t worker_room(const struct worker *worker)
 {
-    return WORKER_WINDOW - worker->in_flight;
+    return worker->window - worker->in_flight;
 }
 
 void worker_send_invoke(struct worker *worker, const struct invoke *invoke)
 {
-    assert(worker->in_flight < WORKER_WINDOW);
+    assert(worker->in_flight < worker->window);
     uint32_t room = ring_reserve(worker->invokes, worker->reserved_count + 1);
     assert(room == worker->reserved_count + 1);
     *(struct invoke *)ring_slot(worker->invokes, worker->reserved_count) = *invoke;

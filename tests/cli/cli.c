@@ -18,7 +18,7 @@
 /* ---- running ---------------------------------------------------------------------------------
  */
 
-static void become(int in, int out, int err, const char *const *arguments)
+static void become(const char *program, int in, int out, int err, const char *const *arguments)
 {
     if (in < 0)
         in = open("/dev/null", O_RDONLY);
@@ -26,11 +26,11 @@ static void become(int in, int out, int err, const char *const *arguments)
     alarm(CLI_SECONDS_MAX);
     if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0)
         _exit(126);
-    execv(FLYOVER_PROGRAM, (char *const *)(uintptr_t)arguments);
+    execv(program, (char *const *)(uintptr_t)arguments);
     _exit(127);
 }
 
-struct cli_process cli_start_list(int in, const char *const *arguments)
+static struct cli_process start_program(const char *program, int in, const char *const *arguments)
 {
     struct cli_process process = {
         .out = memfd_create("out", MFD_CLOEXEC),
@@ -40,8 +40,13 @@ struct cli_process cli_start_list(int in, const char *const *arguments)
     process.pid = fork();
     assert_true(process.pid >= 0);
     if (process.pid == 0)
-        become(in, process.out, process.err, arguments);
+        become(program, in, process.out, process.err, arguments);
     return process;
+}
+
+struct cli_process cli_start_list(int in, const char *const *arguments)
+{
+    return start_program(FLYOVER_PROGRAM, in, arguments);
 }
 
 static void collect(const char *command, va_list more, const char *ret_arguments[CLI_ARGS_MAX])
@@ -124,6 +129,19 @@ struct cli_result cli_run(const char *command, ...)
     collect(command, more, arguments);
     va_end(more);
     struct cli_process process = cli_start_list(-1, arguments);
+    return cli_wait(&process);
+}
+
+struct cli_result cli_run_program(const char *program, ...)
+{
+    const char *arguments[CLI_ARGS_MAX];
+    va_list more;
+    va_start(more, program);
+    const char *first = va_arg(more, const char *);
+    collect(first, more, arguments);
+    va_end(more);
+    arguments[0] = program;
+    struct cli_process process = start_program(program, -1, arguments);
     return cli_wait(&process);
 }
 

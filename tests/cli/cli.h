@@ -61,7 +61,9 @@ struct cli_process {
 
 /* Arguments follow the name of the command, the last one NULL. */
 struct cli_result cli_run(const char *command, ...) __attribute__((sentinel));
-/* The same with standard input read from `in` (-1: empty), without waiting for the end. */
+/* The same with another program, whose path comes first. */
+struct cli_result cli_run_program(const char *program, ...) __attribute__((sentinel));
+/* cli_run with standard input read from `in` (-1: empty), without waiting for the end. */
 struct cli_process cli_start(int in, const char *command, ...) __attribute__((sentinel));
 struct cli_process cli_start_list(int in, const char *const *arguments);
 bool cli_is_running(struct cli_process *process, struct cli_result *ret_result);

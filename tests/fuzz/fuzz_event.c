@@ -27,6 +27,24 @@ static bool is_inside(struct flyover_bytes part, const uint8_t *at, const uint8_
     return part.count == 0 || (part.at >= at && part.at + part.count <= end);
 }
 
+/* The steps that a redriven saga brings: as many as it says, and nothing behind them but the next
+ * record. */
+static void judge_redrive(const struct event *event, const uint8_t *at, const uint8_t *end)
+{
+    require(event->redrive.steps_count <= EVENT_REDRIVE_STEPS_MAX);
+    require(is_inside(event->redrive.payload, at, end));
+    require(is_inside(event->redrive.steps, at, end));
+    const uint8_t *step_at = event->redrive.steps.at;
+    const uint8_t *steps_end = step_at + event->redrive.steps.count;
+    for (uint32_t i = 0; i < event->redrive.steps_count; i++) {
+        struct event_step step;
+        step_at = event_decode_step(step_at, steps_end, &step);
+        require(step_at != NULL);
+        require(is_inside(step.input, at, end) && is_inside(step.output, at, end));
+    }
+    require(step_at == steps_end && step_at == end);
+}
+
 /* What an event borrows lies in its record. */
 static void judge_parts(const struct event *event, const uint8_t *at, const uint8_t *end)
 {
@@ -41,7 +59,11 @@ static void judge_parts(const struct event *event, const uint8_t *at, const uint
         require(is_inside(event->definition.name, at, end));
         require(is_inside(event->definition.text, at, end));
         break;
-    case EVENT_START: require(is_inside(event->start.input, at, end)); break;
+    case EVENT_START:
+        require(is_inside(event->start.input, at, end));
+        require(is_inside(event->start.name, at, end));
+        require(event->start.at_ms >= 0);
+        break;
     case EVENT_RESULT:
         require(is_inside(event->result.writes, at, end));
         require(is_inside(event->result.output, at, end));
@@ -50,8 +72,20 @@ static void judge_parts(const struct event *event, const uint8_t *at, const uint
         require(is_inside(event->error.name, at, end));
         require(is_inside(event->error.cause, at, end));
         break;
+    case EVENT_SIGNAL:
+        require(is_inside(event->signal.name, at, end));
+        require(is_inside(event->signal.payload, at, end));
+        break;
+    case EVENT_CANCEL: require(is_inside(event->cancel.reason, at, end)); break;
+    case EVENT_MEND:
+        require(event->mend.action <= MEND_RESOLVE);
+        require(is_inside(event->mend.output, at, end));
+        require(is_inside(event->mend.reason, at, end));
+        break;
+    case EVENT_REDRIVE: judge_redrive(event, at, end); break;
     case EVENT_LIMITS:
     case EVENT_SOURCE:
+    case EVENT_HEARTBEAT:
     case EVENT_TIMER: break;
     }
 }

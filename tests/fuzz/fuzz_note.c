@@ -80,6 +80,7 @@ static void judge_file(const uint8_t *bytes, size_t count)
     struct segment_summary summary;
     enum status status = segment_read_header(file, 1, &region_bytes);
     require(status != STATUS_IO);
+    uint64_t offset = status == STATUS_OK ? SEGMENT_HEADER_BYTES : 0;
     if (segment_read_summary(file, count, &summary) == STATUS_OK) {
         require(summary.chunks_end <= count);
         uint32_t regions;
@@ -94,7 +95,6 @@ static void judge_file(const uint8_t *bytes, size_t count)
     struct segment_tally tally;
     segment_tally_init(&tally, 1, 256, NULL);
     struct chunk chunk;
-    uint64_t offset = 0;
     while (chunk_read_header(&window, offset, count, &chunk) == STATUS_OK &&
            chunk_read_notes(&window, offset, &chunk) == STATUS_OK) {
         segment_tally_take(&tally, &dictionary, &chunk, offset);

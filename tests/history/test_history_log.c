@@ -391,6 +391,29 @@ static void blocks_without_notes_are_covered_once_synced(void **state)
     history_log_close(log);
 }
 
+/* The sealed segment tells that it covers them; cut back among them it still does. */
+static void blocks_without_notes_at_the_end_of_a_sealed_segment_are_covered(void **state)
+{
+    (void)state;
+    struct history_log *log = rig_open(directory, 0, &found);
+    uint64_t last_no = 0;
+    while (history_log_bytes(log) < SEGMENT_BYTES) {
+        last_no++;
+        append_blocks(log, last_no, last_no);
+    }
+    for (uint64_t block_no = last_no + 1; block_no <= last_no + 50; block_no++)
+        assert_int_equal(history_log_append(log, block_no, 900, NULL, 0, 0, &problem), STATUS_OK);
+    append_blocks(log, last_no + 51, last_no + 60);
+    history_log_close(log);
+    for (uint64_t after_no = last_no + 50; after_no >= last_no + 40; after_no -= 5) {
+        log = rig_open(directory, after_no, &found);
+        assert_int_equal(found.covered_no, after_no);
+        assert_int_equal(found.gap_first_no, 0);
+        assert_int_equal(history_log_sync(log, &problem), STATUS_OK);
+        history_log_close(log);
+    }
+}
+
 static void old_segments_are_removed_by_block_size_and_time(void **state)
 {
     (void)state;
@@ -476,6 +499,29 @@ static void a_full_disk_is_said_and_leaves_whole_chunks(void **state)
     history_log_close(log);
 }
 
+static void a_reader_that_stays_sees_what_was_written_anew(void **state)
+{
+    (void)state;
+    write_blocks(200);
+    struct history *history;
+    struct history_saga saga;
+    assert_int_equal(history_open(directory, &history, &problem), STATUS_OK);
+    assert_int_equal(history_find(history, 20000, &saga, &problem), STATUS_OK);
+    /* Another life after block 10: a hundred times the ids. */
+    struct history_log *log = rig_open(directory, 10, &found);
+    for (uint64_t block_no = 11; block_no <= 200; block_no++) {
+        make_block(block_no * 100);
+        rig_append(log, block_no, &chunk);
+    }
+    history_log_close(log);
+    /* First what the reader would pass over by what it knows of the file. */
+    assert_int_equal(history_find(history, 2000000, &saga, &problem), STATUS_OK);
+    assert_int_equal(saga.blocks[0], 20);
+    assert_int_equal(history_find(history, 20000, &saga, &problem), STATUS_NOT_FOUND);
+    assert_int_equal(history_find(history, 9005, &saga, &problem), STATUS_OK);
+    history_close(history);
+}
+
 static void a_directory_that_is_missing_is_said(void **state)
 {
     (void)state;
@@ -506,8 +552,10 @@ int main(void)
         TEST(a_newest_file_that_is_no_segment_is_set_aside_or_removed),
         TEST(a_segment_made_but_not_filled_is_removed),
         TEST(blocks_without_notes_are_covered_once_synced),
+        TEST(blocks_without_notes_at_the_end_of_a_sealed_segment_are_covered),
         TEST(old_segments_are_removed_by_block_size_and_time),
         TEST(a_full_disk_is_said_and_leaves_whole_chunks),
+        TEST(a_reader_that_stays_sees_what_was_written_anew),
         TEST(a_directory_that_is_missing_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

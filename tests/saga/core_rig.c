@@ -4,6 +4,8 @@
 #include <msgpack.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum { EFFECTS_CAPACITY = 16384, VALUES_COUNT = 8 };
 
@@ -21,7 +23,13 @@ static char *quoted(const char *text)
 
 void rig_open(struct rig *rig, uint32_t sagas_max, uint64_t payload_bytes_max)
 {
-    struct core_limits limits = {sagas_max, payload_bytes_max};
+    const struct core_limits limits = {
+        .sagas_max = sagas_max,
+        .payload_bytes_max = payload_bytes_max,
+        .seed = RIG_SEED,
+        .names_max = RIG_NAMES_MAX,
+        .name_retention_ms = RIG_NAME_RETENTION_MS,
+    };
     *rig = (struct rig){.now_ms = 1000000, .effects = {.capacity = EFFECTS_CAPACITY}};
     rig->effects.items = calloc(EFFECTS_CAPACITY, sizeof *rig->effects.items);
     assert_non_null(rig->effects.items);
@@ -32,6 +40,8 @@ void rig_close(struct rig *rig)
 {
     core_close(rig->core);
     free(rig->effects.items);
+    for (uint32_t i = 0; i < rig->definitions_count; i++)
+        free(rig->definitions[i]);
     *rig = (struct rig){0};
 }
 
@@ -49,16 +59,62 @@ int rig_tear_down(void **state)
     return 0;
 }
 
-uint32_t rig_add(struct rig *rig, const char *definition)
+static uint32_t compile(struct core *core, const char *text)
 {
     struct plan *plan = NULL;
     struct problem problem = {.text = ""};
-    char *text = quoted(definition);
     enum status status = plan_compile("test", "test", text, strlen(text), &plan, &problem);
-    free(text);
     if (status != STATUS_OK)
-        fail_msg("%s\n%s", problem.text, definition);
-    return core_add_plan(rig->core, plan);
+        fail_msg("%s\n%s", problem.text, text);
+    return core_add_plan(core, plan);
+}
+
+uint32_t rig_add(struct rig *rig, const char *definition)
+{
+    assert_in_range(rig->definitions_count, 0, RIG_PLANS_MAX - 1);
+    char *text = quoted(definition);
+    rig->definitions[rig->definitions_count++] = text;
+    return compile(rig->core, text);
+}
+
+/* ---- restart ----------------------------------------------------------------------------------
+ */
+
+static struct core *copy_of(const struct rig *rig)
+{
+    static struct image image;
+    struct core *copy = NULL;
+    int file = memfd_create("core", 0);
+    assert_true(file >= 0);
+    image_init(&image, file);
+    core_write_image(rig->core, &image);
+    assert_int_equal(image_finish_write(&image), STATUS_OK);
+    assert_int_equal(lseek(file, 0, SEEK_SET), 0);
+    image_init(&image, file);
+    assert_int_equal(core_read_image(&image, &copy), STATUS_OK);
+    assert_int_equal(image_finish_read(&image), STATUS_OK);
+    close(file);
+    for (uint32_t i = 0; i < rig->definitions_count; i++)
+        compile(copy, rig->definitions[i]);
+    assert_true(rig_same(core_digest(rig->core), core_digest(copy)));
+    return copy;
+}
+
+void rig_restart(struct rig *rig)
+{
+    struct core *copy = copy_of(rig);
+    core_close(rig->core);
+    rig->core = copy;
+}
+
+void rig_open_twin(struct rig *rig, struct rig *ret_twin)
+{
+    *ret_twin = (struct rig){.now_ms = rig->now_ms,
+                             .block_no = rig->block_no,
+                             .effects = {.capacity = EFFECTS_CAPACITY},
+                             .core = copy_of(rig)};
+    ret_twin->effects.items = calloc(EFFECTS_CAPACITY, sizeof *ret_twin->effects.items);
+    assert_non_null(ret_twin->effects.items);
 }
 
 /* ---- payloads ---------------------------------------------------------------------------------
@@ -156,7 +212,8 @@ static void apply(struct rig *rig, const struct event *event)
 
 void rig_start(struct rig *rig, uint32_t plan, struct flyover_bytes input)
 {
-    struct event event = {.kind = EVENT_START, .start = {.plan = plan, .source = EVENT_NO_SOURCE, .input = input}};
+    struct event event = {.kind = EVENT_START,
+                          .start = {.plan = plan, .source = EVENT_NO_SOURCE, .input = input}};
     apply(rig, &event);
 }
 
@@ -204,6 +261,149 @@ bool rig_timer(struct rig *rig, struct effect timer)
         return false;
     rig->now_ms = due_ms > rig->now_ms ? due_ms : rig->now_ms;
     struct event event = {.kind = EVENT_TIMER, .timer = {.branch = timer.branch}};
+    apply(rig, &event);
+    return true;
+}
+
+void rig_assert_ignored(struct rig *rig, struct event event)
+{
+    struct core_digest before = core_digest(rig->core);
+    uint64_t tail = rig->effects.tail;
+    assert_int_equal(rig_apply(rig, &event), STATUS_OK);
+    assert_true(rig_same(before, core_digest(rig->core)));
+    assert_true(rig->effects.tail == tail);
+}
+
+void rig_assert_not_due(struct rig *rig, uint32_t branch)
+{
+    rig_assert_ignored(rig, (struct event){.kind = EVENT_TIMER, .timer = {.branch = branch}});
+}
+
+bool rig_deadline(struct rig *rig, uint64_t saga_id)
+{
+    uint32_t slot = core_find_saga(rig->core, saga_id);
+    assert_int_not_equal(slot, CORE_NO_SAGA);
+    struct event event = {.kind = EVENT_TIMER, .timer = {.branch = slot, .of_saga = true}};
+    int64_t due_ms = core_deadline_ms(rig->core, slot);
+    if (due_ms < 0) {
+        rig_assert_ignored(rig, event);
+        return false;
+    }
+    if (due_ms > rig->now_ms) {
+        rig->now_ms = due_ms - 1;
+        rig_assert_ignored(rig, event);
+        rig->now_ms = due_ms;
+    }
+    apply(rig, &event);
+    return true;
+}
+
+/* ---- from outside -----------------------------------------------------------------------------
+ */
+
+static struct flyover_bytes text_of(const char *text)
+{
+    return (struct flyover_bytes){(const uint8_t *)text, (uint32_t)strlen(text)};
+}
+
+/* A refusal has a sentence; and the event does something exactly when it was not refused. */
+static enum status apply_checked(struct rig *rig, const struct event *event, enum status status,
+                                 const struct problem *problem)
+{
+    struct core_digest before = core_digest(rig->core);
+    uint64_t tail = rig->effects.tail;
+    apply(rig, event);
+    assert_int_equal(rig_same(before, core_digest(rig->core)), status != STATUS_OK);
+    if (status != STATUS_OK) {
+        assert_int_not_equal(problem->text[0], '\0');
+        assert_true(rig->effects.tail == tail);
+    }
+    return status;
+}
+
+enum status rig_signal(struct rig *rig, uint64_t saga_id, const char *name, const char *payload)
+{
+    struct problem problem = {.text = ""};
+    struct event event = {
+        .kind = EVENT_SIGNAL,
+        .signal = {.saga_id = saga_id, .name = text_of(name), .payload = rig_value(payload)}};
+    enum status status = core_check_signal(rig->core, saga_id, text_of(name), &problem);
+    return apply_checked(rig, &event, status, &problem);
+}
+
+static enum status cancel(struct rig *rig, uint64_t saga_id, bool abort_it)
+{
+    struct problem problem = {.text = ""};
+    struct event event = {
+        .kind = EVENT_CANCEL,
+        .cancel = {.saga_id = saga_id, .abort = abort_it, .reason = text_of("asked to")}};
+    enum status status = core_check_cancel(rig->core, saga_id, abort_it, &problem);
+    return apply_checked(rig, &event, status, &problem);
+}
+
+enum status rig_cancel(struct rig *rig, uint64_t saga_id)
+{
+    return cancel(rig, saga_id, false);
+}
+
+enum status rig_abort(struct rig *rig, uint64_t saga_id)
+{
+    return cancel(rig, saga_id, true);
+}
+
+enum status rig_mend(struct rig *rig, uint64_t saga_id, enum mend_action action, const char *output)
+{
+    struct problem problem = {.text = ""};
+    struct event event = {
+        .kind = EVENT_MEND,
+        .mend = {.saga_id = saga_id, .action = action, .reason = text_of("looked at")}};
+    if (output != NULL)
+        event.mend.output = rig_value(output);
+    enum status status = core_check_mend(rig->core, saga_id, action, &problem);
+    return apply_checked(rig, &event, status, &problem);
+}
+
+enum status rig_check_token(const struct rig *rig, struct core_invocation call,
+                            uint32_t *ret_branch)
+{
+    struct problem problem = {.text = ""};
+    char token[CORE_TOKEN_BYTES];
+    core_make_token(RIG_SEED, call.saga_id, call.step_no, call.attempt_no, token);
+    enum status status = core_check_token(rig->core, token, ret_branch, &problem);
+    assert_int_equal(problem.text[0] == '\0', status == STATUS_OK);
+    return status;
+}
+
+bool rig_answer(struct rig *rig, struct core_invocation call, const char *output)
+{
+    struct event event = {.kind = EVENT_RESULT, .result = {.by_token = true}};
+    if (rig_check_token(rig, call, &event.result.branch) != STATUS_OK)
+        return false;
+    if (output != NULL)
+        event.result.output = rig_value(output);
+    apply(rig, &event);
+    return true;
+}
+
+bool rig_answer_error(struct rig *rig, struct core_invocation call, const char *name,
+                      bool retryable)
+{
+    struct event event = {.kind = EVENT_ERROR,
+                          .error = {.by_token = true,
+                                    .retryable = retryable,
+                                    .name = text_of(name),
+                                    .cause = text_of("why")}};
+    if (rig_check_token(rig, call, &event.error.branch) != STATUS_OK)
+        return false;
+    apply(rig, &event);
+    return true;
+}
+
+bool rig_heartbeat(struct rig *rig, struct core_invocation call)
+{
+    struct event event = {.kind = EVENT_HEARTBEAT};
+    if (rig_check_token(rig, call, &event.heartbeat.branch) != STATUS_OK)
+        return false;
     apply(rig, &event);
     return true;
 }
@@ -260,6 +460,27 @@ struct effect rig_reply(struct rig *rig, enum outcome outcome)
     return effect;
 }
 
+struct effect rig_sleep_for_ever(struct rig *rig)
+{
+    struct effect effect = pop(rig, EFFECT_TIMER);
+    assert_int_equal(rig_due_ms(rig, effect), -1);
+    return effect;
+}
+
+void rig_reply_to_nobody(struct rig *rig, enum outcome outcome)
+{
+    struct effect effect = pop(rig, EFFECT_REPLY);
+    assert_string_equal(outcome_text((enum outcome)effect.outcome), outcome_text(outcome));
+    assert_int_equal(effect.token, 0);
+}
+
+void rig_asks_for_deadline(struct rig *rig, int64_t delay_ms)
+{
+    struct effect effect = pop(rig, EFFECT_DEADLINE);
+    assert_true(core_find_saga(rig->core, effect.id) == effect.saga);
+    assert_int_equal(core_deadline_ms(rig->core, effect.saga), rig->now_ms + delay_ms);
+}
+
 void rig_nothing(struct rig *rig)
 {
     assert_int_equal(effect_queue_count(&rig->effects), 0);
@@ -267,6 +488,12 @@ void rig_nothing(struct rig *rig)
 
 /* ---- what stands ------------------------------------------------------------------------------
  */
+
+enum phase rig_phase(const struct rig *rig, uint32_t branch)
+{
+    struct core_branch_view view;
+    return core_view_branch(rig->core, branch, &view) ? view.phase : PHASE_FREE;
+}
 
 bool rig_same(struct core_digest left, struct core_digest right)
 {

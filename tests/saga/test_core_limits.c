@@ -26,7 +26,8 @@ static void assert_refused(struct rig *rig, struct event event)
 
 static struct event start_of(uint32_t plan, uint32_t source, struct flyover_bytes input)
 {
-    return (struct event){.kind = EVENT_START, .start = {plan, source, input}};
+    return (struct event){.kind = EVENT_START,
+                          .start = {.plan = plan, .source = source, .input = input}};
 }
 
 /* ---- refused ----------------------------------------------------------------------------------
@@ -36,10 +37,11 @@ static void limits_that_cannot_work_are_refused(void **state)
 {
     (void)state;
     static const struct core_limits limits[] = {
-        {0, 16u << 20},
-        {CORE_SAGAS_MAX + 1, 16u << 20},
-        {64, (16u << 20) - 1},
-        {64, SLAB_REGION_BYTES_MAX + 1},
+        {.sagas_max = 0, .payload_bytes_max = 16u << 20},
+        {.sagas_max = CORE_SAGAS_MAX + 1, .payload_bytes_max = 16u << 20},
+        {.sagas_max = 64, .payload_bytes_max = (16u << 20) - 1},
+        {.sagas_max = 64, .payload_bytes_max = SLAB_REGION_BYTES_MAX + 1},
+        {.sagas_max = 64, .payload_bytes_max = 16u << 20, .names_max = NAMES_MAX + 1},
     };
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         struct core *core = NULL;
@@ -77,6 +79,31 @@ static void an_answer_that_is_larger_than_any_may_be_is_refused(void **state)
     assert_refused(rig, cause);
     assert_true(rig_result_bytes(rig, a, rig_large_value(FLYOVER_PAYLOAD_BYTES_MAX)));
     rig_reply(rig, OUTCOME_SUCCEEDED);
+}
+
+static void what_comes_from_outside_larger_than_it_may_be_is_refused(void **state)
+{
+    struct rig *rig = *state;
+    uint32_t plan = rig_add(
+        rig, STATES(TASK("A", "a", "'Pivot':true,'Next':'B'"), TASK("B", "b", "'End':true")));
+    rig_start(rig, plan, rig_value("{}"));
+    rig_result(rig, rig_invoke(rig, "a"), NULL);
+    struct effect b = rig_invoke(rig, "b");
+    struct flyover_bytes reason = rig_large_value(EVENT_REASON_BYTES_MAX + 1);
+    assert_refused(rig, (struct event){.kind = EVENT_CANCEL,
+                                       .cancel = {.saga_id = 1, .abort = true, .reason = reason}});
+    rig_error(rig, b, "No", false);
+    rig_reply(rig, OUTCOME_STUCK);
+    struct event mend = {.kind = EVENT_MEND,
+                         .mend = {.saga_id = 1, .action = MEND_SKIP, .reason = reason}};
+    assert_refused(rig, mend);
+    mend.mend.reason = (struct flyover_bytes){0};
+    mend.mend.output = rig_large_value(FLYOVER_PAYLOAD_BYTES_MAX + 1);
+    assert_refused(rig, mend);
+    mend.mend.reason = rig_value("'looked at'");
+    mend.mend.output = rig_large_value(FLYOVER_PAYLOAD_BYTES_MAX);
+    assert_int_equal(rig_apply(rig, &mend), STATUS_OK);
+    rig_reply_to_nobody(rig, OUTCOME_SUCCEEDED);
 }
 
 static void events_that_are_not_the_cores_are_refused(void **state)
@@ -473,6 +500,7 @@ int main(void)
         cmocka_unit_test(limits_that_cannot_work_are_refused),
         TEST(a_start_that_does_not_fit_the_state_is_refused),
         TEST(an_answer_that_is_larger_than_any_may_be_is_refused),
+        TEST(what_comes_from_outside_larger_than_it_may_be_is_refused),
         TEST(events_that_are_not_the_cores_are_refused),
         TEST(a_full_core_takes_no_start_and_takes_one_for_each_that_ends),
         TEST(branches_that_a_saga_may_need_are_kept_for_it),

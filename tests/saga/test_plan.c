@@ -317,6 +317,7 @@ static void the_first_retrier_that_matches_is_found(void **state)
                 {"B", 0},
                 {"C", 1},
                 {"States.Timeout", 2},
+                {"States.HeartbeatTimeout", 2},
                 {"D", 3},
                 {"AB", 3},
                 {"", 3},
@@ -360,6 +361,7 @@ static void the_first_catcher_that_matches_is_found(void **state)
     assert_int_equal(find_catcher(plan, second, plan_text_bytes("Y")), 2);
     assert_int_equal(find_catcher(plan, second, plan_text_bytes("States.TaskFailed")), 2);
     assert_int_equal(find_catcher(plan, second, plan_text_bytes("States.Timeout")), UINT16_MAX);
+    assert_int_equal(find_catcher(plan, second, plan_text_bytes("States.HeartbeatTimeout")), 2);
     assert_int_equal(find_catcher(plan, second, plan_text_bytes("States.Runtime")), 1);
     assert_int_equal(find_catcher(plan, second, plan_text_bytes("States.DataLimitExceeded")),
                      UINT16_MAX);

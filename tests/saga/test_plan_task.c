@@ -449,9 +449,9 @@ static void what_may_not_stand_on_a_way_out_of_a_compensation_is_refused(void **
                             ":'Wait','Seconds':1,'Next':'D'},'D':{'Type':'Choice','Default':'E','"
                             "Choices':[{"
                             "'Variable':'$','IsNull':true,'Next':'F'}]},'E':{'Type':'Succeed'}"
-                            "," CAUGHT("F", "'Catch':[{'ErrorEquals':['States.ALL'],'Next':'G'}],'"
-                                            "Next':'E'") "," CAUGHT("G",
-                                                                    "'Next':'E'," COMPENSATED)),
+                            "," CAUGHT("F",
+                                       "'Catch':[{'ErrorEquals':['States.ALL'],'Next':'G'}],'"
+                                       "Next':'E'") "," CAUGHT("G", "'Next':'E'," COMPENSATED)),
          INVALID, ": /States/G/Compensate", "the Catch in the Compensate of \"B\" leads here"},
         /* To itself. */
         {STATES(CAUGHT("A", "'End':true," UNDO_TO("A"))), INVALID, A "/Compensate",

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
 
 #include "engine/base/clock.h"
 #include "engine/base/plant.h"
@@ -89,9 +91,12 @@ static void print_figures(uint64_t begun_ns)
 {
     const struct sim_figures *done = &sim_figures;
     double s = (double)(clock_now_ns() - begun_ns) / 1e9;
+    double cpu_s = (double)clock() / CLOCKS_PER_SEC;
     uint64_t seeds = verdict_place.seeds_run;
-    printf("%" PRIu64 " seeds in %.1f s (%.0f a second), %" PRIu64 " steps (%.0f a second)\n",
-           seeds, s, (double)seeds / s, done->steps, (double)done->steps / s);
+    printf("%" PRIu64 " seeds in %.1f s (%.0f a second), %" PRIu64
+           " steps (%.0f a second, %.0f a second of CPU time)\n",
+           seeds, s, (double)seeds / s, done->steps, (double)done->steps / s,
+           (double)done->steps / cpu_s);
     const struct {
         const char *name;
         uint64_t count;
@@ -101,7 +106,16 @@ static void print_figures(uint64_t begun_ns)
         {"compensated", done->compensated},
         {"failed", done->failed},
         {"stuck", done->stuck},
+        {"aborted", done->aborted},
         {"retries", done->retries},
+        {"timeouts of steps and sagas", done->timeouts},
+        {"signals", done->signals},
+        {"mended", done->mended},
+        {"redriven", done->redrives},
+        {"cancels taken", done->cancels},
+        {"names started before", done->doubles},
+        {"calls from outside", done->asked},
+        {"of them refused", done->refused},
         {"replies", done->replies},
         {"blocks", done->blocks},
         {"waits for room in the journal", done->stalls},
@@ -125,6 +139,8 @@ int main(int count, char **words)
     /* The engine takes and frees tens of megabytes at every start: no new pages each time. */
     mallopt(M_MMAP_THRESHOLD, 1 << 30);
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    /* Of most that it maps it uses little. */
+    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
     uint64_t begun_ns = clock_now_ns();
     for (uint64_t i = 0; i < arguments.seeds_count; i++) {
         uint64_t seed = arguments.seed + i;

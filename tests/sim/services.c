@@ -37,6 +37,15 @@ static enum flyover_answer answer(struct flyover_call *call, const struct ledger
     return flyover_done_with(call, output, sizeof output);
 }
 
+/* Whoever is to end the step hears of the token, whatever the handler answers. */
+static void hand_on_token(const struct flyover_call *call, const struct ledger_answer *wanted)
+{
+    struct flyover_key key = flyover_call_key(call);
+    struct ledger_token token = {key.saga_id, key.step_no, wanted->attempt_no, ""};
+    flyover_call_token(call, token.text);
+    ledger_keep_token(services_ledger, &token);
+}
+
 static enum flyover_answer run(struct flyover_call *call, uint32_t service, uint32_t handler)
 {
     struct flyover_key key = flyover_call_key(call);
@@ -44,6 +53,8 @@ static enum flyover_answer run(struct flyover_call *call, uint32_t service, uint
     struct ledger_answer wanted =
         ledger_run(services_ledger, key, service, handler, flyover_call_input(call));
     services_trace = chance_mix(services_trace, chance_mix(key.saga_id, key.step_no * 2 + undo));
+    if (wanted.by_token)
+        hand_on_token(call, &wanted);
     if (services[service].tables_count > 0)
         write(call, handler, undo);
     return answer(call, &wanted);

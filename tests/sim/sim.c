@@ -28,20 +28,38 @@ static void poll(void)
     bool worked;
     struct problem problem = {0};
     sim->now_ns += chance_draw(&sim->chance, 1000000);
-    verdict_check(partition_poll(sim->partition, &worked, &problem) == STATUS_OK, "%s",
-                  problem.text);
+    sim->polling = true;
+    enum status status = partition_poll(sim->partition, &worked, &problem);
+    sim->polling = false;
+    verdict_check(status == STATUS_OK, "%s", problem.text);
     sim_trace(worked);
 }
 
 static void move_clock(void)
 {
-    switch (chance_draw(&sim->chance, 12)) {
+    int64_t due_ms = timers_next_ms(&sim->partition->timers);
+    switch (chance_draw(&sim->chance, 24)) {
     case 0: sim->wall_ms -= DAY_MS; break;
-    case 1: sim->wall_ms += DAY_MS; break;
+    case 1: sim->wall_ms += chance_percent(&sim->chance, 20) ? DAY_MS : 30000; break;
     case 2:
     case 3: sim->wall_ms += 10000; break;
+    case 4: sim->wall_ms -= chance_draw(&sim->chance, 5000); break;
+    case 5:
+    case 6:
+    case 7:
+        /* Just before the next deadline, at it, or just after. */
+        if (due_ms != INT64_MAX && due_ms < sim->wall_ms + DAY_MS)
+            sim->wall_ms = due_ms - 1 + chance_draw(&sim->chance, 3);
+        break;
     default: sim->wall_ms += chance_draw(&sim->chance, 2000); break;
     }
+}
+
+static void start_some(void)
+{
+    uint32_t count = 1 + chance_draw(&sim->chance, sim->habits.burst_max);
+    while (count-- > 0)
+        sim_client_start();
 }
 
 static void step(void)
@@ -58,8 +76,10 @@ static void step(void)
         sim_engine_start();
     } else if (chance_percent(chance, habits->clock_percent))
         move_clock();
+    else if (chance_percent(chance, habits->outside_percent))
+        sim_outside_act();
     else if (chance_percent(chance, habits->start_percent))
-        sim_client_start();
+        start_some();
     else if (chance_percent(chance, 10))
         sim_client_take_replies();
     else if (chance_percent(chance, 1)) {
@@ -70,18 +90,42 @@ static void step(void)
     sim_engine_check();
 }
 
-/* Nothing fails any more, the clock runs: every saga has to end, or to be stuck. */
-static void come_to_rest(void)
+/* Turns until nothing happens by itself any more; `attend`: until nothing could happen. */
+static void run_down(bool attend)
 {
-    sim->calm = true;
-    for (uint32_t turn = 0; !partition_is_at_rest(sim->partition); turn++) {
+    for (uint32_t turn = 0;; turn++) {
         verdict_check(turn < REST_TURNS, "it does not come to rest");
         poll();
         sim_client_take_replies();
         sim_engine_check();
-        if (partition_is_quiet(sim->partition))
-            sim->wall_ms = sim->wall_ms_max + 5000;
+        if (!partition_is_quiet(sim->partition))
+            continue;
+        bool asked = attend && sim_outside_attend();
+        if (!asked && partition_is_at_rest(sim->partition))
+            return;
+        sim->wall_ms = sim->wall_ms_max + 5000;
     }
+}
+
+static bool waits_for_time(const struct ledger_saga *saga)
+{
+    bool waits = saga->deadline_ms != 0 && saga->outcome == OUTCOME_RUNNING && !saga->failed &&
+                 !saga->pivoted && saga->cancel == LEDGER_GO_ON;
+    for (uint32_t i = 0; i < saga->carriers_count; i++)
+        waits |= saga->carriers[i].wait != LEDGER_GONE && saga->carriers[i].due_ms != 0;
+    return waits && !saga->ended;
+}
+
+/* Nothing fails any more, the clock runs: all that waits for a time goes on, and when all that is
+ * waited for from outside has come every saga has to end, or to be stuck. */
+static void come_to_rest(void)
+{
+    sim->calm = true;
+    run_down(false);
+    for (uint32_t i = 1; i <= sim->ledger.sagas_count; i++)
+        verdict_check(!waits_for_time(&sim->ledger.sagas[i]),
+                      "at rest, and saga %u waits for a time that has come", i);
+    run_down(true);
     verdict_check(sim->waiting_count == 0, "at rest, and %u clients still wait",
                   sim->waiting_count);
     sim_engine_check_room();
@@ -92,34 +136,71 @@ static void come_to_rest(void)
 
 /* ---- one seed -------------------------------------------------------------------------------- */
 
+/* Often nothing of it, so that each is also seen without the others. */
+static uint32_t draw_percent(struct chance *chance, uint32_t most)
+{
+    return chance_percent(chance, 40) ? 0 : 1 + chance_draw(chance, most);
+}
+
 static void draw_habits(void)
 {
     /* The least has branches for any script: one for each state, and the root. */
     static const uint32_t saga_slots[] = {5, 6, 8, 16, 64};
+    static const uint32_t bursts[] = {1, 2, 8};
     static const uint32_t paces[] = {10, 30, 60, 90, 100};
     struct chance *chance = &sim->chance;
     bool faulty = !chance_percent(chance, 15);
     struct habits *habits = &sim->habits;
     *habits = (struct habits){
-        .steps = 50 + chance_draw(chance, 1000),
+        .steps = 50 + chance_draw(chance, 1400),
         .start_percent = 5 + chance_draw(chance, 40),
         .clock_percent = 5 + chance_draw(chance, 20),
-        .crash_permille = faulty ? chance_draw(chance, 12) : 0,
-        .failure_permille = faulty ? chance_draw(chance, 4) : 0,
-        .stop_permille = faulty ? chance_draw(chance, 4) : 0,
+        .crash_permille = faulty ? chance_draw(chance, 9) : 0,
+        .failure_permille = faulty ? chance_draw(chance, 3) : 0,
+        .stop_permille = faulty ? chance_draw(chance, 3) : 0,
         .journal_percent = paces[chance_draw(chance, 5)],
         .worker_percent = paces[chance_draw(chance, 5)],
         .checkpoint_percent = paces[chance_draw(chance, 5)],
         .checkpoint_bytes = chance_percent(chance, 60) ? 1000 + chance_draw(chance, 20000) : 0,
         .pad_max = chance_percent(chance, 20) ? 3000 : 20,
-        .limits = {saga_slots[chance_draw(chance, 5)], 16u << 20},
+        .limits = {.sagas_max = saga_slots[chance_draw(chance, 5)],
+                   .payload_bytes_max = 16u << 20,
+                   .seed = 1 + chance_draw(chance, 1000),
+                   .names_max = chance_percent(chance, 70) ? 64 : 4,
+                   .name_retention_ms = 1000 + chance_draw(chance, 60000)},
+        .beside_percent = chance_percent(chance, 50) ? 10 : 0,
+        .burst_max = bursts[chance_draw(chance, 3)],
+        .slow_percent = chance_percent(chance, 30) ? 20 : 2,
+        .outside_percent = 5 + chance_draw(chance, 25),
+        .named_percent = chance_percent(chance, 50) ? 30 : 5,
+        .delayed_percent = chance_percent(chance, 30) ? 30 : 3,
+        .cancel_percent = chance_percent(chance, 30) ? 40 : 10,
+        .scripts = {.timeout = draw_percent(chance, 60),
+                    .wait = draw_percent(chance, 25),
+                    .signal = draw_percent(chance, 25),
+                    .token = draw_percent(chance, 40),
+                    .pivot = draw_percent(chance, 25),
+                    .parallel = draw_percent(chance, 100),
+                    .undo_catch = draw_percent(chance, 100)},
     };
+    /* So busy that many sagas share a block. */
+    if (chance_percent(chance, 40)) {
+        habits->limits.sagas_max = chance_percent(chance, 30) ? 256 : 2048;
+        habits->burst_max = 800;
+    }
     if (chance_percent(chance, 2)) {
         habits->pad_max = SIM_INPUT_MAX;
-        habits->limits = (struct core_limits){200, 512u << 20};
+        habits->limits.sagas_max = 200;
+        habits->limits.payload_bytes_max = 512u << 20;
+        habits->burst_max = 1;
         habits->journal_percent = 2;
         habits->start_percent = 60;
     }
+}
+
+static void draw_answers(void)
+{
+    struct chance *chance = &sim->chance;
     sim->ledger.forward = (struct ledger_faults){chance_draw(chance, 10), chance_draw(chance, 30),
                                                  chance_draw(chance, 3)};
     sim->ledger.undo = (struct ledger_faults){chance_draw(chance, 5), chance_draw(chance, 40),
@@ -153,13 +234,14 @@ static void set_up(struct sim *made, uint64_t seed)
     sim->chance = (struct chance){chance_mix(seed, 0)};
     sim->wall_ms = 1700000000000;
     sim->now_ns = 1000000000;
-    ledger_init(&sim->ledger, seed);
+    draw_habits();
+    ledger_init(&sim->ledger, seed, &sim->habits.limits);
+    draw_answers();
     sim->ledger.scripts = sim->scripts;
     sim->ledger.scripts_count = &sim->scripts_count;
     services_ledger = &sim->ledger;
     services_trace = 0;
     disk_init(&sim->disk, &sim->chance, sim_engine_on_durable);
-    draw_habits();
     sim_engine_open_shadow();
     uint32_t count = 1 + chance_draw(&sim->chance, 4);
     for (uint32_t i = 0; i < count; i++)
@@ -200,7 +282,11 @@ uint64_t sim_run(uint64_t seed)
     sim_figures.compensated += totals->compensated;
     sim_figures.failed += totals->failed;
     sim_figures.stuck += totals->stuck;
+    sim_figures.aborted += totals->aborted;
     sim_figures.retries += totals->retries;
+    sim_figures.timeouts += totals->timeouts;
+    sim_figures.signals += totals->signals;
+    sim_figures.mended += totals->mended;
     verdict_place.seeds_run++;
     uint64_t trace_hash = chance_mix(sim->trace, services_trace);
     tear_down();

@@ -15,7 +15,8 @@
 struct sim_figures {
     uint64_t sagas, steps, blocks, crashes, failures, damages, losses, stops, replies;
     uint64_t checkpoints; /* starts from one */
-    uint64_t succeeded, compensated, failed, stuck, retries;
+    uint64_t succeeded, compensated, failed, stuck, aborted, retries, timeouts, signals, mended;
+    uint64_t asked, refused, cancels, redrives, doubles; /* what came from outside */
     uint64_t stalls; /* times the journal had no room for an event */
 };
 extern struct sim_figures sim_figures;

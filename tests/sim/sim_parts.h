@@ -1,18 +1,19 @@
 /*
  * sim_parts: what a life under a seed is made of. Internal to the simulator: sim.c draws and steps,
- * sim_engine.c starts, kills and inspects the engine, sim_client.c starts sagas and hears of them.
+ * sim_engine.c starts, kills and inspects the engine, sim_client.c starts sagas and hears of them,
+ * sim_outside.c is who signals, answers by token, cancels and mends.
  */
 #ifndef TESTS_SIM_SIM_PARTS_H
 #define TESTS_SIM_SIM_PARTS_H
 
 #include "engine/partition/partition_parts.h"
 #include "tests/sim/disk.h"
-#include "tests/sim/ledger.h"
+#include "tests/sim/ledger_ask.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/verdict.h"
 
 #define SCRIPTS_MAX 8u
-#define STARTS_MAX  400u
+#define STARTS_MAX  8000u
 
 /* What a client was told: it must stay true over every crash. */
 struct told {
@@ -25,6 +26,13 @@ struct habits {
     uint32_t steps;
     uint32_t start_percent, clock_percent, crash_permille, failure_permille, stop_permille;
     uint32_t journal_percent, worker_percent, checkpoint_percent;
+    uint32_t beside_percent;                 /* it works while the engine does */
+    uint32_t burst_max;                      /* sagas started at once */
+    uint32_t slow_percent;                   /* a service takes its time */
+    uint32_t outside_percent;                /* somebody signals, answers, cancels, mends */
+    uint32_t named_percent, delayed_percent; /* of the starts */
+    uint32_t cancel_percent;                 /* of what comes from outside */
+    struct script_habits scripts;
     uint64_t checkpoint_bytes;
     uint32_t pad_max;
     struct core_limits limits;
@@ -42,12 +50,16 @@ struct sim {
     uint32_t scripts_count;
     uint32_t plans[SCRIPTS_MAX]; /* of this start of the engine; PARTITION_NO_PLAN: not defined */
     bool calm;                   /* nothing fails any more, nobody lags */
+    bool polling;                /* the engine is at work */
     int64_t wall_ms, wall_ms_max;
     uint64_t now_ns;
     uint64_t token_last;
     uint32_t waiting_count; /* starts whose reply is still to come */
     struct told told[STARTS_MAX * 2];
     uint32_t told_count;
+    uint64_t named_token[LEDGER_NAMES]; /* of the input that was given last; 0: none yet */
+    uint64_t checked_no;                /* the block after which the states were compared last */
+    uint32_t checks_spared;
     uint64_t trace;
 };
 
@@ -82,5 +94,12 @@ void sim_client_check_told(void);
 void sim_client_forget_lost(void);
 void sim_client_draw_script(void);
 void sim_client_define(uint32_t index);
+
+/* Somebody does something to some saga. */
+void sim_outside_act(void);
+/* Gives every saga what it waits for from outside; false where none waits. */
+bool sim_outside_attend(void);
+/* The place in the journal of what the engine has just been asked; `status` is its answer. */
+void sim_outside_ask(struct ledger_question *question, enum status status);
 
 #endif

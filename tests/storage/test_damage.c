@@ -7,6 +7,7 @@
 #include "storage/watermark.h"
 
 #include <errno.h>
+#include <rocksdb/c.h>
 #include <sched.h>
 
 #include "tests/storage/scratch.h"
@@ -607,6 +608,32 @@ static void a_repaired_journal_still_knows_where_it_begins(void **state)
     assert_non_null(strstr(problem.text, "blocks 1 to 170 were given up"));
 }
 
+/* What a maker leaves that is stopped before RocksDB has the family of the blocks. */
+static void
+a_journal_whose_making_was_broken_off_is_none_unless_something_was_acknowledged(void **state)
+{
+    (void)state;
+    struct journal *journal;
+    struct journal_options options = {.directory = copy, .read_only = true};
+    scratch_remove(copy_journal);
+    char *error = NULL;
+    rocksdb_options_t *rocks_options = rocksdb_options_create();
+    rocksdb_options_set_create_if_missing(rocks_options, 1);
+    rocksdb_t *db = rocksdb_open(rocks_options, copy_journal, &error);
+    assert_null(error);
+    rocksdb_close(db);
+    rocksdb_options_destroy(rocks_options);
+    assert_int_equal(journal_open(&options, &journal, &problem), STATUS_CORRUPT);
+
+    char path[PATH_MAX];
+    scratch_path(path, copy, "watermark");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(journal_open(&options, &journal, &problem), STATUS_NOT_FOUND);
+    assert_non_null(strstr(problem.text, "there is no journal in"));
+    assert_int_equal(start(false), STATUS_OK);
+    assert_int_equal(report.last_no, 0);
+}
+
 #define IN_LOG(name)     cmocka_unit_test_setup_teardown(name, set_up_log, tear_down)
 #define IN_TABLE(name)   cmocka_unit_test_setup_teardown(name, set_up_table, tear_down)
 #define IN_TRIMMED(name) cmocka_unit_test_setup_teardown(name, set_up_trimmed, tear_down)
@@ -636,6 +663,7 @@ int main(void)
         IN_TRIMMED(a_journal_written_anew_still_knows_where_it_begins),
         IN_TRIMMED(damage_before_the_first_kept_block_stops_nothing),
         IN_TRIMMED(a_repaired_journal_still_knows_where_it_begins),
+        IN_LOG(a_journal_whose_making_was_broken_off_is_none_unless_something_was_acknowledged),
     };
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
 }
