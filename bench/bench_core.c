@@ -90,10 +90,12 @@ static void close_rig(struct rig *rig)
 
 static void start_sagas(struct rig *rig, uint32_t count)
 {
-    struct event event = {.kind = EVENT_START, .start = {.source = EVENT_NO_SOURCE, .input = order_bytes()}};
+    struct event event = {.kind = EVENT_START,
+                          .start = {.source = EVENT_NO_SOURCE, .input = order_bytes()}};
     for (uint32_t i = 0; i < count; i++) {
         assert(core_can_start(rig->core, 0, &rig->effects));
-        enum status status = core_apply(rig->core, &(struct core_moment){1, 1}, &event, 1, &rig->effects, NULL);
+        enum status status =
+            core_apply(rig->core, &(struct core_moment){1, 1}, &event, 1, &rig->effects, NULL);
         assert(status == STATUS_OK);
     }
 }
@@ -115,7 +117,8 @@ static void answer_all(struct rig *rig)
         core_invocation(rig->core, effect.branch, &call);
         measure_keep(call.input.at[0]);
         struct event event = {.kind = EVENT_RESULT, .result = {.branch = effect.branch}};
-        enum status status = core_apply(rig->core, &(struct core_moment){1, 1}, &event, 0, effects, NULL);
+        enum status status =
+            core_apply(rig->core, &(struct core_moment){1, 1}, &event, 0, effects, NULL);
         assert(status == STATUS_OK);
     }
 }
@@ -171,9 +174,10 @@ static void measure_record(struct measure *measure, struct event event, const ch
 static void measure_records(struct measure *measure)
 {
     static const uint8_t writes[24];
-    measure_record(
-        measure, (struct event){.kind = EVENT_START, .start = {.source = EVENT_NO_SOURCE, .input = order_bytes()}},
-        "start");
+    measure_record(measure,
+                   (struct event){.kind = EVENT_START,
+                                  .start = {.source = EVENT_NO_SOURCE, .input = order_bytes()}},
+                   "start");
     measure_record(
         measure,
         (struct event){.kind = EVENT_RESULT, .result = {20000, {writes, sizeof writes}, {NULL, 0}}},

@@ -69,7 +69,7 @@ struct worker_options {
     const _Atomic int64_t *now_ms;
     uint64_t token_seed; /* see core_make_token */
     uint32_t cpu;        /* to pin the thread to, or WORKER_NO_CPU */
-    uint32_t window; /* invocations out at the same time; 0: WORKER_WINDOW, which is the most */
+    uint32_t window;     /* invocations out at the same time; 0: WORKER_WINDOW, which is the most */
     bool threadless;
 };
 
