@@ -91,7 +91,7 @@ struct partition {
     struct service services[PARTITION_SERVICES_MAX]; /* beside state->services */
     uint16_t **handlers;                             /* plan -> resource -> handler */
     uint32_t in_flight;                              /* invocations without their result */
-    uint16_t *in_hand;        /* by branch: invocations with a worker; stays at its greatest */
+    uint32_t *in_hand;        /* by branch: generation of what a worker got last; 0: nothing yet */
     _Atomic int64_t now_ms;   /* of the open block, for the workers' deadlines */
     struct dispatch dispatch; /* invocations that wait for a worker or a limit */
     struct admission admission;
