@@ -156,8 +156,7 @@ static void partition_send_invoke(struct partition *partition, struct worker *wo
     };
     worker_send_invoke(worker, &invoke);
     partition->in_flight++;
-    if (partition->in_hand[branch] < UINT16_MAX)
-        partition->in_hand[branch]++;
+    partition->in_hand[branch] = generation;
 }
 
 /* The worker of the service with the most room, or NULL when all are full. */
@@ -322,13 +321,6 @@ static bool partition_on_result(struct partition *partition, const struct result
     return true;
 }
 
-static void note_back(struct partition *partition, uint32_t branch)
-{
-    assert(partition->in_hand[branch] > 0);
-    if (partition->in_hand[branch] < UINT16_MAX)
-        partition->in_hand[branch]--;
-}
-
 static uint32_t take_results(struct partition *partition, uint32_t service, struct worker *worker)
 {
     uint32_t ready = worker_peek_results(worker, RESULTS_PER_TURN);
@@ -340,10 +332,8 @@ static uint32_t take_results(struct partition *partition, uint32_t service, stru
         if (taken + PREFETCH_SAGA < ready)
             core_prefetch_saga(partition->state->core,
                                worker_front_result(worker, taken + PREFETCH_SAGA)->branch);
-        const struct result *result = worker_front_result(worker, taken);
-        if (!partition_on_result(partition, result))
+        if (!partition_on_result(partition, worker_front_result(worker, taken)))
             break;
-        note_back(partition, result->branch);
     }
     if (taken > 0) {
         worker_consume_results(worker, taken);
@@ -385,7 +375,7 @@ static bool serve_services(struct partition *partition)
 static bool is_in_hand(const struct partition *partition, uint32_t branch)
 {
     const struct core *core = partition->state->core;
-    if (partition->in_hand[branch] == 0 || !core_is_invoked(core, branch) || PLANTED(LATE_HANDLER))
+    if (!core_expects(core, branch, partition->in_hand[branch]) || PLANTED(LATE_HANDLER))
         return false;
     struct core_invocation call;
     core_invocation(core, branch, &call);

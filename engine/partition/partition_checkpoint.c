@@ -67,6 +67,19 @@ static void add_milestone(struct checkpointing *checkpointing, const struct chec
         (struct milestone){place->block_no, place->now_ms, place->journal_bytes};
 }
 
+void partition_resume_checkpoints(struct partition *partition, const struct checkpoint_place *place)
+{
+    struct checkpointing *checkpointing = &partition->checkpointing;
+    checkpointing->bytes_since = partition->recovery.bytes_count;
+    checkpointing->journal_bytes = place->journal_bytes + partition->recovery.bytes_count;
+    checkpointing->milestones_count = place->milestones_count;
+    memcpy(checkpointing->milestones, place->milestones,
+           place->milestones_count * sizeof *place->milestones);
+    /* It became one only after it was written. */
+    if (place->block_no > 0)
+        add_milestone(checkpointing, place);
+}
+
 /* The last block that history has no use for. Milestones before it go too. */
 static uint64_t end_of_history(struct partition *partition)
 {
@@ -92,15 +105,16 @@ static uint64_t end_of_history(struct partition *partition)
     return last_no;
 }
 
-/* Gives up what neither a start from the older of the two checkpoints nor history needs. */
+/* Gives up what neither a start from the older of the two checkpoints nor history needs. The block
+ * that a checkpoint is of stays with those behind it: a start asks whether the journal has it. */
 static void trim(struct partition *partition, uint64_t block_no)
 {
     uint64_t before_no = checkpoint_before(partition->options.directory, block_no);
     uint64_t last_no = end_of_history(partition);
     if (before_no < last_no)
         last_no = before_no;
-    if (last_no > 0)
-        writer_remove_before(partition->writer, last_no + 1);
+    if (last_no > 1)
+        writer_remove_before(partition->writer, last_no);
 }
 
 /* ---- taking one -------------------------------------------------------------------------------

@@ -383,11 +383,7 @@ static enum status recover(struct partition *partition, struct problem *problem)
     partition->last_block_crc = partition->recovery.last_crc;
     partition->epoch = (uint32_t)later(place.epoch, partition->recovery.last_epoch) + 1;
     partition->last_now_ms = later(place.now_ms, partition->recovery.last_now_ms);
-    partition->checkpointing.bytes_since = partition->recovery.bytes_count;
-    partition->checkpointing.journal_bytes = place.journal_bytes + partition->recovery.bytes_count;
-    partition->checkpointing.milestones_count = place.milestones_count;
-    memcpy(partition->checkpointing.milestones, place.milestones,
-           place.milestones_count * sizeof *place.milestones);
+    partition_resume_checkpoints(partition, &place);
     partition->durable_no = partition->recovery.last_no;
     return STATUS_OK;
 }

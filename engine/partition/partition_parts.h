@@ -91,7 +91,7 @@ struct partition {
     struct service services[PARTITION_SERVICES_MAX]; /* beside state->services */
     uint16_t **handlers;                             /* plan -> resource -> handler */
     uint32_t in_flight;                              /* invocations without their result */
-    uint16_t *in_hand;        /* by branch: invocations with a worker; stays at its greatest */
+    uint32_t *in_hand;        /* by branch: generation of what a worker got last; 0: nothing yet */
     _Atomic int64_t now_ms;   /* of the open block, for the workers' deadlines */
     struct dispatch dispatch; /* invocations that wait for a worker or a limit */
     struct admission admission;
@@ -127,6 +127,9 @@ uint64_t partition_now_ns(const struct partition *partition);
 bool partition_may_start(const struct partition *partition, uint32_t plan);
 /* Takes all results that can be read; false where the journal had no room for one. */
 bool partition_take_results(struct partition *partition);
+/* After recovery, from the place of the checkpoint it began with: goes on counting. */
+void partition_resume_checkpoints(struct partition *partition,
+                                  const struct checkpoint_place *place);
 /* Begins, watches and ends checkpoints; true if it did something. */
 bool partition_turn_checkpoint(struct partition *partition);
 /* Ends the child, if there is one; what it wrote is no checkpoint. */

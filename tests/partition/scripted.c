@@ -4,6 +4,8 @@
 #include <string.h>
 
 char scripted_trace[4096];
+void (*scripted_hook)(char letter);
+char scripted_token[FLYOVER_TOKEN_BYTES];
 static size_t trace_bytes;
 static int64_t busy_count; /* a failed call leaves no write: only the test can count them */
 
@@ -12,6 +14,8 @@ void scripted_reset(void)
     memset(scripted_trace, 0, sizeof scripted_trace);
     trace_bytes = 0;
     busy_count = 0;
+    scripted_hook = NULL;
+    scripted_token[0] = '\0';
 }
 
 static bool names(struct flyover_cursor input, const char *key, char letter)
@@ -36,17 +40,14 @@ static void trace(char letter)
 {
     if (trace_bytes < sizeof scripted_trace - 1)
         scripted_trace[trace_bytes++] = letter;
+    if (scripted_hook != NULL)
+        scripted_hook(letter);
 }
 
-static enum flyover_answer step(struct flyover_call *call, char letter)
+/* What the input says of the step. */
+static enum flyover_answer answer(struct flyover_call *call, char letter)
 {
     struct flyover_cursor input = flyover_call_input(call);
-    struct flyover_bytes key = {(const uint8_t *)&letter, 1};
-    struct flyover_key id = flyover_call_key(call);
-    struct flyover_bytes saga = {(const uint8_t *)&id.saga_id, sizeof id.saga_id};
-    trace(letter);
-    if (!flyover_add(call, SCRIPTED_DONE, key, 1))
-        return flyover_refused(call, "Test.Full", "no room");
     if (names(input, "refuse", letter))
         return flyover_refused(call, "Test.Refused", "step %c was told to refuse", letter);
     if (names(input, "always_busy", letter))
@@ -55,9 +56,37 @@ static enum flyover_answer step(struct flyover_call *call, char letter)
         return flyover_retry(call, "Test.Busy", "step %c is busy", letter);
     if (names(input, "garbage", letter))
         return flyover_done_with(call, "\xc1", 1);
-    flyover_put(call, SCRIPTED_TRIES, saga, key);
     char output[] = {(char)0x81, (char)0xa1, 'o', (char)0xa1, letter};
     return flyover_done_with(call, output, sizeof output);
+}
+
+static enum flyover_answer step(struct flyover_call *call, char letter)
+{
+    struct flyover_bytes key = {(const uint8_t *)&letter, 1};
+    struct flyover_key id = flyover_call_key(call);
+    struct flyover_bytes saga = {(const uint8_t *)&id.saga_id, sizeof id.saga_id};
+    trace(letter);
+    flyover_call_token(call, scripted_token);
+    if (!flyover_add(call, SCRIPTED_DONE, key, 1))
+        return flyover_refused(call, "Test.Full", "no room");
+    flyover_put(call, SCRIPTED_TRIES, saga, key);
+    return answer(call, letter);
+}
+
+static enum flyover_answer step_plain(struct flyover_call *call, char letter)
+{
+    trace(letter);
+    return answer(call, letter);
+}
+
+static enum flyover_answer plain_p(struct flyover_call *call)
+{
+    return step_plain(call, 'p');
+}
+
+static enum flyover_answer plain_q(struct flyover_call *call)
+{
+    return step_plain(call, 'q');
 }
 
 static enum flyover_answer undo(struct flyover_call *call, char letter)
@@ -105,4 +134,13 @@ const struct flyover_service scripted_service = {
     .handlers_count = sizeof handlers / sizeof handlers[0],
     .tables = tables,
     .tables_count = sizeof tables / sizeof tables[0],
+};
+
+static const struct flyover_handler plain_handlers[] = {{"p", plain_p}, {"q", plain_q}};
+
+const struct flyover_service scripted_plain = {
+    .abi = FLYOVER_ABI,
+    .name = "plain",
+    .handlers = plain_handlers,
+    .handlers_count = sizeof plain_handlers / sizeof plain_handlers[0],
 };

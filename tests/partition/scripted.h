@@ -9,6 +9,8 @@
  *   "refuse_undo": "a"    the compensation of a refuses
  *   "busy_undo": "a"      the compensation of a says Test.Busy always
  *   "garbage": "b"        step b's output is not msgpack
+ *
+ * And a service "plain" without tables, whose handlers p and q do the same but write nothing.
  */
 #ifndef TESTS_PARTITION_SCRIPTED_H
 #define TESTS_PARTITION_SCRIPTED_H
@@ -18,8 +20,13 @@
 enum { SCRIPTED_DONE, SCRIPTED_TRIES };
 
 extern const struct flyover_service scripted_service;
+extern const struct flyover_service scripted_plain;
 /* The order in which handlers ran since scripted_reset, one letter each: "abBA". */
 extern char scripted_trace[4096];
+/* Called by a handler before it does anything, with its letter; NULL after scripted_reset. */
+extern void (*scripted_hook)(char letter);
+/* Of the last forward step that ran. */
+extern char scripted_token[FLYOVER_TOKEN_BYTES];
 void scripted_reset(void);
 
 #endif
