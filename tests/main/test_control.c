@@ -131,11 +131,13 @@ static void client_send(int client, const char *text)
 static bool client_line(int client, char line[REPLY_MAX])
 {
     size_t used = 0;
-    for (int i = 0; i < TURNS_MAX; i++) {
+    for (int idle = 0; idle < TURNS_MAX;) {
         struct pollfd polled = {.fd = client, .events = POLLIN};
         turn();
-        if (poll(&polled, 1, 1) == 0)
+        if (poll(&polled, 1, 1) == 0) {
+            idle++;
             continue;
+        }
         ssize_t count = recv(client, line + used, 1, 0);
         if (count <= 0)
             return false;
