@@ -22,7 +22,10 @@ void *region_map(uint64_t bytes, enum region_use use);
 void region_unmap(void *region, uint64_t bytes);
 
 /* Makes SCRATCH of what malloc keeps for threads other than the first: the child of a checkpoint
- * uses none of it. To be called now and then, since malloc takes more as it goes. */
+ * uses none of it, as long as the state was opened on the first thread. To be called now and then,
+ * since malloc takes more as it goes. */
 void region_leave_out_of_forks(void);
+/* Takes that back, for a program whose child turned out to need it. */
+void region_take_into_forks(void);
 
 #endif

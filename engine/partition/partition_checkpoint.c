@@ -152,6 +152,13 @@ static bool begin(struct partition *partition)
     return true;
 }
 
+/* A child that died of a signal may have needed what it had not got: the next ones get all. */
+static void fork_whole(struct checkpointing *checkpointing)
+{
+    checkpointing->forks_whole = true;
+    region_take_into_forks();
+}
+
 /* It counts when the child has ended well and the block it is of is durable. */
 static bool watch(struct partition *partition)
 {
@@ -165,6 +172,8 @@ static bool watch(struct partition *partition)
         /* ECHILD: whoever started this program has it ignore its children, and nobody knows how
          * this one ended. */
         if (ended < 0 || !WIFEXITED(exit_status) || WEXITSTATUS(exit_status) != 0) {
+            if (ended > 0 && WIFSIGNALED(exit_status))
+                fork_whole(checkpointing);
             checkpointing->stage = CHECKPOINT_IDLE;
             return true;
         }
@@ -202,7 +211,8 @@ bool partition_turn_checkpoint(struct partition *partition)
         if (!is_due(partition))
             return false;
         checkpointing->stage = CHECKPOINT_PAUSING;
-        region_leave_out_of_forks();
+        if (!checkpointing->forks_whole)
+            region_leave_out_of_forks();
         checkpointing->began_ns = clock_now_ns();
         pause_workers(partition, true);
         return true;
