@@ -212,11 +212,14 @@ static enum status start_thread(struct worker *worker, uint32_t cpu)
         CPU_SET(cpu, &cpus);
         pthread_attr_setaffinity_np(&attributes, sizeof cpus, &cpus);
     }
+    /* Before there is one: it reads this. */
+    worker->has_thread = true;
     int error = pthread_create(&worker->thread, &attributes, worker_main, worker);
     pthread_attr_destroy(&attributes);
-    if (error != 0)
+    if (error != 0) {
+        worker->has_thread = false;
         return STATUS_NO_MEMORY;
-    worker->has_thread = true;
+    }
     char name[16];
     snprintf(name, sizeof name, "fly-%.11s", worker->plugin->service->name);
     pthread_setname_np(worker->thread, name);

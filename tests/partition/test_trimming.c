@@ -167,6 +167,9 @@ static void milestones_are_thinned_out_where_they_are_old_and_the_journal_still_
     }
     assert_true(checkpointing->milestones_count > MILESTONES_MAX / 2);
     assert_int_equal(first_no(rig), 1);
+    /* They still reach back to near the beginning. */
+    assert_true(16 * checkpointing->milestones[0].journal_bytes <
+                checkpointing->milestones[checkpointing->milestones_count - 1].journal_bytes);
     /* And the rule holds for those that are left. */
     uint64_t newest_bytes =
         checkpointing->milestones[checkpointing->milestones_count - 1].journal_bytes;
