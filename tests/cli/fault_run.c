@@ -76,6 +76,7 @@ static enum status open_partition(struct work *work, const char *directory, stru
         .durability = DURABILITY_SYNC,
         .plugins = {.directories = {PLUGINS_DIRECTORY}, .directories_count = 1},
         .checkpoint_bytes = work->checkpoint_bytes,
+        .history_bytes = UINT64_MAX, /* `tell` reads from block 1 */
     };
     enum status status =
         plugin_setting_parse(CREDIT_SETTING, &options.plugins.settings[0], problem);
