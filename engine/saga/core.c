@@ -131,12 +131,12 @@ void work_decide(struct work *work, enum outcome outcome)
     }
 }
 
-/* ---- a saga begins ----------------------------------------------------------------------------
+/* ---- who is meant ----------------------------------------------------------------------------
  */
 
 /* The work on a branch; false where there is none. */
-static bool find_work(struct core *core, uint32_t branch, const struct core_moment *moment,
-                      struct effect_queue *effects, struct work *ret_work)
+bool work_find(struct core *core, uint32_t branch, const struct core_moment *moment,
+               struct effect_queue *effects, struct work *ret_work)
 {
     if (branch >= core->branches_pool.touched || core->branches[branch].phase == PHASE_FREE)
         return false;
@@ -161,177 +161,6 @@ static void note_touch(struct work *work)
     struct core_note note = {.kind = CORE_NOTE_TOUCHED, .saga_id = work->saga->id};
     if (work->core->on_note != NULL)
         work->core->on_note(work->core->on_note_context, &note);
-}
-
-static void set_saga_deadline(struct work *work)
-{
-    if (work->plan->timeout_ms == 0)
-        return;
-    work->saga->deadline_ms = work->now_ms + (int64_t)work->plan->timeout_ms;
-    *effect_queue_push(work->effects) =
-        (struct effect){.kind = EFFECT_DEADLINE, .saga = work->branch->saga, .id = work->saga->id};
-}
-
-static struct work begin_saga(struct core *core, const struct core_moment *moment, uint32_t plan,
-                              uint64_t token, struct effect_queue *effects,
-                              const struct core_note *note)
-{
-    uint32_t index = core_acquire_saga(core);
-    struct saga *saga = &core->sagas[index];
-    *saga = (struct saga){
-        .id = ++core->saga_id_last,
-        .started_ms = moment->now_ms,
-        .plan = plan & 0x3ffu,
-        .outcome = OUTCOME_RUNNING,
-        .in_use = true,
-        .branches_head = CORE_NONE,
-        .completed_head = CORE_NONE,
-        .signals_head = CORE_NONE,
-        .noted_block = (uint32_t)moment->block_no,
-        .token = token,
-    };
-    core_index_add(core, index);
-    core->branches_reserved += core_branches_of(core->plans[plan]);
-    core->plan_live[plan]++;
-    core->totals.started++;
-    struct work work;
-    bool found = find_work(core, core_acquire_branch(core, index), moment, effects, &work);
-    assert(found);
-    if (core->on_note != NULL) {
-        struct core_note started = *note;
-        started.kind = CORE_NOTE_STARTED;
-        started.saga_id = saga->id;
-        started.branch = work.branch_index;
-        started.plan = plan;
-        core->on_note(core->on_note_context, &started);
-    }
-    return work;
-}
-
-static bool is_start_sound(const struct core *core, int64_t now_ms, const struct event *event,
-                           const struct effect_queue *effects)
-{
-    if (event->start.plan >= core->plans_count || event->start.input.count == 0 ||
-        event->start.input.count > FLYOVER_PAYLOAD_BYTES_MAX ||
-        !core_can_start(core, event->start.plan, effects))
-        return false;
-    uint64_t saga_id;
-    if (event->start.name.count > 0 && core_check_name(core, event->start.name, event->start.input,
-                                                       now_ms, &saga_id, NULL) != STATUS_OK)
-        return false;
-    return event->start.source == EVENT_NO_SOURCE ||
-           (event->start.source < core->sources_count && event->start.source < CORE_SOURCES_MAX);
-}
-
-/* Next: walk, at once or when the time has come. */
-static enum status on_start(struct core *core, const struct core_moment *moment,
-                            const struct event *event, uint64_t token, struct effect_queue *effects,
-                            uint64_t *ret_saga_id)
-{
-    if (!is_start_sound(core, moment->now_ms, event, effects))
-        return STATUS_INVALID;
-    struct core_note note = {.name = event->start.name};
-    struct work work = begin_saga(core, moment, event->start.plan, token, effects, &note);
-    if (event->start.source != EVENT_NO_SOURCE) {
-        struct core_source *source = &core->sources[event->start.source];
-        source->chain_hash = XXH3_64bits_withSeed(event->start.input.at, event->start.input.count,
-                                                  source->chain_hash);
-        source->count++;
-    }
-    if (event->start.name.count > 0 && !(PLANTED(FORGOTTEN_NAME) && work.saga->id % 4 == 0))
-        names_add(core->names, event->start.name, names_hash_input(event->start.input),
-                  work.saga->id, moment->now_ms, (int64_t)core->limits.name_retention_ms,
-                  core_is_live, core);
-    work.branch->payload = core_keep_bytes(core, event->start.input);
-    assert(work.branch->payload.at != 0);
-    if (ret_saga_id != NULL)
-        *ret_saga_id = work.saga->id;
-    if (event->start.at_ms > moment->now_ms) {
-        work.branch->delayed = true;
-        work.branch->state = work.plan->start;
-        work.branch->due_ms = event->start.at_ms;
-        work_fire(&work, TRIGGER_SLEEP);
-        return STATUS_OK;
-    }
-    set_saga_deadline(&work);
-    walk(&work, work.plan->start);
-    return STATUS_OK;
-}
-
-/* The step that a redriven saga brings with it: true if there was room to remember it. */
-static bool bring_step(struct work *work, const struct event_step *step)
-{
-    struct core *core = work->core;
-    uint32_t index = core_acquire_completed(core);
-    if (index == CORE_NONE)
-        return false;
-    struct completed *completed = &core->completed[index];
-    completed->state = (uint16_t)step->state;
-    completed->step_no = step->step_no;
-    completed->input = core_keep_bytes(core, step->input);
-    if (step->output.count > 0)
-        completed->output = core_keep_bytes(core, step->output);
-    if (completed->input.at == 0 || (step->output.count > 0 && completed->output.at == 0)) {
-        core_release_completed(core, index);
-        return false;
-    }
-    completed->next = work->saga->completed_head;
-    work->saga->completed_head = index;
-    return true;
-}
-
-static bool is_redrive_sound(const struct core *core, const struct event *event,
-                             const struct effect_queue *effects)
-{
-    if (event->redrive.plan >= core->plans_count || event->redrive.payload.count == 0 ||
-        event->redrive.payload.count > FLYOVER_PAYLOAD_BYTES_MAX ||
-        event->redrive.step_no >= CORE_STEPS_MAX ||
-        !core_can_start(core, event->redrive.plan, effects))
-        return false;
-    const struct plan *plan = core->plans[event->redrive.plan];
-    const uint8_t *at = event->redrive.steps.at;
-    const uint8_t *end = at + event->redrive.steps.count;
-    bool sound = event->redrive.state < plan->states_count;
-    struct event_step step;
-    for (uint32_t i = 0; sound && i < event->redrive.steps_count; i++) {
-        at = event_decode_step(at, end, &step);
-        sound = at != NULL && step.state < plan->states_count &&
-                plan->states[step.state].compensated && step.step_no > 0 &&
-                step.step_no <= event->redrive.step_no && step.input.count > 0 &&
-                step.input.count <= FLYOVER_PAYLOAD_BYTES_MAX &&
-                step.output.count <= FLYOVER_PAYLOAD_BYTES_MAX;
-    }
-    return sound;
-}
-
-/* A saga that ended badly goes on as a new one, from the state where it failed. Next: walk. */
-static enum status on_redrive(struct core *core, const struct core_moment *moment,
-                              const struct event *event, uint64_t token,
-                              struct effect_queue *effects, uint64_t *ret_saga_id)
-{
-    if (!is_redrive_sound(core, event, effects))
-        return STATUS_INVALID;
-    struct core_note note = {.redrive_of = event->redrive.of_saga_id};
-    struct work work = begin_saga(core, moment, event->redrive.plan, token, effects, &note);
-    work.saga->step_no = (uint16_t)event->redrive.step_no;
-    work.branch->payload = core_keep_bytes(core, event->redrive.payload);
-    assert(work.branch->payload.at != 0);
-    if (ret_saga_id != NULL)
-        *ret_saga_id = work.saga->id;
-    const uint8_t *at = event->redrive.steps.at;
-    const uint8_t *end = at + event->redrive.steps.count;
-    bool room = true;
-    struct event_step step;
-    for (uint32_t i = 0; i < event->redrive.steps_count; i++) {
-        at = event_decode_step(at, end, &step);
-        room = room && bring_step(&work, &step);
-    }
-    set_saga_deadline(&work);
-    if (room)
-        walk(&work, (uint16_t)event->redrive.state);
-    else
-        undo_fail_with(&work, error_runtime, "no room to remember the steps that were done");
-    return STATUS_OK;
 }
 
 /* ---- a step is answered -----------------------------------------------------------------------
@@ -528,7 +357,7 @@ static void on_wake(struct work *work)
     work->branch->due_ms = 0;
     work_fire(work, TRIGGER_TIMER);
     if (delayed)
-        set_saga_deadline(work);
+        start_set_deadline(work);
     walk(work, delayed ? work->branch->state : state_of(work)->next);
 }
 
@@ -575,7 +404,7 @@ static bool find_carrier(struct core *core, uint32_t slot, const struct core_mom
     while (at != CORE_NONE && (core->branches[at].phase == PHASE_DETACHED ||
                                core->branches[at].phase == PHASE_DETACHED_BACKOFF))
         at = core->branches[at].next;
-    return at != CORE_NONE && find_work(core, at, moment, effects, ret_work);
+    return at != CORE_NONE && work_find(core, at, moment, effects, ret_work);
 }
 
 static void on_deadline(struct work *work)
@@ -716,26 +545,26 @@ enum status core_apply(struct core *core, const struct core_moment *moment,
     if (!is_sound(event))
         return STATUS_INVALID;
     switch (event->kind) {
-    case EVENT_START: return on_start(core, moment, event, token, effects, ret_saga_id);
-    case EVENT_REDRIVE: return on_redrive(core, moment, event, token, effects, ret_saga_id);
+    case EVENT_START: return start_on_start(core, moment, event, token, effects, ret_saga_id);
+    case EVENT_REDRIVE: return start_on_redrive(core, moment, event, token, effects, ret_saga_id);
     case EVENT_RESULT:
-        if (find_work(core, event->result.branch, moment, effects, &work))
+        if (work_find(core, event->result.branch, moment, effects, &work))
             on_result(&work, event);
         return STATUS_OK;
     case EVENT_ERROR:
-        if (find_work(core, event->error.branch, moment, effects, &work))
+        if (work_find(core, event->error.branch, moment, effects, &work))
             on_error(&work, event);
         return STATUS_OK;
     case EVENT_TIMER:
         if (event->timer.of_saga) {
             if (find_carrier(core, event->timer.branch, moment, effects, &work))
                 on_deadline(&work);
-        } else if (find_work(core, event->timer.branch, moment, effects, &work)) {
+        } else if (work_find(core, event->timer.branch, moment, effects, &work)) {
             on_timer(&work);
         }
         return STATUS_OK;
     case EVENT_HEARTBEAT:
-        if (find_work(core, event->heartbeat.branch, moment, effects, &work))
+        if (work_find(core, event->heartbeat.branch, moment, effects, &work))
             on_heartbeat(&work);
         return STATUS_OK;
     case EVENT_SIGNAL:

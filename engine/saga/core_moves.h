@@ -2,6 +2,7 @@
  * core_moves: an event in work, and the moves that its handlers share. Internal to engine/saga:
  *
  *   core.c        events come in: who is meant, and what it is to a branch
+ *   core_start.c  a saga begins, anew or again
  *   core_walk.c   forward: from state to state until something has to be waited for
  *   core_undo.c   failure, compensation, cancelling, mending
  *
@@ -23,6 +24,9 @@ struct work {
     const struct plan *plan;
 };
 
+/* The work on a branch; false where there is none. */
+bool work_find(struct core *core, uint32_t branch, const struct core_moment *moment,
+               struct effect_queue *effects, struct work *ret_work);
 /* Moves the branch by the table and asks for the row's effect. The caller knows the row is there.
  */
 void work_fire(struct work *work, enum trigger trigger);
@@ -42,6 +46,16 @@ bool work_put_result(struct work *work, enum result_path_kind kind, const struct
                      struct flyover_bytes result);
 /* The outcome of the saga is known: counts it. The reply leaves by the row that ends the branch. */
 void work_decide(struct work *work, enum outcome outcome);
+
+/* ---- core_start.c: START and REDRIVE, and the saga's own deadline, from its beginning on. Next:
+ *      walk, at once or when the time has come. */
+NODISCARD enum status start_on_start(struct core *core, const struct core_moment *moment,
+                                     const struct event *event, uint64_t token,
+                                     struct effect_queue *effects, uint64_t *ret_saga_id);
+NODISCARD enum status start_on_redrive(struct core *core, const struct core_moment *moment,
+                                       const struct event *event, uint64_t token,
+                                       struct effect_queue *effects, uint64_t *ret_saga_id);
+void start_set_deadline(struct work *work);
 
 /* ---- core_walk.c */
 
