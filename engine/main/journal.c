@@ -250,13 +250,6 @@ static void print_error(const struct event *event)
     print_value((struct flyover_bytes){error, (uint32_t)bytes});
 }
 
-static const char *mend_word(enum mend_action action)
-{
-    static const char *const words[] = {
-        [MEND_RETRY] = "retry", [MEND_SKIP] = "skip", [MEND_RESOLVE] = "resolve"};
-    return words[action];
-}
-
 static void print_text(const char *lead, struct flyover_bytes text)
 {
     if (text.count > 0)
@@ -278,7 +271,7 @@ static void print_outside(const struct event *event)
         print_text(": ", event->cancel.reason);
         break;
     case EVENT_MEND:
-        printf("saga %" PRIu64 ", %s", event->mend.saga_id, mend_word(event->mend.action));
+        printf("saga %" PRIu64 ", %s", event->mend.saga_id, mend_action_text(event->mend.action));
         print_text(": ", event->mend.reason);
         print_value(event->mend.output);
         break;
@@ -439,7 +432,7 @@ static void set_outside(json_t *record, const struct event *event)
         break;
     case EVENT_MEND:
         set_u64(record, "saga", event->mend.saga_id);
-        json_object_set_new(record, "action", json_string(mend_word(event->mend.action)));
+        json_object_set_new(record, "action", json_string(mend_action_text(event->mend.action)));
         json_object_set_new(record, "reason", text_to_json(event->mend.reason));
         json_object_set_new(record, "output", timeline_payload_to_json(event->mend.output));
         break;

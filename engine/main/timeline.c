@@ -177,13 +177,6 @@ static const char *phase_word(enum phase phase)
     return is_undo(phase) ? "compensation" : "forward";
 }
 
-static const char *mend_word(enum mend_action action)
-{
-    static const char *const words[] = {
-        [MEND_RETRY] = "retry", [MEND_SKIP] = "skip", [MEND_RESOLVE] = "resolve"};
-    return words[action];
-}
-
 static bool is_begin(const struct event *event)
 {
     return event->kind == EVENT_START || event->kind == EVENT_REDRIVE;
@@ -206,7 +199,7 @@ static const char *event_word(const struct event *event)
     case EVENT_SIGNAL: return "signal";
     case EVENT_HEARTBEAT: return "beat";
     case EVENT_CANCEL: return event->cancel.abort ? "abort" : "cancel";
-    case EVENT_MEND: return mend_word(event->mend.action);
+    case EVENT_MEND: return mend_action_text(event->mend.action);
     case EVENT_REDRIVE: return "redrive";
     case EVENT_LIMITS:
     case EVENT_SERVICE:

@@ -23,6 +23,14 @@ const char *event_kind_text(enum event_kind kind)
     return texts[kind];
 }
 
+const char *mend_action_text(enum mend_action action)
+{
+    static const char *const texts[] = {
+        [MEND_RETRY] = "retry", [MEND_SKIP] = "skip", [MEND_RESOLVE] = "resolve"};
+    assert((size_t)action < sizeof texts / sizeof texts[0]);
+    return texts[action];
+}
+
 static uint8_t *encode_bytes(uint8_t *at, struct flyover_bytes bytes)
 {
     at = varint_encode(at, bytes.count);

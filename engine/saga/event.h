@@ -83,6 +83,9 @@ enum mend_action {
     MEND_RESOLVE, /* the saga counts as done */
 };
 
+/* "retry", "skip", "resolve". */
+const char *mend_action_text(enum mend_action action);
+
 /* A step that a redriven saga has done already. */
 struct event_step {
     uint32_t state;
