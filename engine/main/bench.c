@@ -379,8 +379,11 @@ static void print_table(const struct bench *bench, const struct figures *figures
     print_threads(figures);
     printf("  memory    %s bytes at the most\n", progress_number(d, figures->rss_bytes));
     if (figures->counts.checkpoints > 0)
-        printf("  restart   %" PRIu64 " checkpoints taken, the longest stop for one %.1f ms\n",
-               figures->counts.checkpoints, (double)figures->counts.checkpoint_stop_ns_max / 1e6);
+        printf("  restart   %" PRIu64
+               " checkpoints taken; services stood still for one %.1f ms (p99), "
+               "%.1f ms at the longest\n",
+               figures->counts.checkpoints, (double)figures->counts.checkpoint_stop_ns_p99 / 1e6,
+               (double)figures->counts.checkpoint_stop_ns_max / 1e6);
     if (figures->has_limit)
         printf("  limit     the journal alone, same bytes and blocks: %.0f MB/s, this run %.0f "
                "MB/s, ratio %.2f\n",
@@ -441,6 +444,8 @@ static json_t *result_json(const struct bench *bench, const struct figures *figu
                         json_integer((json_int_t)figures->counts.journal_bytes));
     json_object_set_new(result, "checkpoints",
                         json_integer((json_int_t)figures->counts.checkpoints));
+    json_object_set_new(result, "checkpoint_stop_ms_p99",
+                        json_real((double)figures->counts.checkpoint_stop_ns_p99 / 1e6));
     json_object_set_new(result, "checkpoint_stop_ms_max",
                         json_real((double)figures->counts.checkpoint_stop_ns_max / 1e6));
     json_object_set_new(result, "bound_by", json_string(find_bound(figures)));

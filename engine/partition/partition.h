@@ -95,7 +95,9 @@ struct partition_counts {
     uint64_t blocks, syncs, journal_bytes, records;
     uint64_t journal_busy_ns;
     uint64_t checkpoints;
-    uint64_t checkpoint_stop_ns_max; /* the longest that starts and steps waited for one to begin */
+    /* How long services, and at the end the engine, stood still for one: 99 of 100 at most, and the
+     * longest. */
+    uint64_t checkpoint_stop_ns_p99, checkpoint_stop_ns_max;
     uint64_t late_results;
     uint32_t cpus_count; /* that this process may use */
     uint64_t stalls;     /* times the engine had input and no room in the journal for it */

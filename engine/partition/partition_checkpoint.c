@@ -147,8 +147,7 @@ static bool begin(struct partition *partition)
     checkpointing->bytes_before = checkpointing->bytes_since;
     checkpointing->bytes_since = 0;
     uint64_t stop_ns = clock_now_ns() - checkpointing->began_ns;
-    if (stop_ns > partition->counts.checkpoint_stop_ns_max)
-        partition->counts.checkpoint_stop_ns_max = stop_ns;
+    histogram_add(&partition->checkpoint_stops_ns, stop_ns);
     return true;
 }
 

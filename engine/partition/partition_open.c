@@ -577,6 +577,8 @@ struct partition_counts partition_counts(const struct partition *partition)
     struct partition_counts counts = partition->counts;
     if (partition->stopped)
         return counts;
+    counts.checkpoint_stop_ns_p99 = histogram_quantile(&partition->checkpoint_stops_ns, 0.99);
+    counts.checkpoint_stop_ns_max = partition->checkpoint_stops_ns.value_max;
     struct writer_counts writer = writer_counts(partition->writer);
     counts.syncs = writer.syncs_count;
     counts.journal_bytes = writer.bytes_count;

@@ -5,6 +5,7 @@
 #ifndef ENGINE_PARTITION_PARTITION_PARTS_H
 #define ENGINE_PARTITION_PARTITION_PARTS_H
 
+#include "engine/base/histogram.h"
 #include "engine/partition/admission.h"
 #include "engine/partition/checkpoint.h"
 #include "engine/partition/dispatch.h"
@@ -109,6 +110,7 @@ struct partition {
     uint32_t cpus_count;
     uint32_t cpus_used;
     uint64_t thread_cpu_ns_first; /* of the engine's thread, at open */
+    struct histogram checkpoint_stops_ns;
     struct partition_counts counts;
     bool stopping;
     bool stopped;
