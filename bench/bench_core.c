@@ -178,10 +178,10 @@ static void measure_records(struct measure *measure)
                    (struct event){.kind = EVENT_START,
                                   .start = {.source = EVENT_NO_SOURCE, .input = order_bytes()}},
                    "start");
-    measure_record(
-        measure,
-        (struct event){.kind = EVENT_RESULT, .result = {20000, {writes, sizeof writes}, {NULL, 0}}},
-        "result");
+    measure_record(measure,
+                   (struct event){.kind = EVENT_RESULT,
+                                  .result = {.branch = 20000, .writes = {writes, sizeof writes}}},
+                   "result");
 }
 
 /* ---- tables --------------------------------------------------------------------------------- */
