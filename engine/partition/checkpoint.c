@@ -100,13 +100,23 @@ static void leave_cpu_of_engine(void)
     sched_setaffinity(0, sizeof others, &others);
 }
 
+/* Not fork(): that waits for malloc's locks, and looks in the child at heaps that it has not got
+ * (region_leave_out_of_forks). The child takes no memory and no lock. Sanitizers leave nothing out,
+ * and want to know of a fork, so that they do not watch over the child of many threads. */
+static pid_t fork_plainly(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return fork();
+#else
+    return _Fork();
+#endif
+}
+
 pid_t checkpoint_fork(const char *directory, const struct partition_state *state,
                       const struct checkpoint_place *place)
 {
     pid_t parent = getpid();
-    /* Not fork(): that waits for malloc's locks, and looks in the child at heaps that it has not
-     * got (region_leave_out_of_forks). The child takes no memory and no lock. */
-    pid_t child = _Fork();
+    pid_t child = fork_plainly();
     if (child != 0)
         return child;
     /* Among the files is the lock of the data directory: with a copy of it here, a parent that is
