@@ -15,8 +15,6 @@
 #include "engine/base/region.h"
 #include "queues/ring.h"
 
-#define PAGE_BYTES 4096u
-
 /* What goes through the ring. The buffer stays the journal thread's until the entry is consumed,
  * and an entry is consumed when its block is durable: the ring's own count of consumed entries is
  * the way back, for the durable number and for the buffers. */

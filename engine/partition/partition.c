@@ -17,7 +17,7 @@
 #define PREFETCH_BRANCH 12u
 #define PREFETCH_SAGA   6u
 
-static int64_t now_ms(struct partition *partition)
+int64_t partition_now_ms(struct partition *partition)
 {
     int64_t now =
         partition->options.wall_ms != NULL ? partition->options.wall_ms() : clock_wall_ms();
@@ -97,7 +97,7 @@ bool partition_reserve(struct partition *partition, size_t record_bytes)
         open->used_bytes = BLOCK_HEADER_BYTES;
     }
     if (open->record_count == 0) {
-        open->now_ms = now_ms(partition);
+        open->now_ms = partition_now_ms(partition);
         atomic_store_explicit(&partition->now_ms, open->now_ms, memory_order_relaxed);
         if (partition->keeper.log != NULL)
             keeper_begin(&partition->keeper, open->buffer->index, open->now_ms);
@@ -408,7 +408,7 @@ static void fire_timer(struct partition *partition, uint32_t key)
 /* The time that a timer's event would have: the open block's, if one is open. */
 static int64_t timer_now_ms(struct partition *partition)
 {
-    return partition->open.record_count > 0 ? partition->open.now_ms : now_ms(partition);
+    return partition->open.record_count > 0 ? partition->open.now_ms : partition_now_ms(partition);
 }
 
 static bool fire_timers(struct partition *partition)
@@ -561,7 +561,7 @@ static uint64_t wait_ns(struct partition *partition, uint64_t timeout_ns)
     /* In an open block it is earlier: what becomes due meanwhile waits for the next. */
     bool due_later = partition->open.record_count > 0 && due_ms > partition->open.now_ms;
     if (due_ms != INT64_MAX && has_block_room(partition) && !due_later) {
-        int64_t left_ms = due_ms - now_ms(partition);
+        int64_t left_ms = due_ms - partition_now_ms(partition);
         uint64_t left_ns = left_ms <= 0 ? 0 : (uint64_t)left_ms * 1000000u;
         timeout_ns = left_ns < timeout_ns ? left_ns : timeout_ns;
     }

@@ -259,9 +259,9 @@ enum status partition_open_source(struct partition *partition, uint64_t first_ha
  */
 
 /* Tells history what it missed: the notes of blocks that were durable when the engine died. */
-static void before_record(void *context, enum partition_moment moment,
-                          const struct block_header *header, const struct partition_state *state,
-                          const struct event *event)
+static void listen_to_new_core(void *context, enum partition_moment moment,
+                               const struct block_header *header,
+                               const struct partition_state *state, const struct event *event)
 {
     (void)header;
     (void)event;
@@ -279,9 +279,9 @@ static enum status on_block(void *context, const struct block_header *header, co
     if (keeper->log == NULL)
         return partition_state_replay(partition->state, header, body, NULL, NULL, problem);
     keeper_begin(keeper, 0, header->now_ms);
-    enum status status =
-        partition_state_replay(partition->state, header, body,
-                               keeper->state == NULL ? before_record : NULL, partition, problem);
+    enum status status = partition_state_replay(partition->state, header, body,
+                                                keeper->state == NULL ? listen_to_new_core : NULL,
+                                                partition, problem);
     return status == STATUS_OK ? keeper_end_replayed(keeper, header->block_no, problem) : status;
 }
 
@@ -301,11 +301,6 @@ static enum status open_journal(struct partition *partition, struct problem *pro
         .accept_loss = options->accept_loss,
     };
     return journal_open(&journal, &partition->journal, problem);
-}
-
-static int64_t wall_ms(const struct partition *partition)
-{
-    return partition->options.wall_ms != NULL ? partition->options.wall_ms() : clock_wall_ms();
 }
 
 static int64_t later(int64_t a, int64_t b)
@@ -503,8 +498,7 @@ static enum status resume(struct partition *partition, struct problem *problem)
             return status;
     }
     /* What is out of time since is not begun again. */
-    partition->last_now_ms = later(partition->last_now_ms, wall_ms(partition));
-    atomic_store_explicit(&partition->now_ms, partition->last_now_ms, memory_order_relaxed);
+    atomic_store_explicit(&partition->now_ms, partition_now_ms(partition), memory_order_relaxed);
     core_resume(partition->state->core, &partition->state->effects);
     partition->durable_tail = partition->state->effects.tail;
     resume_timers(partition);

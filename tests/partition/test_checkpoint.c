@@ -63,31 +63,6 @@ static void wait_for_checkpoints(struct rig *rig, uint64_t count)
         rig_turn(rig);
 }
 
-static enum status replay_block(void *context, const struct block_header *header,
-                                const uint8_t *body, struct problem *problem)
-{
-    return partition_state_replay(context, header, body, NULL, NULL, problem);
-}
-
-/* The digest that the journal alone gives. */
-static void replay_all(const struct rig *rig, char digest[PARTITION_DIGEST_BYTES])
-{
-    struct problem problem = {0};
-    struct partition_state *state;
-    struct journal *journal;
-    struct journal_options options = {.directory = rig->directory, .read_only = true};
-    assert_int_equal(partition_state_open(&state), STATUS_OK);
-    assert_int_equal(journal_open(&options, &journal, &problem), STATUS_OK);
-    struct recovery_options recovery = {
-        .directory = rig->directory, .on_block = replay_block, .context = state};
-    struct recovery_report report;
-    if (recovery_run(journal, &recovery, &report, &problem) != STATUS_OK)
-        fail_msg("%s", problem.text);
-    partition_state_digest(state, digest);
-    journal_close(journal);
-    partition_state_close(state);
-}
-
 static uint64_t newest_checkpoint(const struct rig *rig, char path[128])
 {
     uint64_t newest = 0;
@@ -133,7 +108,7 @@ static void a_start_from_a_checkpoint_gives_the_state_of_the_journal(void **stat
                 partition_recovered_from(rig->partition));
     rig_stop(rig, again);
     assert_string_equal(live, again);
-    replay_all(rig, all);
+    rig_replay(rig, all);
     assert_string_equal(live, all);
 }
 
@@ -147,7 +122,7 @@ static void what_runs_after_such_a_start_is_what_the_journal_replays(void **stat
         wait_for_checkpoints(rig, 1);
         rig_stop(rig, live);
     }
-    replay_all(rig, all);
+    rig_replay(rig, all);
     assert_string_equal(live, all);
 }
 
@@ -234,7 +209,7 @@ static void one_that_the_journal_does_not_reach_is_passed_over(void **state)
     rig_open(rig, &options, NULL);
     assert_true(partition_recovered_from(rig->partition) < newest);
     rig_stop(rig, live);
-    replay_all(rig, all);
+    rig_replay(rig, all);
     assert_string_equal(live, all);
 }
 
@@ -251,7 +226,7 @@ static void a_crash_while_one_is_written_leaves_the_one_before(void **state)
     }
     open_engine(rig, 700);
     rig_stop(rig, live);
-    replay_all(rig, all);
+    rig_replay(rig, all);
     assert_string_equal(live, all);
 }
 
@@ -274,7 +249,7 @@ static void with_threads_a_checkpoint_holds_what_its_block_says(void **state)
     assert_true(partition_recovered_from(rig->partition) > 0);
     rig_stop(rig, again);
     assert_string_equal(live, again);
-    replay_all(rig, all);
+    rig_replay(rig, all);
     assert_string_equal(live, all);
 }
 
