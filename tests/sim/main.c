@@ -135,7 +135,6 @@ int main(int count, char **words)
     struct arguments arguments;
     if (parse(count, words, &arguments) != 0)
         return 2;
-    verdict_init();
     /* The engine takes and frees tens of megabytes at every start: no new pages each time. */
     mallopt(M_MMAP_THRESHOLD, 1 << 30);
     mallopt(M_TRIM_THRESHOLD, 1 << 30);

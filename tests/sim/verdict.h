@@ -18,8 +18,6 @@ struct verdict_place {
 };
 extern struct verdict_place verdict_place;
 
-/* Catches SIGABRT. */
-void verdict_init(void);
 noreturn void verdict_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #define verdict_check(holds, ...)                                                                  \
