@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "engine/history/history.h"
-#include "engine/main/timeline.h"
+#include "engine/admin/timeline.h"
 #include "storage/journal.h"
 
 #define PAYLOAD_BYTES_MAX (256ull << 20)

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "engine/base/clock.h"
-#include "engine/main/admin.h"
+#include "engine/admin/admin.h"
 #include "engine/main/command.h"
 #include "engine/main/life.h"
 #include "engine/main/reach.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/main/timeline.h"
+#include "engine/admin/timeline.h"
 
 #define LINE_COLUMNS  119u
 #define STAMP_COLUMNS 19 /* "2026-11-23 18:02:11" */

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/admin/admin.h"
+#include "engine/admin/timeline.h"
 #include "engine/base/clock.h"
-#include "engine/main/admin.h"
-#include "engine/main/timeline.h"
 
 /* Looks: what changes nothing. Those over all sagas go by slices of ADMIN_SLOTS_A_TURN slots, a
  * slice a turn, so that ten million sagas do not stop the engine. */
