@@ -149,7 +149,7 @@ struct partition_start_options {
 };
 /* STATUS_EXISTS: it was started under this name with this input before: *ret_saga_id is that saga,
  * and no reply comes. STATUS_INVALID: with another input; or a time more than PLAN_WAIT_MS_MAX off.
- */
+ * Both are said of a name that is kept however full the engine is. */
 NODISCARD enum status partition_start_with(struct partition *partition,
                                            const struct partition_start_options *options,
                                            uint64_t *ret_saga_id, struct problem *problem);

@@ -82,18 +82,20 @@ enum status partition_start_with(struct partition *partition,
     enum status status = check_payload(options->input, "input", problem);
     if (status != STATUS_OK)
         return status;
-    if (!partition_may_start(partition, options->plan))
-        return refuse_busy(partition, problem);
-    status = reserve(partition, &event, problem);
-    if (status != STATUS_OK)
-        return status;
-    /* As of the block that is open now: the same question is asked again when it is applied. */
-    int64_t now_ms = partition->open.now_ms;
+    /* The block may be another by the time the event is applied, and never an earlier one: a name
+     * that is free now is free then. */
+    int64_t now_ms = partition_event_ms(partition);
     if (options->at_ms > now_ms + (int64_t)PLAN_WAIT_MS_MAX)
         return problem_set(problem, STATUS_INVALID,
                            "a saga cannot begin more than a hundred years from now");
+    /* What was started before needs no room: it is looked for first. */
     if (options->name.count > 0)
         status = core_check_name(core, options->name, options->input, now_ms, ret_saga_id, problem);
+    if (status != STATUS_OK)
+        return status;
+    if (!partition_may_start(partition, options->plan))
+        return refuse_busy(partition, problem);
+    status = reserve(partition, &event, problem);
     if (status != STATUS_OK)
         return status;
     return partition_apply(partition, &event, options->token, ret_saga_id, problem);

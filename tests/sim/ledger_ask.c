@@ -82,8 +82,9 @@ static bool is_start_right(struct ledger *ledger, const struct ledger_question *
         return known != UNKNOWN && same && name->saga_id == question->saga_id;
     if (question->status == STATUS_INVALID)
         return known != UNKNOWN && !same;
+    /* What was started before needs no room. */
     bool busy = question->may_be_busy || may_be_full(ledger, question->now_ms);
-    return question->status == STATUS_BUSY && busy;
+    return question->status == STATUS_BUSY && busy && known != KNOWN;
 }
 
 /* ---- what is right to say -------------------------------------------------------------------- */

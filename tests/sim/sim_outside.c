@@ -11,7 +11,8 @@ void sim_outside_ask(struct ledger_question *question, enum status status)
 {
     const struct partition *partition = sim->partition;
     question->status = status;
-    question->now_ms = partition->open.now_ms;
+    bool is_open = partition->open.record_count > 0;
+    question->now_ms = is_open ? partition->open.now_ms : partition->last_now_ms;
     question->block_no = partition->last_block_no + 1;
     question->record_no = partition->open.record_count - (status == STATUS_OK);
     ledger_ask(&sim->ledger, question);
