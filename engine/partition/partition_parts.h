@@ -126,6 +126,8 @@ void partition_seal(struct partition *partition);
 bool partition_may_step(const struct partition *partition, enum partition_part part);
 /* The clock of the journal, which never goes back. */
 int64_t partition_now_ms(struct partition *partition);
+/* The time that the next event would have: the open block's, if it has any. */
+int64_t partition_event_ms(struct partition *partition);
 /* The clock that paces journal and limits. */
 uint64_t partition_now_ns(const struct partition *partition);
 /* Whether there is room for a saga of this plan, and it may have it. */
