@@ -30,12 +30,13 @@ static bool is_at_pause(struct partition *partition)
     return partition_take_results(partition);
 }
 
-static bool is_due(const struct partition *partition)
+static bool is_due(struct partition *partition)
 {
     const struct partition_options *options = &partition->options;
     return options->checkpoint_bytes > 0 && options->durability != DURABILITY_MEMORY &&
            !partition->stopping &&
-           partition->checkpointing.bytes_since >= options->checkpoint_bytes;
+           partition->checkpointing.bytes_since >= options->checkpoint_bytes &&
+           !mender_is_at_work(&partition->checkpointing.mender);
 }
 
 static void place_here(const struct partition *partition, struct checkpoint_place *ret_place)
@@ -158,6 +159,12 @@ static void fork_whole(struct checkpointing *checkpointing)
     region_take_into_forks();
 }
 
+static void mend(struct partition *partition)
+{
+    uint32_t others_count = partition->cpus_count < 2 ? 0 : partition->cpus_count - 1;
+    mender_start(&partition->checkpointing.mender, partition->cpus + 1, others_count);
+}
+
 /* It counts when the child has ended well and the block it is of is durable. */
 static bool watch(struct partition *partition)
 {
@@ -168,6 +175,7 @@ static bool watch(struct partition *partition)
         if (ended == 0 || (ended < 0 && errno == EINTR))
             return false;
         checkpointing->child = 0;
+        mend(partition);
         /* ECHILD: whoever started this program has it ignore its children, and nobody knows how
          * this one ended. */
         if (ended < 0 || !WIFEXITED(exit_status) || WEXITSTATUS(exit_status) != 0) {
@@ -234,6 +242,7 @@ void partition_drop_checkpoint(struct partition *partition)
     }
     if (checkpointing->stage == CHECKPOINT_WRITING || checkpointing->stage == CHECKPOINT_SYNCING)
         checkpointing->bytes_since += checkpointing->bytes_before;
+    mender_finish(&checkpointing->mender);
     checkpointing->stage = CHECKPOINT_IDLE;
 }
 

@@ -10,6 +10,7 @@
 #include "engine/partition/checkpoint.h"
 #include "engine/partition/dispatch.h"
 #include "engine/partition/history_keeper.h"
+#include "engine/partition/mender.h"
 #include "engine/partition/partition.h"
 #include "engine/partition/timers.h"
 #include "engine/service/worker.h"
@@ -58,7 +59,8 @@ struct checkpointing {
     uint64_t bytes_since;  /* journalled behind the last one */
     uint64_t bytes_before; /* of them, when the one on its way began */
     uint64_t began_ns;
-    pid_t child;      /* 0: it has ended well */
+    pid_t child; /* 0: it has ended well */
+    struct mender mender;
     bool forks_whole; /* a child has died without what forks leave out */
     struct checkpoint_place place;
     uint64_t journal_bytes; /* of all blocks so far */
