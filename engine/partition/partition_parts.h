@@ -139,6 +139,8 @@ void partition_resume_checkpoints(struct partition *partition,
                                   const struct checkpoint_place *place);
 /* Begins, watches and ends checkpoints; true if it did something. */
 bool partition_turn_checkpoint(struct partition *partition);
+/* Whether a checkpoint waits for nothing more but its turn. */
+bool partition_is_at_pause(const struct partition *partition);
 /* Ends the child, if there is one; what it wrote is no checkpoint. */
 void partition_drop_checkpoint(struct partition *partition);
 /* At the end, with nothing in hand and all durable: writes one, if that spares the next start

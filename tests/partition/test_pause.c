@@ -149,7 +149,7 @@ static void workers_go_on_after_each(void **state)
 static void go_to_stage(struct rig *rig, enum checkpoint_stage stage)
 {
     const struct checkpointing *checkpointing = &rig->partition->checkpointing;
-    rig_held[PARTITION_CHECKPOINT] = stage == CHECKPOINT_WRITING;
+    rig_held[PARTITION_CHECKPOINT] = stage == CHECKPOINT_PAUSING;
     while (checkpointing->stage != stage) {
         start_some(rig, 7);
         rig_turn(rig);
