@@ -91,7 +91,8 @@ enum status checkpoint_write(const char *directory, const struct partition_state
     return status;
 }
 
-static void leave_cpu_of_engine(void)
+/* Before it has run at all, while it still waits for the engine's. */
+static void send_off_cpu_of_engine(pid_t child)
 {
     cpu_set_t engine, others;
     if (sched_getaffinity(0, sizeof engine, &engine) != 0)
@@ -101,7 +102,7 @@ static void leave_cpu_of_engine(void)
         if (!CPU_ISSET(cpu, &engine))
             CPU_SET(cpu, &others);
     /* Refused where the process may use no other: then it stays. */
-    sched_setaffinity(0, sizeof others, &others);
+    sched_setaffinity(child, sizeof others, &others);
 }
 
 /* Not fork(): that waits for malloc's locks, and looks in the child at heaps that it has not got
@@ -116,11 +117,29 @@ static pid_t fork_plainly(void)
 #endif
 }
 
+/* SCHED_BATCH is nothing but that: who wakes up as such takes the CPU from nobody. Without it the
+ * child, made on the engine's CPU, would run before its parent goes on, and whoever else wants that
+ * CPU as well. The child inherits it, and keeps it. */
+static pid_t fork_and_go_on(void)
+{
+    struct sched_param none = {0};
+    int policy = sched_getscheduler(0);
+    bool is_changed = policy == SCHED_OTHER && sched_setscheduler(0, SCHED_BATCH, &none) == 0;
+    pid_t child = fork_plainly();
+    if (child == 0)
+        return 0;
+    if (child > 0)
+        send_off_cpu_of_engine(child);
+    if (is_changed)
+        sched_setscheduler(0, policy, &none);
+    return child;
+}
+
 pid_t checkpoint_fork(const char *directory, const struct partition_state *state,
                       const struct checkpoint_place *place)
 {
     pid_t parent = getpid();
-    pid_t child = fork_plainly();
+    pid_t child = fork_and_go_on();
     if (child != 0)
         return child;
     /* Among the files is the lock of the data directory: with a copy of it here, a parent that is
@@ -133,7 +152,6 @@ pid_t checkpoint_fork(const char *directory, const struct partition_state *state
     signal(SIGABRT, SIG_DFL);
     if (getppid() != parent)
         _exit(1);
-    leave_cpu_of_engine();
     setpriority(PRIO_PROCESS, 0, NICENESS);
     _exit(checkpoint_write(directory, state, place) == STATUS_OK ? 0 : 1);
 }

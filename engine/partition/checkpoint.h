@@ -11,7 +11,8 @@
  *
  * How it is taken while the engine runs: the engine lets what its services have in hand come back,
  * seals the block, forks, and goes on; the child writes the state as it stood and ends. It counts
- * only when the child is done and the block is durable; then the file gets its name.
+ * only when the child is done and the block is durable; then the file gets its name. Meanwhile the
+ * mender makes the memory whole that was shared with the child, so that the next fork is as short.
  *
  * Threads: the engine's; the child has no other.
  */
@@ -65,7 +66,8 @@ uint64_t checkpoint_before(const char *directory, uint64_t block_no);
 /* Removes one that turned out to be of another journal than the one that is there. */
 void checkpoint_remove(const char *directory, uint64_t block_no);
 
-/* checkpoint_write in a child process off the CPU of the engine; -1 where none could be made. */
+/* checkpoint_write in a child process, which does not take the engine's CPU from it, not even to
+ * begin; -1 where none could be made. */
 pid_t checkpoint_fork(const char *directory, const struct partition_state *state,
                       const struct checkpoint_place *place);
 

@@ -444,7 +444,10 @@ static bool step_threads(struct partition *partition)
 enum status partition_poll(struct partition *partition, bool *ret_worked, struct problem *problem)
 {
     partition->turn_ns = partition_now_ns(partition);
-    bool worked = release(partition);
+    /* First, since the services stand still for it. */
+    bool worked_at_pause = partition_is_at_pause(partition) && partition_turn_checkpoint(partition);
+    bool worked = worked_at_pause;
+    worked |= release(partition);
     worked |= serve_services(partition);
     dispatch_turn(&partition->dispatch, partition->turn_ns);
     admission_turn(&partition->admission, core_totals_ended(partition->state->core),
@@ -458,7 +461,8 @@ enum status partition_poll(struct partition *partition, bool *ret_worked, struct
      */
     if (partition->options.threadless)
         worked |= step_threads(partition);
-    worked |= partition_turn_checkpoint(partition);
+    if (!worked_at_pause)
+        worked |= partition_turn_checkpoint(partition);
     *ret_worked = worked;
     return writer_failure(partition->writer, problem);
 }
@@ -529,6 +533,8 @@ static bool has_input(struct partition *partition)
         return true;
     if (!has_block_room(partition))
         return false;
+    if (partition_is_at_pause(partition))
+        return true;
     for (uint32_t i = 0; i < partition->state->services_count; i++)
         for (uint32_t j = 0; j < partition->services[i].workers_count; j++)
             if (worker_peek_results(partition->services[i].workers[j], 1) > 0)

@@ -470,7 +470,7 @@ static enum status take_memory(struct partition *partition)
 {
     uint32_t branches_max = core_branches_max(partition->state->core);
     partition->replies_capacity = REPLIES_CAPACITY;
-    partition->replies = malloc(partition->replies_capacity * sizeof *partition->replies);
+    partition->replies = region_map(REPLIES_CAPACITY * sizeof *partition->replies, REGION_SCRATCH);
     partition->handlers = calloc(CORE_PLANS_MAX, sizeof *partition->handlers);
     partition->in_hand = region_map(branches_max * sizeof *partition->in_hand, REGION_SCRATCH);
     if (partition->replies == NULL || partition->handlers == NULL || partition->in_hand == NULL)
@@ -659,7 +659,7 @@ void partition_free(struct partition *partition)
     if (partition->in_hand != NULL)
         region_unmap(partition->in_hand,
                      core_branches_max(partition->state->core) * sizeof *partition->in_hand);
-    free(partition->replies);
+    region_unmap(partition->replies, REPLIES_CAPACITY * sizeof *partition->replies);
     keeper_close(&partition->keeper);
     timers_fini(&partition->timers);
     dispatch_fini(&partition->dispatch);
