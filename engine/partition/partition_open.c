@@ -334,7 +334,6 @@ static enum status load_checkpoint(struct partition *partition, struct checkpoin
         if (status != STATUS_OK || ret_place->block_no == 0 ||
             journal_has(partition->journal, ret_place))
             return status;
-        checkpoint_remove(directory, ret_place->block_no);
         block_no_max = ret_place->block_no - 1;
         partition_state_close(partition->state);
         partition->state = NULL;
@@ -363,7 +362,9 @@ static enum status recover(struct partition *partition, struct problem *problem)
         .on_block = on_block,
         .context = partition,
     };
-    if (on_disk)
+    /* Nothing is changed by a start that cannot be: history would begin anew. */
+    status = recovery_check_beginning(partition->journal, &recovery, problem);
+    if (status == STATUS_OK && on_disk)
         status = keeper_open(&partition->keeper, options->directory, place.block_no,
                              &partition->history_found, problem);
     if (status != STATUS_OK)
