@@ -319,7 +319,8 @@ enum status checkpoint_load(const char *directory, uint64_t block_no_max,
     return status;
 }
 
-enum status checkpoint_load_oldest(const char *directory, struct partition_state **state,
+enum status checkpoint_load_oldest(const char *directory, uint64_t first_kept_no,
+                                   struct partition_state **state,
                                    struct checkpoint_place *ret_place, struct problem *problem)
 {
     uint64_t block_nos[LISTED_MAX];
@@ -327,6 +328,7 @@ enum status checkpoint_load_oldest(const char *directory, struct partition_state
     *ret_place = (struct checkpoint_place){0};
     enum status status = STATUS_OK;
     while (count-- > 0 && status == STATUS_OK && ret_place->block_no == 0)
-        status = load_one(directory, block_nos[count], state, ret_place, problem);
+        if (block_nos[count] + 1 >= first_kept_no)
+            status = load_one(directory, block_nos[count], state, ret_place, problem);
     return status;
 }

@@ -56,9 +56,11 @@ NODISCARD enum status checkpoint_write(const char *directory, const struct parti
  * before_no (0: none): the last that was read by this start, or named since. */
 NODISCARD enum status checkpoint_name(const char *directory, uint64_t block_no, uint64_t before_no);
 
-/* The oldest checkpoint that is there, in the same way: for whoever wants to see as much of a
- * journal as is left, though its beginning was given up. */
-NODISCARD enum status checkpoint_load_oldest(const char *directory, struct partition_state **state,
+/* The oldest checkpoint from which a journal that begins with first_kept_no can be read, in the
+ * same way: for whoever wants to see as much as is left of it. One that is older still may be
+ * there: a power loss brings back what was removed. */
+NODISCARD enum status checkpoint_load_oldest(const char *directory, uint64_t first_kept_no,
+                                             struct partition_state **state,
                                              struct checkpoint_place *ret_place,
                                              struct problem *problem);
 

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/history/history.h"
 #include "engine/partition/partition_parts.h"
@@ -213,6 +214,32 @@ static void a_start_from_either_of_the_two_checkpoints_gives_the_same_state(void
     assert_string_equal(live, again);
 }
 
+/* A power loss can bring back a checkpoint that was removed. */
+static void what_is_left_is_read_from_the_oldest_checkpoint_that_does_for_it(void **state)
+{
+    struct rig *rig = *state;
+    open_kept(rig, 0, 0);
+    run_checkpoints(rig, 3);
+    uint64_t before[2], after[2];
+    assert_int_equal(newest_two(rig, before), 2);
+    char name[128], aside[128];
+    snprintf(name, sizeof name, "%s/checkpoint-%llu", rig->directory,
+             (unsigned long long)before[1]);
+    snprintf(aside, sizeof aside, "%s/aside", rig->directory);
+    assert_int_equal(link(name, aside), 0);
+    run_checkpoints(rig, 3);
+    assert_int_equal(newest_two(rig, after), 2);
+    assert_int_equal(rename(aside, name), 0);
+    struct partition_state *read;
+    struct checkpoint_place place;
+    struct problem problem = {0};
+    assert_int_equal(partition_state_open(&read), STATUS_OK);
+    assert_int_equal(checkpoint_load_oldest(rig->directory, first_no(rig), &read, &place, &problem),
+                     STATUS_OK);
+    assert_int_equal(place.block_no, after[1]);
+    partition_state_close(read);
+}
+
 /* A start has passed over it: what is kept from then on does for the loss of another. */
 static void a_damaged_one_does_not_count_as_one_of_the_two(void **state)
 {
@@ -367,6 +394,7 @@ int main(void)
         RIG_TEST(each_run_takes_one_checkpoint_and_the_journal_is_trimmed_all_the_same),
         RIG_TEST(milestones_are_thinned_out_where_they_are_old_and_the_journal_still_kept),
         RIG_TEST(a_start_from_either_of_the_two_checkpoints_gives_the_same_state),
+        RIG_TEST(what_is_left_is_read_from_the_oldest_checkpoint_that_does_for_it),
         RIG_TEST(a_damaged_one_does_not_count_as_one_of_the_two),
         RIG_TEST(a_start_from_the_older_one_finds_its_block_though_files_were_dropped),
         RIG_TEST(with_both_damaged_a_trimmed_journal_is_refused_in_words),
