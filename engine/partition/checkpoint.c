@@ -17,10 +17,9 @@
 
 #include "engine/base/image.h"
 
-#define MAGIC      0x4b4843594c46u /* "FLYCHK" */
-#define UNNAMED    "checkpoint.new"
-#define KEPT_COUNT 2u
-#define NICENESS   5
+#define MAGIC    0x4b4843594c46u /* "FLYCHK" */
+#define UNNAMED  "checkpoint.new"
+#define NICENESS 5
 /* The newest version whose definitions do not say when they were made. */
 #define VERSION_TIMELESS 3u
 
@@ -188,7 +187,7 @@ static uint32_t list_checkpoints(const char *directory, uint64_t *block_nos, uin
 
 #define LISTED_MAX 64u
 
-enum status checkpoint_name(const char *directory, uint64_t block_no)
+enum status checkpoint_name(const char *directory, uint64_t block_no, uint64_t before_no)
 {
     char from[PATH_MAX], to[PATH_MAX];
     if (!path_of(from, directory, UNNAMED) || !path_of_block(to, directory, block_no))
@@ -201,17 +200,11 @@ enum status checkpoint_name(const char *directory, uint64_t block_no)
         return STATUS_IO;
     uint64_t block_nos[LISTED_MAX];
     uint32_t count = list_checkpoints(directory, block_nos, LISTED_MAX);
-    for (uint32_t i = KEPT_COUNT; i < count; i++)
-        if (path_of_block(to, directory, block_nos[i]))
+    for (uint32_t i = 0; i < count; i++)
+        if (block_nos[i] != block_no && block_nos[i] != before_no &&
+            path_of_block(to, directory, block_nos[i]))
             unlink(to);
     return STATUS_OK;
-}
-
-void checkpoint_remove(const char *directory, uint64_t block_no)
-{
-    char path[PATH_MAX];
-    if (path_of_block(path, directory, block_no))
-        unlink(path);
 }
 
 /* ---- reading ----------------------------------------------------------------------------------
@@ -346,7 +339,7 @@ enum status checkpoint_load(const char *directory, uint64_t block_no_max,
 {
     uint64_t block_nos[LISTED_MAX];
     uint32_t count = list_checkpoints(directory, block_nos, LISTED_MAX);
-    ret_place->block_no = 0;
+    *ret_place = (struct checkpoint_place){0};
     enum status status = STATUS_OK;
     for (uint32_t i = 0; i < count && status == STATUS_OK && ret_place->block_no == 0; i++)
         if (block_nos[i] <= block_no_max)
@@ -354,24 +347,25 @@ enum status checkpoint_load(const char *directory, uint64_t block_no_max,
     return status;
 }
 
-enum status checkpoint_load_oldest(const char *directory, struct partition_state **state,
+enum status checkpoint_load_oldest(const char *directory, uint64_t first_kept_no,
+                                   struct partition_state **state,
                                    struct checkpoint_place *ret_place, struct problem *problem)
 {
     uint64_t block_nos[LISTED_MAX];
     uint32_t count = list_checkpoints(directory, block_nos, LISTED_MAX);
-    ret_place->block_no = 0;
+    *ret_place = (struct checkpoint_place){0};
     enum status status = STATUS_OK;
     while (count-- > 0 && status == STATUS_OK && ret_place->block_no == 0)
-        status = load_one(directory, block_nos[count], state, ret_place, problem);
+        if (block_nos[count] + 1 >= first_kept_no)
+            status = load_one(directory, block_nos[count], state, ret_place, problem);
     return status;
 }
 
-uint64_t checkpoint_before(const char *directory, uint64_t block_no)
+uint64_t checkpoint_oldest_no(const char *directory, uint64_t first_kept_no)
 {
     uint64_t block_nos[LISTED_MAX];
     uint32_t count = list_checkpoints(directory, block_nos, LISTED_MAX);
-    for (uint32_t i = 0; i < count; i++)
-        if (block_nos[i] < block_no)
-            return block_nos[i];
-    return 0;
+    while (count > 0 && block_nos[count - 1] + 1 < first_kept_no)
+        count--;
+    return count == 0 ? 0 : block_nos[count - 1];
 }

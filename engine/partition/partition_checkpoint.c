@@ -76,6 +76,7 @@ void partition_resume_checkpoints(struct partition *partition, const struct chec
     struct checkpointing *checkpointing = &partition->checkpointing;
     checkpointing->bytes_since = partition->recovery.bytes_count;
     checkpointing->journal_bytes = place->journal_bytes + partition->recovery.bytes_count;
+    checkpointing->named_no = place->block_no;
     checkpointing->milestones_count = place->milestones_count;
     memcpy(checkpointing->milestones, place->milestones,
            place->milestones_count * sizeof *place->milestones);
@@ -109,14 +110,16 @@ static uint64_t end_of_history(struct partition *partition)
     return last_no;
 }
 
-/* Gives up what neither a start from the older of the two checkpoints nor history needs. The block
- * that a checkpoint is of stays with those behind it: a start asks whether the journal has it. */
-static void trim(struct partition *partition, uint64_t block_no)
+/* Gives up what neither a start from before_no, the older of the two checkpoints, nor history
+ * needs. The block that a checkpoint is of stays with those behind it: a start asks whether the
+ * journal has it. */
+static void trim(struct partition *partition, uint64_t before_no)
 {
-    uint64_t before_no = checkpoint_before(partition->options.directory, block_no);
     uint64_t last_no = end_of_history(partition);
     if (before_no < last_no)
         last_no = before_no;
+    if (PLANTED(WIDE_TRIM) && last_no > 0)
+        last_no++;
     if (last_no > 1)
         writer_remove_before(partition->writer, last_no);
 }
@@ -216,11 +219,14 @@ static bool name(struct partition *partition)
         !PLANTED(EARLY_CHECKPOINT))
         return false;
     checkpointing->stage = CHECKPOINT_IDLE;
-    if (checkpoint_name(partition->options.directory, checkpointing->place.block_no) != STATUS_OK)
+    uint64_t block_no = checkpointing->place.block_no;
+    uint64_t before_no = checkpointing->named_no;
+    if (checkpoint_name(partition->options.directory, block_no, before_no) != STATUS_OK)
         return true;
     partition->counts.checkpoints++;
+    checkpointing->named_no = block_no;
     add_milestone(checkpointing, &checkpointing->place);
-    trim(partition, checkpointing->place.block_no);
+    trim(partition, PLANTED(GREEDY_TRIM) ? block_no : before_no);
     return true;
 }
 
@@ -290,7 +296,8 @@ void partition_end_checkpoint(struct partition *partition)
      * journal thread, which is at rest but for that. */
     if (checkpoint_write(options->directory, partition->state, place) != STATUS_OK ||
         !sync_history(partition) ||
-        checkpoint_name(options->directory, place->block_no) != STATUS_OK)
+        checkpoint_name(options->directory, place->block_no, partition->checkpointing.named_no) !=
+            STATUS_OK)
         return;
     partition->counts.checkpoints++;
 }

@@ -334,7 +334,6 @@ static enum status load_checkpoint(struct partition *partition, struct checkpoin
         if (status != STATUS_OK || ret_place->block_no == 0 ||
             journal_has(partition->journal, ret_place))
             return status;
-        checkpoint_remove(directory, ret_place->block_no);
         block_no_max = ret_place->block_no - 1;
         partition_state_close(partition->state);
         partition->state = NULL;
@@ -350,8 +349,9 @@ static enum status open_history(struct partition *partition, uint64_t after_no,
     struct history_log_options options = {.directory = partition->options.directory,
                                           .after_no = after_no};
     /* What is kept of a trimmed journal before its older checkpoint has no state to begin from. */
-    if (journal_first_no(partition->journal) > 1) {
-        uint64_t older_no = checkpoint_before(options.directory, after_no);
+    uint64_t first_no = journal_first_no(partition->journal);
+    if (first_no > 1) {
+        uint64_t older_no = checkpoint_oldest_no(options.directory, first_no);
         options.replayable_no = (older_no > 0 ? older_no : after_no) + 1;
     }
     return keeper_open(&partition->keeper, &options, &partition->history_found, problem);
@@ -376,7 +376,9 @@ static enum status recover(struct partition *partition, struct problem *problem)
         .on_block = on_block,
         .context = partition,
     };
-    if (on_disk)
+    /* Nothing is changed by a start that cannot be: history would begin anew. */
+    status = recovery_check_beginning(partition->journal, &recovery, problem);
+    if (status == STATUS_OK && on_disk)
         status = open_history(partition, place.block_no, problem);
     if (status != STATUS_OK)
         return status;

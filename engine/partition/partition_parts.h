@@ -63,6 +63,7 @@ struct checkpointing {
     struct mender mender;
     bool forks_whole; /* a child has died without what forks leave out */
     struct checkpoint_place place;
+    uint64_t named_no;      /* the newest one that is known to be good; 0: none */
     uint64_t journal_bytes; /* of all blocks so far */
     uint32_t milestones_count;
     struct milestone milestones[MILESTONES_MAX];

@@ -79,6 +79,16 @@ static uint64_t newest_checkpoint(const struct rig *rig, char path[128])
     return newest;
 }
 
+static void remove_checkpoints_before(const struct rig *rig, uint64_t end_no)
+{
+    for (uint64_t block_no = 1; block_no < end_no; block_no++) {
+        char name[128];
+        snprintf(name, sizeof name, "%s/checkpoint-%llu", rig->directory,
+                 (unsigned long long)block_no);
+        unlink(name);
+    }
+}
+
 static uint32_t count_checkpoints(const struct rig *rig)
 {
     uint32_t count = 0;
@@ -188,10 +198,10 @@ static void a_cut_checkpoint_is_passed_over(void **state)
     }
 }
 
-static void one_that_the_journal_does_not_reach_is_passed_over(void **state)
+/* Returns the newest checkpoint, whose block the journal has not got any more. */
+static uint64_t lose_its_block(struct rig *rig)
 {
-    struct rig *rig = *state;
-    char live[PARTITION_DIGEST_BYTES], all[PARTITION_DIGEST_BYTES], path[128];
+    char live[PARTITION_DIGEST_BYTES], path[128];
     open_engine(rig, 1500);
     start_mixed(rig, 100);
     wait_for_checkpoints(rig, 1);
@@ -204,6 +214,15 @@ static void one_that_the_journal_does_not_reach_is_passed_over(void **state)
     assert_int_equal(journal_open(&writable, &journal, &problem), STATUS_OK);
     assert_int_equal(journal_remove_from(journal, newest, &problem), STATUS_OK);
     journal_close(journal);
+    return newest;
+}
+
+static void one_that_the_journal_does_not_reach_is_passed_over(void **state)
+{
+    struct rig *rig = *state;
+    char live[PARTITION_DIGEST_BYTES], all[PARTITION_DIGEST_BYTES];
+    uint64_t newest = lose_its_block(rig);
+    struct problem problem = {0};
     struct partition_options options = rig_options(rig, DURABILITY_ASYNC);
     assert_int_equal(partition_open(&options, &rig->partition, &problem), STATUS_LOST);
     options.accept_loss = true;
@@ -212,6 +231,40 @@ static void one_that_the_journal_does_not_reach_is_passed_over(void **state)
     rig_stop(rig, live);
     rig_replay(rig, all);
     assert_string_equal(live, all);
+}
+
+/* What stands in it must not be taken for what stands before block 1. */
+static void with_no_other_the_journal_is_read_from_its_first_block(void **state)
+{
+    struct rig *rig = *state;
+    char live[PARTITION_DIGEST_BYTES], all[PARTITION_DIGEST_BYTES];
+    uint64_t newest = lose_its_block(rig);
+    remove_checkpoints_before(rig, newest);
+    assert_int_equal(count_checkpoints(rig), 1);
+    struct partition_options options = rig_options(rig, DURABILITY_ASYNC);
+    options.accept_loss = true;
+    rig_open(rig, &options, NULL);
+    assert_int_equal(partition_recovered_from(rig->partition), 0);
+    assert_int_equal(partition_recovery(rig->partition)->first_no, 1);
+    assert_int_equal(partition_recovery(rig->partition)->last_no, newest - 1);
+    rig_stop(rig, live);
+    rig_replay(rig, all);
+    assert_string_equal(live, all);
+}
+
+static void a_start_that_is_refused_removes_none(void **state)
+{
+    struct rig *rig = *state;
+    struct problem problem = {0};
+    char path[128];
+    uint64_t newest = lose_its_block(rig);
+    uint32_t count = count_checkpoints(rig);
+    struct partition_options options = rig_options(rig, DURABILITY_ASYNC);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(partition_open(&options, &rig->partition, &problem), STATUS_LOST);
+    rig->partition = NULL;
+    assert_int_equal(newest_checkpoint(rig, path), newest);
+    assert_int_equal(count_checkpoints(rig), count);
 }
 
 static void a_crash_while_one_is_written_leaves_the_one_before(void **state)
@@ -334,6 +387,8 @@ int main(void)
         RIG_TEST(a_damaged_checkpoint_is_passed_over),
         RIG_TEST(a_cut_checkpoint_is_passed_over),
         RIG_TEST(one_that_the_journal_does_not_reach_is_passed_over),
+        RIG_TEST(with_no_other_the_journal_is_read_from_its_first_block),
+        RIG_TEST(a_start_that_is_refused_removes_none),
         RIG_TEST(a_crash_while_one_is_written_leaves_the_one_before),
         RIG_TEST(with_threads_a_checkpoint_holds_what_its_block_says),
         RIG_TEST(a_definition_is_known_to_be_made_in_its_block),

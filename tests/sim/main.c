@@ -125,6 +125,9 @@ static void print_figures(uint64_t begun_ns)
         {"losses accepted", done->losses},
         {"stops", done->stops},
         {"starts from a checkpoint", done->checkpoints},
+        {"starts without any, refused", done->refusals},
+        {"times the journal was trimmed", done->removals},
+        {"blocks that went with it", done->removed},
     };
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
         printf("%12" PRIu64 "  %s\n", figures[i].count, figures[i].name);

@@ -1,9 +1,7 @@
 #include "tests/sim/sim_parts.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "engine/saga/core_state.h"
@@ -36,6 +34,7 @@ static int64_t show_wall_ms(void)
 
 static uint64_t show_now_ns(void)
 {
+    sim_checkpoints_note();
     return sim->now_ns;
 }
 
@@ -141,6 +140,8 @@ static enum status open_partition(bool accept_loss, struct problem *problem)
         .journal = disk_start(&sim->disk),
         .limits = sim->habits.limits,
         .checkpoint_bytes = sim->habits.checkpoint_bytes,
+        .history_bytes = sim->habits.history_bytes,
+        .history_ms = sim->habits.history_ms,
         .accept_loss = accept_loss,
         .threadless = true,
         .wall_ms = show_wall_ms,
@@ -149,7 +150,15 @@ static enum status open_partition(bool accept_loss, struct problem *problem)
     };
     for (uint32_t i = 0; i < SCRIPT_SERVICES; i++)
         options.built_in[options.built_in_count++] = &services[i];
+    sim->named_count = 0;
     return partition_open(&options, &sim->partition, problem);
+}
+
+static void free_partition(void)
+{
+    sim_checkpoints_note();
+    partition_free(sim->partition);
+    sim->partition = NULL;
 }
 
 /* What was written and never acknowledged, and is there all the same, counts from now on. */
@@ -196,8 +205,9 @@ static void accept_loss(uint64_t block_no)
     verdict_check(partition_recovery(sim->partition)->last_no == block_no - 1,
                   "block %" PRIu64 " is damaged, and what is accepted ends with block %" PRIu64,
                   block_no, partition_recovery(sim->partition)->last_no);
-    partition_free(sim->partition);
+    free_partition();
     disk_settle(&sim->disk);
+    sim_checkpoints_lose(block_no);
     if (block_no > sim->ledger.last_no)
         return;
     sim->disk.acknowledged_no = block_no - 1;
@@ -208,7 +218,7 @@ static void accept_loss(uint64_t block_no)
  * checkpoint spares it the block; then the block is put back, or what is left is accepted. */
 static void start_on_damage(void)
 {
-    uint32_t index = chance_draw(&sim->chance, sim->disk.count);
+    uint32_t index = sim->disk.gone + chance_draw(&sim->chance, sim->disk.count - sim->disk.gone);
     enum disk_damage damage = (enum disk_damage)chance_draw(&sim->chance, DISK_LOSE + 1);
     uint64_t block_no = sim->disk.blocks[index].block_no;
     bool unknown =
@@ -221,50 +231,39 @@ static void start_on_damage(void)
     enum status status = open_partition(false, &problem);
     bool spared = status == STATUS_OK && block_no <= partition_recovered_from(sim->partition);
     if (status == STATUS_OK)
-        partition_free(sim->partition);
+        free_partition();
     verdict_check(spared || is_refusal(status),
                   "block %" PRIu64 " of %u is damaged (%d), and recovery says %s", block_no,
                   sim->disk.count, (int)damage, status_text(status));
     verdict_check(!sim->disk.removed, "recovery removed blocks, and nobody allowed it");
+    sim_checkpoints_check_kept();
     sim_trace(status);
-    if (spared || chance_percent(&sim->chance, 70))
+    if (spared || !sim_checkpoints_can_start(block_no) || chance_percent(&sim->chance, 70))
         disk_mend(&sim->disk, index, damage);
     else
         accept_loss(block_no);
 }
 
-/* The newest checkpoint cannot be read any more: recovery has to do without it. */
-static void damage_checkpoint(void)
+void sim_engine_expect_lost(void)
 {
-    char path[128];
-    DIR *entries = opendir(sim->directory);
-    assert(entries != NULL);
-    uint64_t newest_no = 0;
-    for (struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries)) {
-        uint64_t block_no = 0;
-        if (sscanf(entry->d_name, "checkpoint-%" SCNu64, &block_no) == 1 && block_no > newest_no)
-            newest_no = block_no;
+    for (int accept = 0; accept < 2; accept++) {
+        struct problem problem = {0};
+        enum status status = open_partition(accept == 1, &problem);
+        verdict_check(status == STATUS_LOST,
+                      "the journal begins at block %" PRIu64
+                      ", no checkpoint can be read, and recovery says %s",
+                      sim->disk.first_no_declared, status_text(status));
+        sim_checkpoints_check_kept();
+        verdict_check(!sim->disk.removed, "recovery removed blocks that it cannot do without");
     }
-    closedir(entries);
-    snprintf(path, sizeof path, "%s/checkpoint-%" PRIu64, sim->directory, newest_no);
-    FILE *file = newest_no == 0 ? NULL : fopen(path, "r+");
-    if (file == NULL)
-        return;
-    fseek(file, 0, SEEK_END);
-    long at = (long)chance_draw(&sim->chance, (uint32_t)ftell(file));
-    fseek(file, at, SEEK_SET);
-    int byte = getc(file);
-    fseek(file, at, SEEK_SET);
-    putc(byte ^ 0x40, file);
-    fclose(file);
-    sim_figures.damages++;
+    sim_figures.refusals++;
 }
 
 void sim_engine_start(void)
 {
-    if (!sim->calm && chance_percent(&sim->chance, 10))
-        damage_checkpoint();
-    if (sim->disk.count > 0 && !sim->calm && chance_percent(&sim->chance, 30))
+    if (!sim->calm && chance_percent(&sim->chance, sim->habits.checkpoint_damage_percent))
+        sim_checkpoints_damage();
+    if (sim->disk.count > sim->disk.gone && !sim->calm && chance_percent(&sim->chance, 30))
         start_on_damage();
     struct problem problem = {0};
     enum status status = open_partition(false, &problem);
@@ -289,7 +288,7 @@ void sim_engine_crash(void)
     sim_figures.crashes++;
     sim_figures.stalls += partition_counts(sim->partition).stalls;
     sim->disk.mood = DISK_FAILING;
-    partition_free(sim->partition);
+    free_partition();
     sim_engine_start();
 }
 
@@ -306,7 +305,7 @@ void sim_engine_stop(void)
     partition_state_digest(sim->shadow, replayed);
     verdict_check(strcmp(digest, replayed) == 0, "stopped: the digest is not that of a replay");
     sim_figures.stalls += partition_counts(sim->partition).stalls;
-    partition_free(sim->partition);
+    free_partition();
     sim->calm = calm;
     sim_figures.stops++;
 }
