@@ -235,7 +235,8 @@ bool partition_turn_checkpoint(struct partition *partition)
     struct checkpointing *checkpointing = &partition->checkpointing;
     switch (checkpointing->stage) {
     case CHECKPOINT_IDLE:
-        if (!is_due(partition))
+        /* What is taken now is not taken with the services standing still. */
+        if (!is_due(partition) || !partition_take_results(partition))
             return false;
         checkpointing->stage = CHECKPOINT_PAUSING;
         if (!checkpointing->forks_whole)
