@@ -405,7 +405,8 @@ static void fire_timer(struct partition *partition, uint32_t key)
     }
     if (due_ms < 0 || (!of_saga && is_in_hand(partition, slot)))
         return;
-    struct event event = {.kind = EVENT_TIMER, .timer = {.branch = slot, .of_saga = of_saga}};
+    struct event event = {.kind = EVENT_TIMER,
+                          .timer = {.branch = slot, .of_saga = of_saga, .undo_begun = of_saga}};
     enum status status = partition_apply(partition, &event, 0, NULL, NULL);
     assert(status == STATUS_OK);
 }

@@ -104,8 +104,9 @@ enum status partition_start_with(struct partition *partition,
 enum status partition_cancel(struct partition *partition, uint64_t saga_id, bool abort,
                              struct flyover_bytes reason, struct problem *problem)
 {
-    struct event event = {.kind = EVENT_CANCEL,
-                          .cancel = {.saga_id = saga_id, .abort = abort, .reason = reason}};
+    struct event event = {
+        .kind = EVENT_CANCEL,
+        .cancel = {.saga_id = saga_id, .abort = abort, .undo_begun = !abort, .reason = reason}};
     enum status status = check_reason(reason, false, problem);
     if (status == STATUS_OK)
         status = core_check_cancel(partition->state->core, saga_id, abort, problem);

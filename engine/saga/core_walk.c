@@ -140,6 +140,16 @@ static void remember_step(struct work *work, struct completed *completed,
     }
 }
 
+void walk_keep_begun(struct work *work)
+{
+    assert(work->branch->phase == PHASE_AWAITING && !work->branch->handling);
+    if (work->branch->completed == CORE_NONE)
+        return;
+    bool room;
+    remember_step(work, &work->core->completed[work->branch->completed], (struct flyover_bytes){0},
+                  &room);
+}
+
 /* Nothing before this step can be undone any more, and a wish to came too late. */
 static void pass_pivot(struct work *work)
 {

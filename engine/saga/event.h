@@ -12,7 +12,7 @@
  *   START       tag | plan v | [source v] | [name v+bytes] | [at_ms v] | input v+bytes
  *   RESULT      tag | branch v | [writes v+bytes] | [output v+bytes]
  *   ERROR       tag | branch v | name v+bytes | cause v+bytes
- *   TIMER       tag | branch v, or with its flag the saga's slot v
+ *   TIMER       tag | branch v, or with its first flag the saga's slot v
  *   SIGNAL      tag | saga_id v | name v+bytes | payload v+bytes
  *   HEARTBEAT   tag | branch v
  *   CANCEL      tag | saga_id v | reason v+bytes
@@ -22,9 +22,11 @@
  *
  * The low four bits of the tag are the kind, the high four say which optional parts are there, or
  * are flags: of an ERROR whether it may be retried, of a RESULT and an ERROR whether they came from
- * outside by the step's token, of a CANCEL whether it is without compensation. A result's output
- * that is nil, or that the plan has no use for, is left out. An event has exactly one encoding: an
- * optional part that is there but empty is refused, and so is a long varint.
+ * outside by the step's token, of a CANCEL whether it is without compensation, of another CANCEL
+ * and of a saga's TIMER whether a step that was begun and awaits its token is compensated too:
+ * journals of formats before 3 do not say so, and are replayed as they were written. A result's
+ * output that is nil, or that the plan has no use for, is left out. An event has exactly one
+ * encoding: an optional part that is there but empty is refused, and so is a long varint.
  *
  * Threads: none; pure functions over the caller's bytes. A decoded event borrows from the block.
  */
@@ -139,7 +141,8 @@ struct event {
         } error;
         struct {
             uint32_t branch;
-            bool of_saga; /* `branch` is the slot of the saga whose time is over */
+            bool of_saga;    /* `branch` is the slot of the saga whose time is over */
+            bool undo_begun; /* of a saga: as of `cancel` */
         } timer;
         struct {
             uint64_t saga_id;
@@ -151,7 +154,8 @@ struct event {
         } heartbeat;
         struct {
             uint64_t saga_id;
-            bool abort; /* without compensation */
+            bool abort;      /* without compensation */
+            bool undo_begun; /* and else: what a token would have ended is compensated too */
             struct flyover_bytes reason;
         } cancel;
         struct {

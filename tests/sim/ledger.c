@@ -326,8 +326,9 @@ static void on_timer(struct ledger_turn *turn)
     ledger_walk_timer(turn);
 }
 
-static void on_deadline(struct ledger *ledger, const struct core *core, uint32_t slot)
+static void on_deadline(struct ledger *ledger, const struct core *core, const struct event *event)
 {
+    uint32_t slot = event->timer.branch;
     uint64_t saga_id = core->sagas[slot].id;
     struct ledger_saga *saga = ledger_find(ledger, saga_id);
     verdict_check(saga != NULL && !saga->ended, "the time of a saga is over that is not there");
@@ -338,6 +339,7 @@ static void on_deadline(struct ledger *ledger, const struct core *core, uint32_t
                   "saga %" PRIu64 " is out of time, and it does not matter", saga_id);
     struct ledger_turn turn = {ledger, saga_id, saga, &saga->carriers[0]};
     ledger->totals.timeouts++;
+    verdict_check(event->timer.undo_begun, "what a token would have ended is left as it was");
     ledger_undo_cancel(&turn, LEDGER_COMPENSATE);
 }
 
@@ -390,6 +392,8 @@ static void on_saga(struct ledger *ledger, const struct event *event, uint64_t s
         ledger_walk_signal(&turn, (uint32_t)(event->signal.name.at[1] - '0'),
                            ledger_value_of(ledger_cursor_of(event->signal.payload)));
     } else if (event->kind == EVENT_CANCEL) {
+        verdict_check(event->cancel.undo_begun != event->cancel.abort,
+                      "what a token would have ended is left as it was");
         ledger_undo_cancel(&turn, event->cancel.abort ? LEDGER_ABORT : LEDGER_COMPENSATE);
     } else {
         struct ledger_value output = ledger_value_of(ledger_cursor_of(event->mend.output));
@@ -421,7 +425,7 @@ static void before_event(struct ledger *ledger, const struct core *core, const s
     case EVENT_HEARTBEAT: by_token(ledger, core, event); break;
     case EVENT_TIMER:
         if (event->timer.of_saga) {
-            on_deadline(ledger, core, event->timer.branch);
+            on_deadline(ledger, core, event);
         } else {
             struct ledger_turn turn = turn_of(ledger, core, event->timer.branch);
             on_timer(&turn);

@@ -191,9 +191,14 @@ static void stop_branch(struct ledger_turn *turn)
         }
         ledger_undo_stop(turn);
         return;
+    case LEDGER_AWAITING:
+        /* What the handler began may have been done, by whoever it gave the token to. */
+        if (turn->saga->cancel != LEDGER_ABORT && ledger_state_of(turn)->kind == SCRIPT_TOKEN)
+            ledger_walk_remember(turn, (struct ledger_value){.kind = LEDGER_NIL});
+        ledger_undo_stop(turn);
+        return;
     case LEDGER_DELAYED:
-    case LEDGER_RESTING:
-    case LEDGER_AWAITING: ledger_undo_stop(turn); return;
+    case LEDGER_RESTING: ledger_undo_stop(turn); return;
     case LEDGER_RUNNING:
     case LEDGER_GONE: return;
     case LEDGER_STUCK: verdict_fail("a saga that is stuck is cancelled");
