@@ -155,8 +155,8 @@ NODISCARD enum status partition_start_with(struct partition *partition,
                                            uint64_t *ret_saga_id, struct problem *problem);
 NODISCARD enum status partition_cancel(struct partition *partition, uint64_t saga_id, bool abort,
                                        struct flyover_bytes reason, struct problem *problem);
-/* `output` (count 0: none) becomes the result of a forward step that is skipped. A reason is asked
- * for. */
+/* Of a saga that is stuck, but for MEND_SKIP of one that sleeps, which goes on now. `output` (count
+ * 0: none) becomes the result of a forward step that is skipped. A reason is asked for. */
 NODISCARD enum status partition_mend(struct partition *partition, uint64_t saga_id,
                                      enum mend_action action, struct flyover_bytes output,
                                      struct flyover_bytes reason, struct problem *problem);

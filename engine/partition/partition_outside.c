@@ -124,7 +124,8 @@ enum status partition_mend(struct partition *partition, uint64_t saga_id, enum m
     if (status == STATUS_OK && output.count > 0)
         status = check_payload(output, "output", problem);
     if (status == STATUS_OK)
-        status = core_check_mend(partition->state->core, saga_id, action, problem);
+        status =
+            core_check_mend(partition->state->core, saga_id, action, output.count > 0, problem);
     return status == STATUS_OK ? take(partition, &event, problem) : status;
 }
 

@@ -350,17 +350,6 @@ static void on_timeout(struct work *work)
     step_error(work, beat ? heartbeat : error_timeout, cause, true);
 }
 
-static void on_wake(struct work *work)
-{
-    bool delayed = work->branch->delayed;
-    work->branch->delayed = false;
-    work->branch->due_ms = 0;
-    work_fire(work, TRIGGER_TIMER);
-    if (delayed)
-        start_set_deadline(work);
-    walk(work, delayed ? work->branch->state : state_of(work)->next);
-}
-
 /* Next: on_result or on_error after a pause; walk after a Wait; on_step_failed, when it was a
  * deadline. */
 static void on_timer(struct work *work)
@@ -369,7 +358,7 @@ static void on_timer(struct work *work)
         return;
     note_touch(work);
     switch ((enum phase)work->branch->phase) {
-    case PHASE_SLEEPING: on_wake(work); break;
+    case PHASE_SLEEPING: walk_wake(work); break;
     case PHASE_BACKOFF: walk_ask(work); break;
     case PHASE_UNDO_BACKOFF:
         work_set_deadline(work, state_of(work)->undo_timeout_ms);
@@ -504,10 +493,14 @@ static void on_saga(struct core *core, const struct core_moment *moment, const s
         undo_cancel(&work, event->cancel.abort ? CANCEL_ABORT : CANCEL_COMPENSATE,
                     event->cancel.undo_begun, error_cancelled, event->cancel.reason);
     } else {
-        if (core_check_mend(core, id, event->mend.action, NULL) != STATUS_OK)
+        if (core_check_mend(core, id, event->mend.action, event->mend.output.count > 0, NULL) !=
+            STATUS_OK)
             return;
         note_touch(&work);
-        undo_mend(&work, event->mend.action, event->mend.output);
+        if (work.saga->outcome == OUTCOME_STUCK)
+            undo_mend(&work, event->mend.action, event->mend.output);
+        else
+            undo_skip_waits(&work);
     }
 }
 

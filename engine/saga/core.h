@@ -207,8 +207,10 @@ NODISCARD enum status core_apply(struct core *core, const struct core_moment *mo
  */
 NODISCARD enum status core_check_cancel(const struct core *core, uint64_t saga_id, bool abort,
                                         struct problem *problem);
+/* A skip ends also the waiting of a saga that sleeps, in a Wait state or before it begins. */
 NODISCARD enum status core_check_mend(const struct core *core, uint64_t saga_id,
-                                      enum mend_action action, struct problem *problem);
+                                      enum mend_action action, bool has_output,
+                                      struct problem *problem);
 NODISCARD enum status core_check_signal(const struct core *core, uint64_t saga_id,
                                         struct flyover_bytes name, struct problem *problem);
 /* Whether a saga may be started under this name now. STATUS_OK: it may; STATUS_EXISTS: it was, with

@@ -359,3 +359,14 @@ void undo_mend(struct work *work, enum mend_action action, struct flyover_bytes 
             mend_forward(&carrier, action, output);
     }
 }
+
+void undo_skip_waits(struct work *work)
+{
+    uint32_t branches[CARRIERS_MAX];
+    uint32_t count = list_carriers(work, branches);
+    for (uint32_t i = 0; i < count; i++) {
+        struct work carrier = work_on(work, branches[i]);
+        if (carrier.branch->phase == PHASE_SLEEPING)
+            walk_wake(&carrier);
+    }
+}

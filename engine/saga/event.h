@@ -78,10 +78,10 @@ struct event_table {
     struct flyover_bytes name;
 };
 
-/* What an operator does to a saga that is stuck. */
+/* What an operator does to a saga that is stuck, or skips of one that sleeps. */
 enum mend_action {
     MEND_RETRY,   /* the step or compensation it is stuck at is tried again, all retries anew */
-    MEND_SKIP,    /* it counts as done */
+    MEND_SKIP,    /* it counts as done; a wait is over */
     MEND_RESOLVE, /* the saga counts as done */
 };
 

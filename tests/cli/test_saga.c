@@ -346,6 +346,19 @@ static void a_stuck_saga_is_retried_skipped_and_resolved(void **state)
     }
 }
 
+static void a_saga_that_sleeps_goes_on_when_its_waiting_is_skipped(void **state)
+{
+    (void)state;
+    make_first(ask_file, false);
+    cli_expect_done(saga("start", "ask", "--delay", "86400"));
+    json_t *shown = await_state("2", "SLEEPING");
+    json_decref(shown);
+    refuses(saga("retry", "2", NULL, NULL), CLI_INPUT, "to have it go on now, skip the waiting");
+    cli_expect_done(saga("skip", "2", "--reason", "in a hurry"));
+    shown = await_state("2", "RUNNING");
+    json_decref(shown);
+}
+
 /* ---- lists ----------------------------------------------------------------------------------- */
 
 static void expect_ids(struct cli_result result, size_t count, const int64_t *ids)
@@ -712,6 +725,7 @@ int main(int argc, char **argv)
         TEST(a_token_can_be_answered_with_an_error),
         TEST(what_was_done_to_a_directory_is_carried_on_by_the_next_engine),
         TEST(a_stuck_saga_is_retried_skipped_and_resolved),
+        TEST(a_saga_that_sleeps_goes_on_when_its_waiting_is_skipped),
         TEST(a_list_is_of_those_asked_for_the_newest_first),
         TEST(tables_fit_a_terminal),
         TEST(the_life_of_an_order_is_told_from_its_own_blocks),

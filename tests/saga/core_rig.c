@@ -362,7 +362,7 @@ enum status rig_mend(struct rig *rig, uint64_t saga_id, enum mend_action action,
         .mend = {.saga_id = saga_id, .action = action, .reason = text_of("looked at")}};
     if (output != NULL)
         event.mend.output = rig_value(output);
-    enum status status = core_check_mend(rig->core, saga_id, action, &problem);
+    enum status status = core_check_mend(rig->core, saga_id, action, output != NULL, &problem);
     return apply_checked(rig, &event, status, &problem);
 }
 

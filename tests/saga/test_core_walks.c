@@ -37,6 +37,7 @@ struct run {
     uint32_t events_count;
     uint32_t outcomes[OUTCOME_ABORTED + 1];
     uint32_t accepted[EVENT_REDRIVE + 1], refused[EVENT_REDRIVE + 1];
+    uint32_t waits_skipped_count;
     uint32_t begun_count; /* steps that were cancelled while they awaited their token */
     struct model_moves *moves;
     uint32_t notes_crc, twins_crc; /* over all that history was told */
@@ -433,7 +434,10 @@ static void signal_to(struct run *run, uint64_t id, const char *name)
 
 static void cancel_any(struct run *run)
 {
-    uint64_t id = draw_saga(run);
+    struct core_branch_view view;
+    uint32_t branch = draw(run, 4) == 0 ? find_branch(run, PHASE_AWAITING) : UINT32_MAX;
+    bool found = branch != UINT32_MAX && core_view_branch(run->rig.core, branch, &view);
+    uint64_t id = found ? view.saga_id : draw_saga(run);
     struct event event = {
         .kind = EVENT_CANCEL,
         .cancel = {.saga_id = id, .abort = draw(run, 3) == 0, .reason = text_of("asked to")}};
@@ -450,8 +454,12 @@ static void mend(struct run *run, uint64_t id)
     event.mend.action = (enum mend_action)(draw(run, 8) % 3);
     if (draw(run, 2))
         event.mend.output = rig_value("4");
-    enum status status = core_check_mend(run->rig.core, id, event.mend.action, NULL);
-    if (status == STATUS_OK) {
+    enum status status =
+        core_check_mend(run->rig.core, id, event.mend.action, event.mend.output.count > 0, NULL);
+    if (status == STATUS_OK && !run->models[id].stuck) {
+        assert_int_equal(event.mend.action, MEND_SKIP);
+        run->waits_skipped_count++;
+    } else if (status == STATUS_OK) {
         model_on_mend(&run->models[id], event.mend.action);
         run->running_count++;
         run->stuck_count--;
@@ -461,7 +469,8 @@ static void mend(struct run *run, uint64_t id)
 
 static void mend_any(struct run *run)
 {
-    uint32_t branch = find_branch(run, draw(run, 2) ? PHASE_STUCK : PHASE_STUCK_FORWARD);
+    static const enum phase phases[] = {PHASE_STUCK, PHASE_STUCK_FORWARD, PHASE_SLEEPING};
+    uint32_t branch = find_branch(run, phases[draw(run, 3)]);
     struct core_branch_view view;
     bool found = branch != UINT32_MAX && core_view_branch(run->rig.core, branch, &view);
     mend(run, found ? view.saga_id : draw_saga(run));
@@ -613,6 +622,7 @@ static void whatever_happens_each_saga_does_what_it_may_and_nothing_is_left(void
 {
     (void)state;
     static struct model_moves moves;
+    uint32_t begun_count = 0;
     for (uint64_t seed = 1; seed <= 3; seed++) {
         struct run *run = open_run(seed * 0x9e3779b97f4a7c15, &moves);
         drive(run);
@@ -626,10 +636,12 @@ static void whatever_happens_each_saga_does_what_it_may_and_nothing_is_left(void
             assert_true(run->refused[kind] > 20 || kind == EVENT_HEARTBEAT ||
                         kind == EVENT_REDRIVE);
         }
-        assert_true(run->begun_count > 0);
+        begun_count += run->begun_count;
+        assert_true(run->waits_skipped_count > 5);
         close_run(run);
     }
     model_check_moves(&moves);
+    assert_true(begun_count > 2);
 }
 
 int main(void)

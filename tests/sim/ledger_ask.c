@@ -136,17 +136,28 @@ static enum status on_cancel(const struct ledger_saga *saga, bool abort)
     return saga->pivoted ? STATUS_INVALID : STATUS_OK;
 }
 
-static enum status on_mend(const struct ledger_saga *saga, enum mend_action action)
+static bool is_asleep(const struct ledger_saga *saga)
 {
+    for (uint32_t i = 0; i < saga->carriers_count; i++)
+        if (saga->carriers[i].wait == LEDGER_RESTING || saga->carriers[i].wait == LEDGER_DELAYED)
+            return true;
+    return false;
+}
+
+/* A wait has no output. */
+static enum status on_mend(const struct ledger_saga *saga, const struct ledger_question *question)
+{
+    enum mend_action action = question->action;
+    bool has_output = question->value.kind != LEDGER_ABSENT;
     if (saga->outcome != OUTCOME_STUCK)
-        return STATUS_INVALID;
+        return action == MEND_SKIP && is_asleep(saga) && !has_output ? STATUS_OK : STATUS_INVALID;
     for (uint32_t i = 0; i < saga->carriers_count; i++) {
         const struct ledger_branch *branch = &saga->carriers[i];
         if (branch->wait != LEDGER_STUCK || branch->undo || action != MEND_SKIP)
             continue;
         enum script_kind kind = saga->script->states[branch->state].kind;
-        if (kind == SCRIPT_WAIT || kind == SCRIPT_CHOICE || kind == SCRIPT_SUCCEED ||
-            kind == SCRIPT_FAIL)
+        if ((kind == SCRIPT_WAIT && has_output) || kind == SCRIPT_CHOICE ||
+            kind == SCRIPT_SUCCEED || kind == SCRIPT_FAIL)
             return STATUS_INVALID;
     }
     return STATUS_OK;
@@ -164,7 +175,7 @@ static enum status answer_of(struct ledger *ledger, const struct ledger_question
     switch (question->asked) {
     case LEDGER_ASK_SIGNAL: return on_signal(ledger, saga, question);
     case LEDGER_ASK_CANCEL: return on_cancel(saga, question->abort);
-    case LEDGER_ASK_MEND: return on_mend(saga, question->action);
+    case LEDGER_ASK_MEND: return on_mend(saga, question);
     case LEDGER_ASK_ANSWER:
     case LEDGER_ASK_ERROR:
     case LEDGER_ASK_HEARTBEAT:
