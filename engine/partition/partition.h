@@ -172,7 +172,8 @@ NODISCARD enum status partition_answer_error(struct partition *partition, const 
                                              struct problem *problem);
 NODISCARD enum status partition_heartbeat(struct partition *partition, const char *token,
                                           struct problem *problem);
-/* An EVENT_REDRIVE made from the history of a saga that ended badly. */
+/* An EVENT_REDRIVE made from the history of a saga that ended badly. STATUS_EXISTS: the saga was
+ * redriven before, as *ret_saga_id, which is known for as long as a name is. */
 NODISCARD enum status partition_redrive(struct partition *partition, const struct event *event,
                                         uint64_t token, uint64_t *ret_saga_id,
                                         struct problem *problem);

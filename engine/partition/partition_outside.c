@@ -181,16 +181,23 @@ enum status partition_heartbeat(struct partition *partition, const char *token,
 enum status partition_redrive(struct partition *partition, const struct event *event,
                               uint64_t token, uint64_t *ret_saga_id, struct problem *problem)
 {
+    const struct core *core = partition->state->core;
+    struct event redrive = *event;
     assert(event->kind == EVENT_REDRIVE);
-    if (event->redrive.plan >= core_plans_count(partition->state->core))
+    redrive.redrive.once = core_limits(core).names_max > 0;
+    if (event->redrive.plan >= core_plans_count(core))
         return problem_set(problem, STATUS_INVALID, "there is no such definition here");
     if (event_encoded_bytes_max(event) > BLOCK_BYTES_MAX - BLOCK_HEADER_BYTES)
         return problem_set(problem, STATUS_TOO_LARGE,
                            "what the saga has done is too large to be brought along");
+    enum status status = core_check_redrive(core, event->redrive.of_saga_id,
+                                            partition_event_ms(partition), ret_saga_id, problem);
+    if (status != STATUS_OK)
+        return status;
     if (!partition_may_start(partition, event->redrive.plan))
         return refuse_busy(partition, problem);
-    enum status status = reserve(partition, event, problem);
+    status = reserve(partition, &redrive, problem);
     if (status == STATUS_OK)
-        status = partition_apply(partition, event, token, ret_saga_id, problem);
+        status = partition_apply(partition, &redrive, token, ret_saga_id, problem);
     return status;
 }

@@ -198,6 +198,17 @@ uint64_t core_find_name(const struct core *core, struct flyover_bytes name, int6
     return entry == NULL ? 0 : entry->saga_id;
 }
 
+static enum status check_room(const struct core *core, int64_t now_ms, struct problem *problem)
+{
+    if (names_has_room(core->names, now_ms, (int64_t)core->limits.name_retention_ms, core_is_live,
+                       (void *)core))
+        return STATUS_OK;
+    return problem_set(problem, STATUS_BUSY,
+                       "%u names are kept, as many as there is room for: wait until the oldest "
+                       "expire, or begin a data directory with a larger --names-max",
+                       names_count(core->names));
+}
+
 enum status core_check_name(const struct core *core, struct flyover_bytes name,
                             struct flyover_bytes input, int64_t now_ms, uint64_t *ret_saga_id,
                             struct problem *problem)
@@ -222,13 +233,28 @@ enum status core_check_name(const struct core *core, struct flyover_bytes name,
                            "the name '%.*s' was given to saga %" PRIu64
                            " with another input: take another name, or the same input",
                            (int)name.count, (const char *)name.at, entry->saga_id);
-    if (!names_has_room(core->names, now_ms, (int64_t)core->limits.name_retention_ms, core_is_live,
-                        (void *)core))
-        return problem_set(problem, STATUS_BUSY,
-                           "%u names are kept, as many as there is room for: wait until the oldest "
-                           "expire, or begin a data directory with a larger --names-max",
-                           names_count(core->names));
-    return STATUS_OK;
+    return check_room(core, now_ms, problem);
+}
+
+struct flyover_bytes core_redrive_name(uint64_t saga_id, uint8_t bytes[CORE_REDRIVE_NAME_BYTES])
+{
+    bytes[0] = 1;
+    memcpy(bytes + 1, &saga_id, sizeof saga_id);
+    return (struct flyover_bytes){bytes, CORE_REDRIVE_NAME_BYTES};
+}
+
+enum status core_check_redrive(const struct core *core, uint64_t saga_id, int64_t now_ms,
+                               uint64_t *ret_saga_id, struct problem *problem)
+{
+    uint8_t bytes[CORE_REDRIVE_NAME_BYTES];
+    uint64_t known = core_find_name(core, core_redrive_name(saga_id, bytes), now_ms);
+    if (known == 0)
+        return core->names == NULL ? STATUS_OK : check_room(core, now_ms, problem);
+    *ret_saga_id = known;
+    return problem_set(problem, STATUS_EXISTS,
+                       "saga %" PRIu64 " was redriven already, as saga %" PRIu64
+                       ": look there, and redrive that one if it has failed too",
+                       saga_id, known);
 }
 
 /* ---- tokens -----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@
 
 #define TAG_KIND 0x0fu
 /* START: source; RESULT: writes; ERROR: retryable; LIMITS: names; TIMER: of a saga; CANCEL: abort;
- * MEND: output */
+ * MEND: output; REDRIVE: once */
 #define TAG_FIRST_PART 0x10u
 /* RESULT: output; START: name; ERROR: by token; TIMER, CANCEL: undo begun */
 #define TAG_SECOND_PART 0x20u
@@ -155,8 +155,10 @@ static uint8_t *encode_mend(const struct event *event, uint8_t *at, uint8_t *tag
     return encode_bytes(at, event->mend.reason);
 }
 
-static uint8_t *encode_redrive(const struct event *event, uint8_t *at)
+static uint8_t *encode_redrive(const struct event *event, uint8_t *at, uint8_t *tag)
 {
+    if (event->redrive.once)
+        *tag |= TAG_FIRST_PART;
     at = varint_encode(at, event->redrive.of_saga_id);
     at = varint_encode(at, event->redrive.plan);
     at = varint_encode(at, event->redrive.state);
@@ -237,7 +239,7 @@ uint8_t *event_encode(const struct event *event, uint8_t *at)
         at = varint_encode(at, event->cancel.saga_id);
         return encode_bytes(at, event->cancel.reason);
     case EVENT_MEND: return encode_mend(event, at, tag);
-    case EVENT_REDRIVE: return encode_redrive(event, at);
+    case EVENT_REDRIVE: return encode_redrive(event, at, tag);
     }
     assert(false && "every kind is encoded");
     return at;
@@ -344,8 +346,10 @@ const uint8_t *event_decode_step(const uint8_t *at, const uint8_t *end, struct e
     return at == NULL ? NULL : decode_bytes(at, end, &ret_step->output);
 }
 
-static const uint8_t *decode_redrive(const uint8_t *at, const uint8_t *end, struct event *event)
+static const uint8_t *decode_redrive(const uint8_t *at, const uint8_t *end, bool once,
+                                     struct event *event)
 {
+    event->redrive.once = once;
     at = varint_decode(at, end, &event->redrive.of_saga_id);
     if (at != NULL)
         at = decode_u32(at, end, &event->redrive.plan);
@@ -378,13 +382,13 @@ static uint8_t parts_of(enum event_kind kind)
     case EVENT_TIMER:
     case EVENT_CANCEL: return TAG_FIRST_PART | TAG_SECOND_PART;
     case EVENT_LIMITS:
-    case EVENT_MEND: return TAG_FIRST_PART;
+    case EVENT_MEND:
+    case EVENT_REDRIVE: return TAG_FIRST_PART;
     case EVENT_SERVICE:
     case EVENT_DEFINITION:
     case EVENT_SOURCE:
     case EVENT_SIGNAL:
-    case EVENT_HEARTBEAT:
-    case EVENT_REDRIVE: break;
+    case EVENT_HEARTBEAT: break;
     }
     return 0;
 }
@@ -450,7 +454,7 @@ const uint8_t *event_decode(const uint8_t *at, const uint8_t *end, struct event 
         at = varint_decode(at, end, &ret_event->cancel.saga_id);
         return at == NULL ? NULL : decode_bytes(at, end, &ret_event->cancel.reason);
     case EVENT_MEND: return decode_mend(at, end, first, ret_event);
-    case EVENT_REDRIVE: return decode_redrive(at, end, ret_event);
+    case EVENT_REDRIVE: return decode_redrive(at, end, first, ret_event);
     }
     return NULL;
 }

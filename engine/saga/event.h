@@ -24,7 +24,8 @@
  * are flags: of an ERROR whether it may be retried, of a RESULT and an ERROR whether they came from
  * outside by the step's token, of a CANCEL whether it is without compensation, of another CANCEL
  * and of a saga's TIMER whether a step that was begun and awaits its token is compensated too:
- * journals of formats before 3 do not say so, and are replayed as they were written. A result's
+ * journals of formats before 3 do not say so, and are replayed as they were written; nor do they
+ * say of a REDRIVE, as its flag does, that there may be no other one of its saga. A result's
  * output that is nil, or that the plan has no use for, is left out. An event has exactly one
  * encoding: an optional part that is there but empty is refused, and so is a long varint.
  *
@@ -166,6 +167,7 @@ struct event {
         } mend;
         struct {
             uint64_t of_saga_id;
+            bool once; /* no other is accepted for as long as a name is kept */
             uint32_t plan;
             uint32_t state;   /* to go on with */
             uint32_t step_no; /* of the step begun last */

@@ -477,6 +477,11 @@ static void a_redrive_is_refused_or_not_lost(void **state)
     rig_settle(rig);
     assert_string_equal(scripted_trace, "b");
     assert_int_equal(rig_totals(rig).succeeded, 1);
+    saga_id = 0;
+    REFUSED(rig, partition_redrive(rig->partition, &event, 1, &saga_id, &problem), STATUS_EXISTS,
+            "saga 1 was redriven already, as saga 1: look there, and redrive that one if it has "
+            "failed too");
+    assert_int_equal(saga_id, 1);
 }
 
 /* ---- no room ------------------------------------------------------------------------------------

@@ -220,6 +220,10 @@ static void redrive_saga(struct run *run)
                                       .payload = input,
                                       .steps_count = count,
                                       .steps = {steps, (uint32_t)(end - steps)}}};
+    uint64_t known;
+    enum status status =
+        core_check_redrive(run->rig.core, event.redrive.of_saga_id, run->rig.now_ms, &known, NULL);
+    event.redrive.once = status == STATUS_OK && draw(run, 2);
     finish_start(run, &event);
     run->accepted[EVENT_REDRIVE]++;
 }

@@ -73,6 +73,7 @@ static void draw_redrive(uint64_t *seed, struct event *event)
     static uint8_t steps[EVENT_REDRIVE_STEPS_MAX * (2 * sizeof material + EVENT_FIXED_BYTES_MAX)];
     uint8_t *end = steps;
     event->redrive.of_saga_id = draw_number(seed);
+    event->redrive.once = draw(seed) % 2;
     event->redrive.plan = draw_u32(seed);
     event->redrive.state = draw_u32(seed);
     event->redrive.step_no = draw_u32(seed);
@@ -354,7 +355,8 @@ static uint8_t parts_of(int kind)
     case EVENT_TIMER:
     case EVENT_CANCEL: return 0x30;
     case EVENT_LIMITS:
-    case EVENT_MEND: return 0x10;
+    case EVENT_MEND:
+    case EVENT_REDRIVE: return 0x10;
     default: return 0;
     }
 }
@@ -553,7 +555,8 @@ static void the_room_promised_is_enough_for_the_largest_numbers(void **state)
         {.kind = EVENT_MEND,
          .mend = {.saga_id = UINT64_MAX, .action = MEND_RESOLVE, .output = {material, 1}}},
         {.kind = EVENT_REDRIVE,
-         .redrive = {UINT64_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, .steps_count = UINT32_MAX}},
+         .redrive = {UINT64_MAX, true, UINT32_MAX, UINT32_MAX, UINT32_MAX,
+                     .steps_count = UINT32_MAX}},
     };
     for (size_t i = 0; i < sizeof largest / sizeof largest[0]; i++) {
         size_t bytes = 0;

@@ -246,6 +246,9 @@ static void on_redrive(struct ledger *ledger, const struct event *event)
     struct ledger_turn turn =
         begin_saga(ledger, event->redrive.plan, (uint64_t)ledger_number_at(payload, "t", 0));
     turn.branch->payload = ledger_payload_of(payload);
+    verdict_check(event->redrive.once, "a redrive is not known again");
+    ledger_find(ledger, event->redrive.of_saga_id)->redriven =
+        (struct ledger_name){turn.saga_id, 0, ledger->now_ms};
     turn.saga->step_no = event->redrive.step_no;
     const uint8_t *at = event->redrive.steps.at;
     bool room = true;
