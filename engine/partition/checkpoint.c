@@ -21,6 +21,8 @@
 #define UNNAMED    "checkpoint.new"
 #define KEPT_COUNT 2u
 #define NICENESS   5
+/* The newest version whose definitions do not say when they were made. */
+#define VERSION_TIMELESS 3u
 
 static bool path_of(char path[PATH_MAX], const char *directory, const char *name)
 {
@@ -61,6 +63,8 @@ static void write_state(struct image *image, const struct partition_state *state
     for (uint32_t i = 0; i < plans_count; i++) {
         const struct partition_definition *definition = &state->definitions[i];
         image_write(image, core_plan(state->core, i)->name, FLYOVER_NAME_BYTES_MAX + 1);
+        image_write_u64(image, definition->made.block_no);
+        image_write_u64(image, (uint64_t)definition->made.now_ms);
         image_write_u64(image, definition->text_bytes);
         image_write(image, definition->text, definition->text_bytes);
     }
@@ -212,12 +216,17 @@ static enum status read_services(struct image *image, struct partition_state *st
     return STATUS_OK;
 }
 
-static enum status read_definition(struct image *image, struct partition_state *state,
-                                   struct problem *problem)
+static enum status read_definition(struct image *image, uint64_t version,
+                                   struct partition_state *state, struct problem *problem)
 {
     char name[FLYOVER_NAME_BYTES_MAX + 1];
+    struct core_moment made = {0};
     image_read(image, name, sizeof name);
     name[FLYOVER_NAME_BYTES_MAX] = '\0';
+    if (version > VERSION_TIMELESS) {
+        made.block_no = image_read_u64(image);
+        made.now_ms = (int64_t)image_read_u64(image);
+    }
     uint64_t bytes = image_read_u64(image);
     if (bytes > PLAN_DEFINITION_BYTES_MAX)
         image_refuse(image);
@@ -232,8 +241,7 @@ static enum status read_definition(struct image *image, struct partition_state *
         event.definition.name =
             (struct flyover_bytes){(const uint8_t *)name, (uint32_t)strlen(name)};
         event.definition.text = (struct flyover_bytes){text, (uint32_t)bytes};
-        status = partition_state_apply(state, &(struct core_moment){0}, &event, 0, APPLY_REPLAY,
-                                       NULL, problem);
+        status = partition_state_apply(state, &made, &event, 0, APPLY_REPLAY, NULL, problem);
     }
     free(text);
     return status;
@@ -243,7 +251,9 @@ static enum status read_state(struct image *image, struct partition_state *state
                               struct checkpoint_place *place, struct problem *problem)
 {
     image_expect_u64(image, MAGIC);
-    image_expect_u64(image, IMAGE_VERSION);
+    uint64_t version = image_read_u64(image);
+    if (version != IMAGE_VERSION && version != VERSION_TIMELESS)
+        image_refuse(image);
     place->block_no = image_read_u64(image);
     place->block_crc = (uint32_t)image_read_u64(image);
     place->epoch = (uint32_t)image_read_u64(image);
@@ -263,7 +273,7 @@ static enum status read_state(struct image *image, struct partition_state *state
     status = partition_state_take_core(state, core);
     uint64_t plans_count = image_read_u64(image);
     for (uint64_t i = 0; i < plans_count && status == STATUS_OK && image->status == STATUS_OK; i++)
-        status = read_definition(image, state, problem);
+        status = read_definition(image, version, state, problem);
     return status;
 }
 

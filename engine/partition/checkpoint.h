@@ -3,7 +3,8 @@
  * behind it.
  *
  *   DIR/checkpoint-BLOCK_NO   magic, version, block_no, crc of the block, epoch, now_ms; services
- *                             with their tables; the core; definitions; CRC-32C over all of it.
+ *                             with their tables; the core; definitions, since version 4 with the
+ *                             block and time that each was made in; CRC-32C over all of it.
  *
  * The last two are kept. One that cannot be read is passed over: an older one, or the journal from
  * its first block, gives the same state, only later.

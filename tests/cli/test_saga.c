@@ -405,6 +405,10 @@ static void a_list_is_of_those_asked_for_the_newest_first(void **state)
     assert_int_equal(json_array_size(rows), 2);
     assert_int_equal(cli_integer(json_array_get(rows, 1), "version"), 2);
     assert_int_equal(cli_integer(json_array_get(rows, 1), "live"), 5);
+    assert_int_equal(cli_integer(json_array_get(rows, 0), "block"), 1);
+    assert_true(cli_integer(json_array_get(rows, 1), "block") > 1);
+    assert_true(cli_integer(json_array_get(rows, 1), "made_ms") >=
+                cli_integer(json_array_get(rows, 0), "made_ms"));
     json_decref(known);
 }
 
