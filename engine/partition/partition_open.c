@@ -344,6 +344,19 @@ static enum status load_checkpoint(struct partition *partition, struct checkpoin
     }
 }
 
+static enum status open_history(struct partition *partition, uint64_t after_no,
+                                struct problem *problem)
+{
+    struct history_log_options options = {.directory = partition->options.directory,
+                                          .after_no = after_no};
+    /* What is kept of a trimmed journal before its older checkpoint has no state to begin from. */
+    if (journal_first_no(partition->journal) > 1) {
+        uint64_t older_no = checkpoint_before(options.directory, after_no);
+        options.replayable_no = (older_no > 0 ? older_no : after_no) + 1;
+    }
+    return keeper_open(&partition->keeper, &options, &partition->history_found, problem);
+}
+
 /* The state as the newest checkpoint and the blocks behind it say. */
 static enum status recover(struct partition *partition, struct problem *problem)
 {
@@ -364,8 +377,7 @@ static enum status recover(struct partition *partition, struct problem *problem)
         .context = partition,
     };
     if (on_disk)
-        status = keeper_open(&partition->keeper, options->directory, place.block_no,
-                             &partition->history_found, problem);
+        status = open_history(partition, place.block_no, problem);
     if (status != STATUS_OK)
         return status;
     if (partition->keeper.log != NULL && partition->state->core != NULL)
