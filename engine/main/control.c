@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "engine/base/clock.h"
-#include "engine/main/admin.h"
+#include "engine/admin/admin.h"
 #include "engine/main/control_address.h"
 
 #define BACKLOG         64

@@ -11,7 +11,7 @@
 #include "engine/main/command.h"
 #include "engine/main/progress.h"
 #include "engine/main/report.h"
-#include "engine/main/timeline.h"
+#include "engine/admin/timeline.h"
 #include "engine/saga/event.h"
 #include "engine/saga/value.h"
 #include "storage/block.h"

@@ -1,7 +1,7 @@
 #include <inttypes.h>
 
 #include "engine/main/life.h"
-#include "engine/main/timeline.h"
+#include "engine/admin/timeline.h"
 #include "storage/journal.h"
 #include "storage/recovery.h"
 

@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/main/admin.h"
+#include "engine/admin/admin.h"
 #include "engine/main/control.h"
 
 #define WAIT_NS_MAX 100000000u

@@ -8,7 +8,7 @@
 #include "engine/main/command.h"
 #include "engine/main/progress.h"
 #include "engine/main/report.h"
-#include "engine/main/timeline.h"
+#include "engine/admin/timeline.h"
 #include "engine/partition/checkpoint.h"
 #include "engine/partition/partition_state.h"
 #include "storage/journal.h"

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "engine/base/clock.h"
-#include "engine/main/admin.h"
+#include "engine/admin/admin.h"
 #include "engine/main/command.h"
 #include "engine/main/life.h"
 #include "engine/main/reach.h"
@@ -511,7 +511,8 @@ static const struct argp argp = {
     "answer TOKEN\nheartbeat TOKEN\nretry SAGA\nskip SAGA\nresolve SAGA\nredrive SAGA",
     "What an operator does with sagas, on a running engine (by DIR/control.sock) or on a data "
     "directory that none runs on; a change is reported when it is durable."
-    "\vSAGA is its number, or --name NAME in place of it.\n\n"
+    "\vSAGA is its number, or --name NAME in place of it. retry, skip and resolve are for one that "
+    "is stuck; skip also ends the waiting of one that sleeps.\n\n"
     "Example: flyover saga signal --data ./data 42 approved --payload '{\"by\": \"Ada\"}'",
     NULL,
     NULL,

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "engine/history/history.h"
-#include "engine/main/admin.h"
+#include "engine/admin/admin.h"
 #include "engine/saga/effect.h"
 
 /* Calls of history_list, each of which reads no more than HISTORY_SCAN_BYTES_MAX, for one page. */

@@ -3,7 +3,8 @@
  * behind it.
  *
  *   DIR/checkpoint-BLOCK_NO   magic, version, block_no, crc of the block, epoch, now_ms; services
- *                             with their tables; the core; definitions; CRC-32C over all of it.
+ *                             with their tables; the core; definitions, since version 4 with the
+ *                             block and time that each was made in; CRC-32C over all of it.
  *
  * The last two that are known to be good are kept. One that cannot be read, or is of a block that
  * the journal has not got, is passed over: an older one, or the journal from its first block, gives
@@ -12,7 +13,8 @@
  *
  * How it is taken while the engine runs: the engine lets what its services have in hand come back,
  * seals the block, forks, and goes on; the child writes the state as it stood and ends. It counts
- * only when the child is done and the block is durable; then the file gets its name.
+ * only when the child is done and the block is durable; then the file gets its name. Meanwhile the
+ * mender makes the memory whole that was shared with the child, so that the next fork is as short.
  *
  * Threads: the engine's; the child has no other.
  */
@@ -63,8 +65,11 @@ NODISCARD enum status checkpoint_load_oldest(const char *directory, uint64_t fir
                                              struct partition_state **state,
                                              struct checkpoint_place *ret_place,
                                              struct problem *problem);
+/* The block of that checkpoint, by its name alone; 0: there is none. */
+uint64_t checkpoint_oldest_no(const char *directory, uint64_t first_kept_no);
 
-/* checkpoint_write in a child process off the CPU of the engine; -1 where none could be made. */
+/* checkpoint_write in a child process, which does not take the engine's CPU from it, not even to
+ * begin; -1 where none could be made. */
 pid_t checkpoint_fork(const char *directory, const struct partition_state *state,
                       const struct checkpoint_place *place);
 

@@ -82,18 +82,20 @@ enum status partition_start_with(struct partition *partition,
     enum status status = check_payload(options->input, "input", problem);
     if (status != STATUS_OK)
         return status;
-    if (!partition_may_start(partition, options->plan))
-        return refuse_busy(partition, problem);
-    status = reserve(partition, &event, problem);
-    if (status != STATUS_OK)
-        return status;
-    /* As of the block that is open now: the same question is asked again when it is applied. */
-    int64_t now_ms = partition->open.now_ms;
+    /* The block may be another by the time the event is applied, and never an earlier one: a name
+     * that is free now is free then. */
+    int64_t now_ms = partition_event_ms(partition);
     if (options->at_ms > now_ms + (int64_t)PLAN_WAIT_MS_MAX)
         return problem_set(problem, STATUS_INVALID,
                            "a saga cannot begin more than a hundred years from now");
+    /* What was started before needs no room: it is looked for first. */
     if (options->name.count > 0)
         status = core_check_name(core, options->name, options->input, now_ms, ret_saga_id, problem);
+    if (status != STATUS_OK)
+        return status;
+    if (!partition_may_start(partition, options->plan))
+        return refuse_busy(partition, problem);
+    status = reserve(partition, &event, problem);
     if (status != STATUS_OK)
         return status;
     return partition_apply(partition, &event, options->token, ret_saga_id, problem);
@@ -102,8 +104,9 @@ enum status partition_start_with(struct partition *partition,
 enum status partition_cancel(struct partition *partition, uint64_t saga_id, bool abort,
                              struct flyover_bytes reason, struct problem *problem)
 {
-    struct event event = {.kind = EVENT_CANCEL,
-                          .cancel = {.saga_id = saga_id, .abort = abort, .reason = reason}};
+    struct event event = {
+        .kind = EVENT_CANCEL,
+        .cancel = {.saga_id = saga_id, .abort = abort, .undo_begun = !abort, .reason = reason}};
     enum status status = check_reason(reason, false, problem);
     if (status == STATUS_OK)
         status = core_check_cancel(partition->state->core, saga_id, abort, problem);
@@ -121,7 +124,8 @@ enum status partition_mend(struct partition *partition, uint64_t saga_id, enum m
     if (status == STATUS_OK && output.count > 0)
         status = check_payload(output, "output", problem);
     if (status == STATUS_OK)
-        status = core_check_mend(partition->state->core, saga_id, action, problem);
+        status =
+            core_check_mend(partition->state->core, saga_id, action, output.count > 0, problem);
     return status == STATUS_OK ? take(partition, &event, problem) : status;
 }
 
@@ -177,16 +181,23 @@ enum status partition_heartbeat(struct partition *partition, const char *token,
 enum status partition_redrive(struct partition *partition, const struct event *event,
                               uint64_t token, uint64_t *ret_saga_id, struct problem *problem)
 {
+    const struct core *core = partition->state->core;
+    struct event redrive = *event;
     assert(event->kind == EVENT_REDRIVE);
-    if (event->redrive.plan >= core_plans_count(partition->state->core))
+    redrive.redrive.once = core_limits(core).names_max > 0;
+    if (event->redrive.plan >= core_plans_count(core))
         return problem_set(problem, STATUS_INVALID, "there is no such definition here");
     if (event_encoded_bytes_max(event) > BLOCK_BYTES_MAX - BLOCK_HEADER_BYTES)
         return problem_set(problem, STATUS_TOO_LARGE,
                            "what the saga has done is too large to be brought along");
+    enum status status = core_check_redrive(core, event->redrive.of_saga_id,
+                                            partition_event_ms(partition), ret_saga_id, problem);
+    if (status != STATUS_OK)
+        return status;
     if (!partition_may_start(partition, event->redrive.plan))
         return refuse_busy(partition, problem);
-    enum status status = reserve(partition, event, problem);
+    status = reserve(partition, &redrive, problem);
     if (status == STATUS_OK)
-        status = partition_apply(partition, event, token, ret_saga_id, problem);
+        status = partition_apply(partition, &redrive, token, ret_saga_id, problem);
     return status;
 }

@@ -10,6 +10,7 @@
 #include "engine/partition/checkpoint.h"
 #include "engine/partition/dispatch.h"
 #include "engine/partition/history_keeper.h"
+#include "engine/partition/mender.h"
 #include "engine/partition/partition.h"
 #include "engine/partition/timers.h"
 #include "engine/service/worker.h"
@@ -58,7 +59,8 @@ struct checkpointing {
     uint64_t bytes_since;  /* journalled behind the last one */
     uint64_t bytes_before; /* of them, when the one on its way began */
     uint64_t began_ns;
-    pid_t child;      /* 0: it has ended well */
+    pid_t child; /* 0: it has ended well */
+    struct mender mender;
     bool forks_whole; /* a child has died without what forks leave out */
     struct checkpoint_place place;
     uint64_t named_no;      /* the newest one that is known to be good; 0: none */
@@ -127,6 +129,8 @@ void partition_seal(struct partition *partition);
 bool partition_may_step(const struct partition *partition, enum partition_part part);
 /* The clock of the journal, which never goes back. */
 int64_t partition_now_ms(struct partition *partition);
+/* The time that the next event would have: the open block's, if it has any. */
+int64_t partition_event_ms(struct partition *partition);
 /* The clock that paces journal and limits. */
 uint64_t partition_now_ns(const struct partition *partition);
 /* Whether there is room for a saga of this plan, and it may have it. */
@@ -138,6 +142,8 @@ void partition_resume_checkpoints(struct partition *partition,
                                   const struct checkpoint_place *place);
 /* Begins, watches and ends checkpoints; true if it did something. */
 bool partition_turn_checkpoint(struct partition *partition);
+/* Whether a checkpoint waits for nothing more but its turn. */
+bool partition_is_at_pause(const struct partition *partition);
 /* Ends the child, if there is one; what it wrote is no checkpoint. */
 void partition_drop_checkpoint(struct partition *partition);
 /* At the end, with nothing in hand and all durable: writes one, if that spares the next start

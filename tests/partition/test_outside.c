@@ -477,6 +477,11 @@ static void a_redrive_is_refused_or_not_lost(void **state)
     rig_settle(rig);
     assert_string_equal(scripted_trace, "b");
     assert_int_equal(rig_totals(rig).succeeded, 1);
+    saga_id = 0;
+    REFUSED(rig, partition_redrive(rig->partition, &event, 1, &saga_id, &problem), STATUS_EXISTS,
+            "saga 1 was redriven already, as saga 1: look there, and redrive that one if it has "
+            "failed too");
+    assert_int_equal(saga_id, 1);
 }
 
 /* ---- no room ------------------------------------------------------------------------------------
@@ -505,6 +510,9 @@ static void with_no_room_in_the_journal_everything_is_busy_and_then_goes(void **
     options.limits = (struct core_limits){.sagas_max = 512, .payload_bytes_max = 256u << 20};
     rig_open(rig, &options, three);
     start_awaiting(rig);
+    uint64_t named = 0;
+    ACCEPTED(start_named(rig, "order 0", "y", &named));
+    rig_settle(rig);
     fill_journal(rig);
     struct partition *partition = rig->partition;
     struct flyover_bytes nil = {(const uint8_t *)"\xc0", 1};
@@ -526,6 +534,8 @@ static void with_no_room_in_the_journal_everything_is_busy_and_then_goes(void **
     BUSY(partition_answer_error(partition, scripted_token, rig_text("E"), nothing, &problem));
     BUSY(partition_heartbeat(partition, scripted_token, &problem));
     BUSY(start_named(rig, "order 1", "y", &saga_id));
+    assert_int_equal(start_named(rig, "order 0", "y", &saga_id), STATUS_EXISTS);
+    assert_int_equal(saga_id, named);
     BUSY(partition_redrive(partition, &event, 1, &saga_id, &problem));
     rig_held[PARTITION_JOURNAL] = false;
     rig_held[PARTITION_WORKER] = true;
@@ -533,6 +543,29 @@ static void with_no_room_in_the_journal_everything_is_busy_and_then_goes(void **
         rig_turn(rig);
     ACCEPTED(partition_answer(partition, scripted_token, nil, &problem));
     ACCEPTED(partition_signal(partition, 1, rig_text("paid"), nil, &problem));
+}
+
+static void a_start_sent_twice_hears_so_also_when_all_slots_are_taken(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t saga_id = 0, unknown = 0;
+    open_engine(rig, looping);
+    ACCEPTED(start_named(rig, "order 1", "y", &saga_id));
+    while (rig_try_start(rig, rig->plan, "x", "y") == STATUS_OK)
+        rig_turn(rig);
+    rig_settle(rig);
+    const struct core *core = partition_state(rig->partition)->core;
+    assert_int_equal(core_sagas_live(core), core_limits(core).sagas_max);
+    assert_names_are_kept(rig);
+    assert_int_equal(start_named(rig, "order 2", "y", &unknown), STATUS_BUSY);
+    assert_int_equal(unknown, 0);
+    /* It is not kept in the place of another: its time is over in the block that would be next. */
+    struct flyover_bytes nil = {(const uint8_t *)"\xc0", 1};
+    ACCEPTED(partition_cancel(rig->partition, saga_id, false, nil, &problem));
+    rig_settle(rig);
+    rig_now_ms += (int64_t)core_limits(core).name_retention_ms;
+    ACCEPTED(start_named(rig, "order 1", "y", &unknown));
+    assert_int_not_equal(unknown, saga_id);
 }
 
 /* Each signal taken asks for a timer, which waits until its block is durable. */
@@ -581,6 +614,7 @@ int main(void)
         RIG_TEST(a_mend_is_refused_or_not_lost),
         RIG_TEST(a_redrive_is_refused_or_not_lost),
         RIG_TEST(with_no_room_in_the_journal_everything_is_busy_and_then_goes),
+        RIG_TEST(a_start_sent_twice_hears_so_also_when_all_slots_are_taken),
         RIG_TEST(with_no_room_for_effects_it_is_busy_and_then_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -359,6 +359,13 @@ static void with_both_damaged_a_trimmed_journal_is_refused_in_words(void **state
 /* ---- history ----------------------------------------------------------------------------------
  */
 
+static void remove_history(const struct rig *rig)
+{
+    struct rig inside = *rig;
+    strcat(inside.directory, "/history");
+    rig_remove_directory(&inside);
+}
+
 static void the_journal_without_an_index_opens_and_says_what_is_missing(void **state)
 {
     struct rig *rig = *state;
@@ -367,9 +374,7 @@ static void the_journal_without_an_index_opens_and_says_what_is_missing(void **s
     assert_string_equal(partition_history_problem(rig->partition), "");
     run_checkpoints(rig, 3);
     rig_stop(rig, live);
-    struct rig inside = *rig;
-    strcat(inside.directory, "/history");
-    rig_remove_directory(&inside);
+    remove_history(rig);
     open_kept(rig, UINT64_MAX, 0);
     char sentence[128];
     snprintf(sentence, sizeof sentence,
@@ -382,6 +387,38 @@ static void the_journal_without_an_index_opens_and_says_what_is_missing(void **s
     /* From now on it is kept. */
     expect_in_history(rig, saga_id);
     assert_string_not_equal(live, again);
+}
+
+static void of_a_trimmed_journal_it_says_what_can_be_had_again(void **state)
+{
+    struct rig *rig = *state;
+    open_kept(rig, 3 * CHECKPOINT_BYTES, 0);
+    run_checkpoints(rig, 12);
+    uint64_t nos[2];
+    assert_int_equal(newest_two(rig, nos), 2);
+    assert_true(first_no(rig) > 1 && first_no(rig) < nos[1]);
+    rig_stop(rig, NULL);
+    remove_history(rig);
+    struct partition_options options = options_of(rig, 3 * CHECKPOINT_BYTES, 0);
+    options.checkpoint_bytes = 0;
+    rig_open(rig, &options, NULL);
+    assert_int_equal(newest_two(rig, nos), 2);
+    char sentence[256];
+    snprintf(sentence, sizeof sentence,
+             "the history has nothing of blocks 1 to %llu, of which the journal can give again "
+             "those from %llu on: it was trimmed, and is replayed from a checkpoint",
+             (unsigned long long)nos[0], (unsigned long long)nos[1] + 1);
+    assert_string_equal(partition_history_problem(rig->partition), sentence);
+    rig_crash(rig);
+    remove_history(rig);
+    rig_damage_checkpoint(rig, nos[0]);
+    rig_open(rig, &options, NULL);
+    assert_int_equal(partition_recovered_from(rig->partition), nos[1]);
+    snprintf(sentence, sizeof sentence,
+             "the history has nothing of blocks 1 to %llu, and the journal cannot give them again: "
+             "it was trimmed, and is replayed from a checkpoint behind them",
+             (unsigned long long)nos[1]);
+    assert_string_equal(partition_history_problem(rig->partition), sentence);
 }
 
 int main(void)
@@ -399,6 +436,7 @@ int main(void)
         RIG_TEST(a_start_from_the_older_one_finds_its_block_though_files_were_dropped),
         RIG_TEST(with_both_damaged_a_trimmed_journal_is_refused_in_words),
         RIG_TEST(the_journal_without_an_index_opens_and_says_what_is_missing),
+        RIG_TEST(of_a_trimmed_journal_it_says_what_can_be_had_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

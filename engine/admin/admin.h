@@ -21,8 +21,8 @@
  *
  * Threads: the engine's. Memory: a list keeps ADMIN_LIMIT_MAX sagas at most.
  */
-#ifndef ENGINE_MAIN_ADMIN_H
-#define ENGINE_MAIN_ADMIN_H
+#ifndef ENGINE_ADMIN_ADMIN_H
+#define ENGINE_ADMIN_ADMIN_H
 
 #include <jansson.h>
 #include <stdbool.h>

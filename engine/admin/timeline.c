@@ -1,4 +1,4 @@
-#include "engine/main/timeline.h"
+#include "engine/admin/timeline.h"
 
 #include <assert.h>
 #include <inttypes.h>

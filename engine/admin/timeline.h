@@ -11,8 +11,8 @@
  * Threads: the one that replays.
  * Memory:  the caller's; the JSON grows with the events of the saga.
  */
-#ifndef ENGINE_MAIN_TIMELINE_H
-#define ENGINE_MAIN_TIMELINE_H
+#ifndef ENGINE_ADMIN_TIMELINE_H
+#define ENGINE_ADMIN_TIMELINE_H
 
 #include <jansson.h>
 #include <stdbool.h>

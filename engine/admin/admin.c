@@ -1,4 +1,4 @@
-#include "engine/main/admin.h"
+#include "engine/admin/admin.h"
 
 #include <assert.h>
 #include <inttypes.h>

@@ -1,0 +1,63 @@
+/*
+ * tls: TLS 1.2 and 1.3 by OpenSSL, over bytes that somebody else carries: what the socket read goes
+ * in, plain bytes come out, and the other way round. No socket and no thread in it, so that it
+ * works with io_uring and in tests alike.
+ *
+ * Threads: a tls_context by any number of threads after it was opened (tls_reload swaps under a
+ *          lock); a tls_session by one.
+ * Memory:  OpenSSL's own; about 50 KiB for a session.
+ * Errors:  sentences name the file and say what is wrong with it (not there, not readable, key does
+ *          not fit the certificate, expired).
+ */
+#ifndef ENGINE_NET_TLS_H
+#define ENGINE_NET_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/status.h"
+
+struct tls;         /* the certificates and rules of one side */
+struct tls_session; /* of one connection */
+
+struct tls_options {
+    const char *certificate_file; /* PEM chain; a client may have none */
+    const char *key_file;
+    const char *ca_file;  /* whom to believe; a server asks for client certificates with one */
+    bool client_required; /* server: refuse a client without a certificate */
+    bool is_client;
+    bool expect_any_name; /* client: do not compare the name (tests, --insecure) */
+};
+
+/* STATUS_INVALID, STATUS_NOT_FOUND, STATUS_NO_PERMISSION with a sentence. Returns owned. */
+NODISCARD enum status tls_open(const struct tls_options *options, struct tls **ret_tls,
+                               struct problem *problem);
+/* Reads the files again, for connections from now on; on failure the old ones stay. */
+NODISCARD enum status tls_reload(struct tls *tls, struct problem *problem);
+void tls_close(struct tls *tls);
+
+/* `host`: client: the name expected in the certificate, also sent as SNI; server: NULL. */
+NODISCARD enum status tls_session_open(struct tls *tls, const char *host,
+                                       struct tls_session **ret_session);
+void tls_session_close(struct tls_session *session);
+
+/* Bytes from the socket go in; all are taken. STATUS_NO_PERMISSION: the handshake failed, or the
+ * peer's certificate is not believed (expired, unknown authority, wrong name); `problem` says
+ * which. STATUS_IO: garbage. Then send what tls_session_output has (the alert) and cut. */
+NODISCARD enum status tls_session_input(struct tls_session *session, const uint8_t *bytes,
+                                        size_t count, struct problem *problem);
+/* Plain bytes that have come in so far; returns how many were written to `out`. */
+size_t tls_session_read(struct tls_session *session, uint8_t *out, size_t capacity);
+/* Plain bytes to be sent; all are taken. Before the handshake is done they wait. */
+NODISCARD enum status tls_session_write(struct tls_session *session, const uint8_t *bytes,
+                                        size_t count);
+/* Bytes for the socket; returns how many were written to `out`. */
+size_t tls_session_output(struct tls_session *session, uint8_t *out, size_t capacity);
+bool tls_session_is_ready(const struct tls_session *session);
+/* Says that nothing more comes (close_notify), to be fetched by tls_session_output. */
+void tls_session_finish(struct tls_session *session);
+/* The subject of the peer's certificate, "" without one; terminated, cut. */
+const char *tls_session_subject(const struct tls_session *session);
+
+#endif
