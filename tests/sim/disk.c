@@ -35,15 +35,20 @@ static void write_block(struct disk *disk, const struct journal_slice *block)
 
 /* ---- what the engine calls ------------------------------------------------------------------- */
 
-/* Files are dropped beside all else, each in a moment of its own. */
-static void drop_some(struct disk *disk)
+/* Beside all else, each step in a moment of its own: first it is declared, then files go. */
+static void trim_some(struct disk *disk)
 {
-    while (disk->gone < disk->count && disk->blocks[disk->gone].block_no < disk->drop_before_no) {
+    if (disk->asked_no > disk->first_no_declared) {
+        if (chance_percent(disk->chance, 40))
+            return;
+        disk->first_no_declared = disk->asked_no;
+    }
+    while (disk->gone < disk->count && disk->blocks[disk->gone].block_no < disk->asked_no) {
         if (chance_percent(disk->chance, 10))
             return;
         disk->gone++;
     }
-    disk->drop_before_no = 0;
+    disk->asked_no = 0;
 }
 
 static enum status fail(struct disk *disk, struct problem *problem)
@@ -61,7 +66,7 @@ static enum status on_append(struct journal *journal, const struct journal_slice
     uint32_t written = fails ? chance_draw(disk->chance, count + 1) : count;
     for (uint32_t i = 0; i < written; i++)
         write_block(disk, &blocks[i]);
-    drop_some(disk);
+    trim_some(disk);
     if (fails)
         return fail(disk, problem);
     disk->acknowledged_no = blocks[count - 1].block_no;
@@ -118,18 +123,16 @@ static enum status on_remove_before(struct journal *journal, uint64_t first_kept
     struct disk *disk = of(journal);
     disk->on_removal(first_kept_no);
     bool fails = disk->mood == DISK_FAILING;
-    if (!fails || chance_percent(disk->chance, 50)) {
-        disk->first_no_declared = first_kept_no;
-        disk->drop_before_no = first_kept_no;
-        drop_some(disk);
-    }
+    disk->asked_no = first_kept_no;
+    if (!fails || chance_percent(disk->chance, 50))
+        trim_some(disk);
     disk->next_index = disk->count;
     return fails ? fail(disk, problem) : STATUS_OK;
 }
 
 static bool is_dropping(const struct journal *journal)
 {
-    return ((const struct disk *)journal)->drop_before_no != 0;
+    return ((const struct disk *)journal)->asked_no != 0;
 }
 
 static void on_close(struct journal *journal)
@@ -168,7 +171,7 @@ struct journal *disk_start(struct disk *disk)
                                      .acknowledged_no = disk->acknowledged_no,
                                      .first_no_declared = disk->first_no_declared};
     disk->mood = DISK_FINE;
-    disk->drop_before_no = 0;
+    disk->asked_no = 0;
     disk->removed = false;
     return &disk->journal;
 }

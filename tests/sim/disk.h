@@ -3,10 +3,10 @@
  * was not may be there after a crash or not, whole or torn; blocks can be damaged or lost behind
  * the engine's back, and put back.
  *
- * Its beginning is given up as storage/journal.h says: the first kept block is declared, durably,
- * and only then blocks before it go, the lowest first, some now, some later, some not before they
- * are asked for again. A call that a crash cuts short may have declared it or not. What has gone
- * stays in `blocks`, before `gone`, for the oracle alone: it replays the journal from block 1.
+ * Its beginning is given up as storage/journal.h says: beside all else the first kept block is
+ * declared, durably, and only then blocks before it go, the lowest first; whatever a crash cuts
+ * short is not done before it is asked for again. What has gone stays in `blocks`, before `gone`,
+ * for the oracle alone: it replays the journal from block 1.
  *
  * Memory: the blocks are the disk's, over every crash, until disk_fini.
  */
@@ -47,7 +47,7 @@ struct disk {
     uint32_t next_index; /* of the reader */
     uint64_t acknowledged_no;
     uint64_t first_no_declared; /* durably; 0: never */
-    uint64_t drop_before_no;    /* what the files before it are being dropped for; 0: nothing */
+    uint64_t asked_no;          /* to be declared, and all before it to be dropped; 0: nothing */
     struct disk_block taken;    /* what disk_damage changed or took */
     bool removed;               /* the engine asked to remove blocks */
 };

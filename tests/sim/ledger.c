@@ -12,15 +12,21 @@
 #include "tests/sim/ledger_walk.h"
 #include "tests/sim/verdict.h"
 
+/* Room for the sagas of one life, used again for the next: there may be thousands. */
+static struct ledger_saga *kept_sagas;
+static uint32_t kept_capacity;
+
 void ledger_init(struct ledger *ledger, uint64_t seed, const struct core_limits *limits)
 {
-    *ledger = (struct ledger){.seed = seed, .limits = *limits};
+    *ledger = (struct ledger){
+        .seed = seed, .limits = *limits, .sagas = kept_sagas, .sagas_capacity = kept_capacity};
     ledger->room_max = limits->sagas_max * COMPLETED_PER_SAGA;
 }
 
 void ledger_fini(struct ledger *ledger)
 {
-    free(ledger->sagas);
+    kept_sagas = ledger->sagas;
+    kept_capacity = ledger->sagas_capacity;
     free(ledger->answered);
     free(ledger->tokens);
     free(ledger->questions);

@@ -15,6 +15,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/plant.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/sim_memory.h"
 #include "tests/sim/verdict.h"
 
 /* Every so many seeds one is run twice: the same must happen. */
@@ -143,6 +144,7 @@ int main(int count, char **words)
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
     /* Of most that it maps it uses little. */
     prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+    sim_memory_setup();
     uint64_t begun_ns = clock_now_ns();
     for (uint64_t i = 0; i < arguments.seeds_count; i++) {
         uint64_t seed = arguments.seed + i;

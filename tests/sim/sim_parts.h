@@ -70,6 +70,7 @@ struct sim {
     struct told told[STARTS_MAX * 2];
     uint32_t told_count;
     uint64_t named_token[LEDGER_NAMES]; /* of the input that was given last; 0: none yet */
+    uint64_t sealed_no;                 /* the last block that the engine was seen to have sealed */
     uint64_t checked_no;                /* the block after which the states were compared last */
     uint32_t checks_spared;
     uint64_t trace;
