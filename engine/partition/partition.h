@@ -52,6 +52,15 @@ struct partition_service_limits {
 /* What takes a step in a threadless partition. */
 enum partition_part { PARTITION_JOURNAL, PARTITION_WORKER, PARTITION_CHECKPOINT };
 
+/* How the engine's thread sleeps, where it has more to wait for than the partition: in `block`,
+ * which returns when event_fd can be read, has read it, and may return earlier (queues/sleeper.h).
+ * The partition's threads write to event_fd until partition_free. */
+struct partition_sleep {
+    void (*block)(void *context, uint64_t timeout_ns); /* NULL: the partition sleeps by itself */
+    void *context;
+    int event_fd; /* EFD_NONBLOCK */
+};
+
 struct partition_options {
     const char *directory; /* borrowed for the life of the partition; NULL in mode memory */
     enum durability durability;
@@ -65,11 +74,13 @@ struct partition_options {
     uint64_t checkpoint_bytes; /* of journal between two checkpoints; 0: none is taken */
     /* How much of the journal is kept for history, beyond what a start may need: of the newest so
      * many bytes, of so many milliseconds; what is over either goes with the next checkpoint. */
-    uint64_t history_bytes; /* 0: none is kept */
-    uint64_t history_ms;    /* 0: however old */
+    uint64_t history_bytes;       /* 0: none is kept */
+    uint64_t history_ms;          /* 0: however old */
+    struct partition_sleep sleep; /* borrowed until partition_free */
     bool accept_loss;
     bool pin;                 /* threads to cores, when there are at least two */
     bool threadless;          /* tests: partition_poll also steps journal and workers */
+    bool remote;              /* a service without a plug-in is in another process: remote.h */
     bool offline;             /* no service is loaded and nothing is dispatched: for an operator's
                                  work on a data directory that no engine runs on */
     int64_t (*wall_ms)(void); /* NULL: the clock of the machine */
@@ -78,11 +89,23 @@ struct partition_options {
     bool (*may_step)(enum partition_part part);
 };
 
-/* A saga has ended, or is parked. */
+/* A saga has ended, or is parked. What it says beyond the outcome is there if it was asked for: by
+ * wants_output, partition_await or partition_watch; bytes are lent until the next reply is asked
+ * for. */
 struct reply {
     uint64_t token;
     uint64_t saga_id;
     enum outcome outcome;
+    uint32_t plan;
+    uint64_t block_no;   /* in which it ended; 0: this and all that follows was not asked for */
+    uint32_t index;      /* in that block, of those that ended or got stuck, from 0: a replay of the
+                            block counts them in the same order */
+    bool output_omitted; /* there was no room to keep it */
+    int64_t ended_ms;
+    struct flyover_bytes output; /* of a saga that succeeded, msgpack; count 0: nil, or not asked
+                                    for by wants_output or partition_await */
+    struct flyover_bytes error;  /* its name, and the cause; count 0: none */
+    struct flyover_bytes cause;
 };
 
 struct partition_thread {
@@ -140,16 +163,30 @@ NODISCARD enum status partition_start(struct partition *partition, uint32_t plan
  *      sentence before anything is written, or applied at once; it is accepted when the block
  *      partition_pending_no is durable. STATUS_BUSY: not now ----------------------------------- */
 
+/* Who is told BUSY first where room gets scarce (admission.h). Not journalled. */
+enum partition_priority {
+    PARTITION_PRIORITY_NORMAL,
+    PARTITION_PRIORITY_LOW,
+    PARTITION_PRIORITY_HIGH
+};
+
 struct partition_start_options {
     uint32_t plan;
     struct flyover_bytes input;
-    struct flyover_bytes name; /* count 0: none */
-    int64_t at_ms;             /* begin then; 0: now */
-    uint64_t token;
+    struct flyover_bytes name;  /* count 0: none */
+    int64_t at_ms;              /* begin then; 0: now */
+    int64_t deadline_ms;        /* be at the end by then, or out of time; the earlier of it and the
+                                   definition's TimeoutSeconds counts; 0: none */
+    struct flyover_bytes trace; /* a W3C traceparent, for the handlers; count 0: none */
+    uint64_t token;             /* below 2^63; 0: no reply comes, but of a watch */
+    enum partition_priority priority;
+    bool wants_output; /* the reply has all that struct reply can say */
 };
 /* STATUS_EXISTS: it was started under this name with this input before: *ret_saga_id is that saga,
- * and no reply comes. STATUS_INVALID: with another input; or a time more than PLAN_WAIT_MS_MAX off.
- * Both are said of a name that is kept however full the engine is. */
+ * and no reply comes, whatever the times say. STATUS_INVALID: with another input; or a time more
+ * than PLAN_WAIT_MS_MAX off, a deadline that has passed or does not come after at_ms, no
+ * traceparent. What is said of a name that is kept is said however full the engine is.
+ */
 NODISCARD enum status partition_start_with(struct partition *partition,
                                            const struct partition_start_options *options,
                                            uint64_t *ret_saga_id, struct problem *problem);
@@ -183,13 +220,21 @@ uint64_t partition_durable_no(const struct partition *partition);
 
 /* For who was told BUSY: about how many milliseconds until it is worth asking again. */
 uint32_t partition_busy_ms(const struct partition *partition);
+uint32_t partition_busy_at_ms(const struct partition *partition, enum partition_priority priority);
 
+/* The reply of this saga, which runs and is not stuck (else false), will have all that struct reply
+ * can say; with the token of its start, or 0. Not beyond a restart. */
+bool partition_await(struct partition *partition, uint64_t saga_id);
+/* While on, a reply comes for every saga that ends or gets stuck, with token 0 for those that have
+ * none, without its output if nobody asked for that. They have to be taken: where 65,536 wait, no
+ * effect leaves any more. */
+void partition_watch(struct partition *partition, bool on);
 bool partition_next_reply(struct partition *partition, struct reply *ret_reply);
 
 /* One turn: durable blocks, results, timers, sealing. *ret_worked: something was done. */
 NODISCARD enum status partition_poll(struct partition *partition, bool *ret_worked,
                                      struct problem *problem);
-/* Sleeps until there is something to do, or for timeout_ns. */
+/* Sleeps until there is something to do, or for timeout_ns; by options.sleep, if that is given. */
 void partition_wait(struct partition *partition, uint64_t timeout_ns);
 /* Any thread, after it has put something where the engine's thread looks between its turns: the
  * wait that is under way, or the next one, ends at once. */

@@ -74,6 +74,7 @@ static enum status start_workers(struct partition *partition, struct service *se
         .tables = service->plugin.service->tables_count == 0 ? NULL : tables,
         .engine = &partition->sleeper,
         .now_ms = &partition->now_ms,
+        .payloads = core_payloads(partition->state->core),
         .token_seed = core_limits(partition->state->core).seed,
         .window = partition->options.threadless ? THREADLESS_WINDOW : 0,
         .threadless = partition->options.threadless,
@@ -91,21 +92,22 @@ static enum status start_workers(struct partition *partition, struct service *se
     return STATUS_OK;
 }
 
-/* Declares the service in the journal, unless it stands there just so. */
-static enum status declare_service(struct partition *partition, const struct plugin *plugin,
-                                   struct problem *problem)
+/* Declares the service in the journal, unless it stands there just so. A remote one has no
+ * tables: `plugin` is NULL. */
+static enum status declare_service(struct partition *partition, const char *name,
+                                   const struct plugin *plugin, struct problem *problem)
 {
-    const char *name = plugin->service->name;
     struct event event = {.kind = EVENT_SERVICE};
     event.service.name = (struct flyover_bytes){(const uint8_t *)name, (uint32_t)strlen(name)};
-    event.service.tables_count = plugin_tables(plugin, event.service.tables);
+    if (plugin != NULL)
+        event.service.tables_count = plugin_tables(plugin, event.service.tables);
     uint32_t index = partition_state_find_service(partition->state, name);
     if (index < PARTITION_SERVICES_MAX &&
         tables_declared_as(partition->state->services[index].tables, event.service.tables,
                            event.service.tables_count))
         return STATUS_OK;
     if (!partition_reserve(partition, event_encoded_bytes_max(&event)))
-        return STATUS_BUSY;
+        return problem_set(problem, STATUS_BUSY, "the journal has no room now, try again");
     return partition_apply(partition, &event, 0, NULL, problem);
 }
 
@@ -119,18 +121,42 @@ static void limit_service(struct partition *partition, const char *name, uint32_
                                 partition_now_ns(partition));
 }
 
+/* A service without a plug-in may be remote, unless its tables are kept here: those only its
+ * plug-in can write. */
+static bool may_be_remote(const struct partition *partition, uint32_t index)
+{
+    return partition->options.remote &&
+           (index == PARTITION_SERVICES_MAX ||
+            tables_count(partition->state->services[index].tables) == 0);
+}
+
+static enum status use_remote(struct partition *partition, const char *name,
+                              struct problem *problem)
+{
+    enum status status = declare_service(partition, name, NULL, problem);
+    if (status != STATUS_OK)
+        return status;
+    uint32_t index = partition_state_find_service(partition->state, name);
+    limit_service(partition, name, index);
+    partition_make_remote(partition, index);
+    return STATUS_OK;
+}
+
 /* Loads the service that a definition names, and starts it. */
 static enum status use_service(struct partition *partition, const char *name,
                                struct problem *problem)
 {
     uint32_t index = partition_state_find_service(partition->state, name);
-    if (index < PARTITION_SERVICES_MAX && partition->services[index].plugin.service != NULL)
+    if (index < PARTITION_SERVICES_MAX &&
+        (partition->services[index].plugin.service != NULL || partition->services[index].is_remote))
         return STATUS_OK;
     struct plugin plugin;
     enum status status = open_plugin(partition, name, &plugin, problem);
+    if (status == STATUS_NOT_FOUND && may_be_remote(partition, index))
+        return use_remote(partition, name, problem);
     if (status != STATUS_OK)
         return status;
-    status = declare_service(partition, &plugin, problem);
+    status = declare_service(partition, name, &plugin, problem);
     if (status != STATUS_OK) {
         plugin_close(&plugin);
         return status;
@@ -150,6 +176,13 @@ static enum status find_handler(struct partition *partition, const char *source,
                                 struct problem *problem)
 {
     uint32_t index = partition_state_find_service(partition->state, resource->service);
+    if (partition->services[index].is_remote) {
+        uint32_t lane = REMOTE_NO_LANE;
+        enum status status =
+            remote_open_lane(partition, resource->service, resource->handler, &lane, problem);
+        *ret_handler = (uint16_t)lane;
+        return status;
+    }
     const struct plugin *plugin = &partition->services[index].plugin;
     *ret_handler = plugin_find_handler(plugin, resource->handler);
     if (*ret_handler != PLUGIN_NO_HANDLER)
@@ -478,6 +511,10 @@ static enum status take_memory(struct partition *partition)
     if (partition->replies == NULL || partition->handlers == NULL || partition->in_hand == NULL)
         return STATUS_NO_MEMORY;
     enum status status = dispatch_init(&partition->dispatch, branches_max);
+    /* One a REPLY that waits, a reply that waits, and the one that is lent. */
+    uint64_t endings_max = (uint64_t)partition->state->effects.capacity_max + REPLIES_CAPACITY + 1;
+    if (status == STATUS_OK)
+        status = endings_init(&partition->endings, endings_max);
     if (status != STATUS_OK)
         return status;
     return timers_init(&partition->timers,
@@ -551,7 +588,10 @@ enum status partition_open(const struct partition_options *options,
     /* Offline it is on its way out from the start: what leaves a block leaves nothing else. */
     partition->stopping = options->offline;
     sleeper_setup();
-    sleeper_init(&partition->sleeper);
+    if (options->sleep.block != NULL)
+        sleeper_init_event(&partition->sleeper, options->sleep.event_fd);
+    else
+        sleeper_init(&partition->sleeper);
     find_cpus(partition);
     /* RocksDB's background threads inherit this: off the engine's core. */
     pin_self(partition, 1, partition->cpus_count - 1);
@@ -662,6 +702,7 @@ void partition_free(struct partition *partition)
         region_unmap(partition->in_hand,
                      core_branches_max(partition->state->core) * sizeof *partition->in_hand);
     region_unmap(partition->replies, REPLIES_CAPACITY * sizeof *partition->replies);
+    endings_fini(&partition->endings);
     keeper_close(&partition->keeper);
     timers_fini(&partition->timers);
     dispatch_fini(&partition->dispatch);

@@ -112,6 +112,17 @@ static uint8_t count_error(struct core *core, struct flyover_bytes error)
     return (uint8_t)index;
 }
 
+static void tell_end(const struct work *work, enum outcome outcome)
+{
+    struct core *core = work->core;
+    struct core_end end = {.token = work->saga->token, .plan = work->saga->plan};
+    if (outcome == OUTCOME_SUCCEEDED)
+        end.output = core_payload(core, work->branch->payload);
+    else
+        end.error = core_error_of(core, work->saga);
+    core->on_end(core->on_end_context, &end);
+}
+
 void work_decide(struct work *work, enum outcome outcome)
 {
     struct core *core = work->core;
@@ -129,6 +140,8 @@ void work_decide(struct work *work, enum outcome outcome)
     case OUTCOME_ABORTED: core->totals.aborted++; break;
     case OUTCOME_RUNNING: assert(false && "running is no outcome"); break;
     }
+    if (core->on_end != NULL)
+        tell_end(work, outcome);
 }
 
 /* ---- who is meant ----------------------------------------------------------------------------
@@ -185,15 +198,19 @@ static const struct plan_state *state_of(const struct work *work)
     return &work->plan->states[work->branch->state];
 }
 
+/* The next heartbeat is due a while from now, if that is before the attempt is out of time. */
+static void set_beat(struct work *work)
+{
+    int64_t beat_ms = work->now_ms + (int64_t)state_of(work)->heartbeat_ms;
+    int64_t deadline_ms = work->branch->deadline_ms;
+    work->branch->due_ms = deadline_ms != 0 && deadline_ms < beat_ms ? deadline_ms : beat_ms;
+}
+
 /* A handler has begun a step whose end comes by token. Next: on_result or on_error, by token. */
 static void await_token(struct work *work)
 {
-    const struct plan_state *state = state_of(work);
-    if (state->heartbeat_ms > 0) {
-        int64_t beat_ms = work->now_ms + (int64_t)state->heartbeat_ms;
-        if (work->branch->deadline_ms == 0 || beat_ms < work->branch->deadline_ms)
-            work->branch->due_ms = beat_ms;
-    }
+    if (state_of(work)->heartbeat_ms > 0)
+        set_beat(work);
     /* Whoever answers from now on is another one than the handler. */
     work->branch->generation++;
     work_fire(work, TRIGGER_AWAIT);
@@ -398,14 +415,17 @@ static bool find_carrier(struct core *core, uint32_t slot, const struct core_mom
 
 static void on_deadline(struct work *work, bool undo_begun)
 {
-    static const char cause[] = "the saga took longer than its TimeoutSeconds";
+    static const char late[] = "the saga took longer than its TimeoutSeconds";
+    static const char past[] = "the saga was not at its end by the deadline of its start";
+    bool by_start = work->saga->by_deadline;
     int64_t due_ms = core_deadline_ms(work->core, work->branch->saga);
     if (due_ms < 0 || due_ms > work->now_ms)
         return;
     note_touch(work);
     work->core->totals.timeouts++;
     undo_cancel(work, CANCEL_COMPENSATE, undo_begun, error_timeout,
-                (struct flyover_bytes){(const uint8_t *)cause, sizeof cause - 1});
+                (struct flyover_bytes){(const uint8_t *)(by_start ? past : late),
+                                       by_start ? sizeof past - 1 : sizeof late - 1});
 }
 
 /* ---- from outside -----------------------------------------------------------------------------
@@ -450,19 +470,18 @@ static void on_signal(struct work *work, const struct event *event)
     keep_signal(work, signal, event->signal.payload);
 }
 
+/* From whoever has the token; or of a step that is in the hands of a remote worker, whose first one
+ * says that it was given out: until then it does not wait for heartbeats. */
 static void on_heartbeat(struct work *work)
 {
-    const struct plan_state *state = state_of(work);
-    if (!awaits_token(work) || state->heartbeat_ms == 0)
+    bool handled = work->branch->phase == PHASE_WAITING || work->branch->phase == PHASE_DETACHED;
+    if ((!handled && !awaits_token(work)) || state_of(work)->heartbeat_ms == 0)
         return;
     note_touch(work);
-    int64_t beat_ms = work->now_ms + (int64_t)state->heartbeat_ms;
-    int64_t deadline_ms = work->branch->deadline_ms;
-    if (PLANTED(LONE_BEAT)) {
-        work->branch->due_ms = deadline_ms;
-        return;
-    }
-    work->branch->due_ms = deadline_ms != 0 && deadline_ms < beat_ms ? deadline_ms : beat_ms;
+    if (PLANTED(LONE_BEAT))
+        work->branch->due_ms = work->branch->deadline_ms;
+    else
+        set_beat(work);
 }
 
 static void on_source(struct core *core, uint64_t first_hash)

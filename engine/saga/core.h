@@ -44,6 +44,7 @@
 #include <stdint.h>
 
 #include "engine/base/image.h"
+#include "engine/base/slab.h"
 #include "engine/base/status.h"
 #include "engine/saga/effect.h"
 #include "engine/saga/event.h"
@@ -118,6 +119,7 @@ struct core_invocation {
     uint16_t resource;           /* in the plan's list */
     struct flyover_bytes input;  /* lent, see above */
     struct flyover_bytes output; /* of the step to compensate; count 0: nil */
+    slab_ref trace;              /* from core_payloads on; SLAB_NONE: none */
 };
 
 /* For people: where a branch stands. */
@@ -168,6 +170,16 @@ struct core_note {
 #define CORE_NO_ERROR UINT8_MAX
 typedef void (*core_on_note)(void *context, const struct core_note *note);
 
+/* What can be told of a saga when it ends or gets stuck, before its slot is given back. Its REPLY
+ * is the next effect. The bytes are lent for the call. */
+struct core_end {
+    uint64_t token;
+    uint32_t plan;
+    struct flyover_bytes output; /* of one that has succeeded; count 0: nil */
+    struct flyover_bytes error;  /* {"Error", "Cause"}; count 0: none */
+};
+typedef void (*core_on_end)(void *context, const struct core_end *end);
+
 /* Returns owned. STATUS_INVALID, STATUS_NO_MEMORY. */
 NODISCARD enum status core_open(const struct core_limits *limits, struct core **ret_core);
 /* Accepts NULL. */
@@ -180,6 +192,9 @@ const struct plan *core_plan(const struct core *core, uint32_t index);
 
 /* Whom to tell; NULL: nobody. No part of the state. */
 void core_set_on_note(struct core *core, core_on_note on_note, void *context);
+void core_set_on_end(struct core *core, core_on_end on_end, void *context);
+/* Adds bits to the token of the saga in this slot. */
+void core_mark_token(struct core *core, uint32_t slot, uint64_t bits);
 /* Another retention of names; the rest stays as at open. */
 void core_set_name_retention(struct core *core, uint64_t retention_ms);
 
@@ -189,6 +204,8 @@ void core_begin_at(struct core *core, uint64_t saga_id);
 
 /* Admission: false while a start of this plan would not find all the room it may need. */
 bool core_can_start(const struct core *core, uint32_t plan, const struct effect_queue *effects);
+/* Of the slots, the branches or the payload that starts may have, half is taken. */
+bool core_is_half_full(const struct core *core);
 /* Room for what comes from outside beside starts and results. */
 bool core_can_take(const struct effect_queue *effects);
 
@@ -245,6 +262,17 @@ bool core_expects(const struct core *core, uint32_t branch, uint32_t generation)
 bool core_is_invoked(const struct core *core, uint32_t branch);
 /* Whether the plan has a use for the output of the step that the branch waits for. */
 bool core_needs_output(const struct core *core, uint32_t branch);
+/* The trace of the branch's saga, TRACE_BYTES; count 0: none. Lent as long as the saga is there. */
+struct flyover_bytes core_trace(const struct core *core, uint32_t branch);
+/* For slab_bytes_in, by a thread that was given the slab_ref of a payload. */
+const uint8_t *core_payloads(const struct core *core);
+/* Whether the answer of the handler only begins the step, and its token ends it. */
+bool core_ends_by_token(const struct core *core, uint32_t branch);
+/* HeartbeatSeconds of the step that a handler works on; 0: it has none. */
+uint64_t core_heartbeat_ms(const struct core *core, uint32_t branch);
+/* Whether the time of its heartbeats runs: from the first one on, of a handler; of a step that
+ * waits for its token, from the beginning. */
+bool core_beats(const struct core *core, uint32_t branch);
 /* Of a branch that core_expects. */
 void core_invocation(const struct core *core, uint32_t branch, struct core_invocation *ret_call);
 /* Milliseconds since 1970 when a TIMER event of this branch is due; -1: it waits for none. */
@@ -278,6 +306,8 @@ struct flyover_bytes core_saga_error(const struct core *core, uint32_t branch);
 
 struct core_totals core_totals(const struct core *core);
 uint64_t core_totals_ended(const struct core *core);
+/* How often a saga has ended or got stuck. */
+uint64_t core_totals_decided(const struct core *core);
 /* Number of names, most in core_errors[0 .. n-1]. */
 uint32_t core_errors(const struct core *core, const struct core_error **ret_errors);
 uint32_t core_sources(const struct core *core, const struct core_source **ret_sources);

@@ -41,6 +41,17 @@ void core_set_on_note(struct core *core, core_on_note on_note, void *context)
     core->on_note_context = context;
 }
 
+void core_set_on_end(struct core *core, core_on_end on_end, void *context)
+{
+    core->on_end = on_end;
+    core->on_end_context = context;
+}
+
+void core_mark_token(struct core *core, uint32_t slot, uint64_t bits)
+{
+    core->sagas[slot].token |= bits;
+}
+
 void core_set_name_retention(struct core *core, uint64_t retention_ms)
 {
     core->limits.name_retention_ms = retention_ms;
@@ -56,6 +67,13 @@ void core_begin_at(struct core *core, uint64_t saga_id)
 bool core_can_take(const struct effect_queue *effects)
 {
     return effect_queue_count(effects) < effect_queue_capacity_max(effects) / 4 * 3;
+}
+
+bool core_is_half_full(const struct core *core)
+{
+    return 2ull * core->sagas_pool.used >= core->sagas_pool.capacity ||
+           2ull * core->branches_reserved >= core->branches_pool.capacity ||
+           slab_used_bytes(core->payloads) >= slab_region_bytes(core->payloads) / 8 * 3;
 }
 
 bool core_can_start(const struct core *core, uint32_t plan, const struct effect_queue *effects)
@@ -92,6 +110,38 @@ bool core_needs_output(const struct core *core, uint32_t branch)
            (state->compensated || state->result_kind != RESULT_DROPPED);
 }
 
+struct flyover_bytes core_trace(const struct core *core, uint32_t branch)
+{
+    return core_payload(core, core_trace_of(core, &core->sagas[core->branches[branch].saga]));
+}
+
+const uint8_t *core_payloads(const struct core *core)
+{
+    return slab_region(core->payloads);
+}
+
+bool core_ends_by_token(const struct core *core, uint32_t branch)
+{
+    const struct branch *waiting = &core->branches[branch];
+    const struct saga *saga = &core->sagas[waiting->saga];
+    return waiting->phase == PHASE_WAITING &&
+           core->plans[saga->plan]->states[waiting->state].task_kind == TASK_TOKEN;
+}
+
+uint64_t core_heartbeat_ms(const struct core *core, uint32_t branch)
+{
+    const struct branch *waiting = &core->branches[branch];
+    const struct saga *saga = &core->sagas[waiting->saga];
+    if (waiting->phase != PHASE_WAITING && waiting->phase != PHASE_DETACHED)
+        return 0;
+    return core->plans[saga->plan]->states[waiting->state].heartbeat_ms;
+}
+
+bool core_beats(const struct core *core, uint32_t branch)
+{
+    return core->branches[branch].due_ms != core->branches[branch].deadline_ms;
+}
+
 void core_invocation(const struct core *core, uint32_t branch, struct core_invocation *ret_call)
 {
     const struct branch *waiting = &core->branches[branch];
@@ -102,10 +152,11 @@ void core_invocation(const struct core *core, uint32_t branch, struct core_invoc
         .saga_id = saga->id,
         .step_no = waiting->step_no,
         .attempt_no = waiting->attempt_no,
-        .deadline_ms = waiting->due_ms,
+        .deadline_ms = waiting->deadline_ms,
         .phase = undo ? FLYOVER_COMPENSATION : FLYOVER_FORWARD,
         .plan = saga->plan,
         .resource = undo ? state->undo_resource : state->resource,
+        .trace = core_trace_of(core, saga),
     };
     if (undo) {
         const struct completed *completed = &core->completed[waiting->completed];
@@ -292,6 +343,14 @@ uint64_t core_totals_ended(const struct core *core)
     return core->totals.ended;
 }
 
+uint64_t core_totals_decided(const struct core *core)
+{
+    const struct core_totals *totals = &core->totals;
+    /* Each that was mended had been stuck, and is not counted there any more. */
+    return totals->succeeded + totals->compensated + totals->failed + totals->aborted +
+           totals->stuck + totals->mended;
+}
+
 uint32_t core_errors(const struct core *core, const struct core_error **ret_errors)
 {
     *ret_errors = core->errors;
@@ -379,7 +438,7 @@ static void hash_saga(XXH3_state_t *hash, const struct core *core, const struct 
         saga->failed,
         saga->pivoted,
         saga->cancel,
-        saga->has_undone,
+        saga->has_undone + 2u * saga->by_deadline,
         saga->has_counted,
         saga->noted_block,
         saga->step_no,
