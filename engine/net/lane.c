@@ -1,4 +1,4 @@
-#include "engine/net/lane.h"
+#include "engine/net/lane_internal.h"
 
 #include <assert.h>
 #include <errno.h>
