@@ -25,16 +25,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "engine/net/bell.h"
 #include "engine/net/tls.h"
 #include "engine/net/transport.h"
 #include "queues/ring.h"
 
-#define LANE_RETRY_NS       (UINT64_C(100) * 1000 * 1000)
-#define LANE_IOVECS_MAX     16u
 #define LANE_COMMANDS_COUNT 8191u
 #define LANE_NOTHING_NS     UINT64_MAX
 
@@ -91,33 +87,7 @@ struct lane_event {
     };
 };
 
-enum lane_state {
-    LANE_FREE, /* no connection */
-    LANE_OPEN,
-    LANE_ENDING,    /* sends the rest, then tells the peer that it was all */
-    LANE_LINGERING, /* has told, waits for the peer's end, so that no reset destroys what was sent
-                     */
-    LANE_CLOSING,   /* waits for completions */
-    LANE_DONE       /* CLOSED is told; waits for FORGET */
-};
-
-struct lane_connection {
-    int fd;
-    enum lane_state state;
-    enum status reason;
-    bool receiving, sending, cancelling; /* operations that are with the kernel */
-    bool paused, starved, ended;         /* ended: the peer has sent its last */
-    bool subject_told, finished;         /* TLS: what was said already */
-    char *text;
-    uint64_t deadline_ns; /* ENDING, LINGERING */
-    struct lane_chunk *first, *last;
-    struct tls_session *tls;   /* NULL: plain */
-    struct lane_chunk *cipher; /* TLS: on its way */
-    TAILQ_ENTRY(lane_connection) starved_link, polite_link;
-    struct msghdr message; /* of the send that is with the kernel */
-    struct iovec parts[LANE_IOVECS_MAX];
-};
-
+struct lane_connection; /* lane_internal.h */
 TAILQ_HEAD(lane_list, lane_connection);
 
 enum lane_listening {

@@ -311,6 +311,23 @@ static void all_chunks_together_stay_within_their_limit(void **state)
     rig_close(&rig);
 }
 
+/* The lane has closed it, and the owner does not know yet. */
+static void what_is_sent_to_a_connection_that_is_gone_comes_back_to_the_pool(void **state)
+{
+    struct rig rig = open_rig(state);
+    int fd = rig_connect(&rig, 0, 0);
+    uint32_t number = rig.last_opened;
+    rig_turn(&rig);
+    close(fd);
+    while (!transport_turn(rig.transport))
+        transport_wait(rig.transport, UINT64_MAX);
+    assert_true(rig_send(&rig, number, "anybody there?", 14));
+    transport_flush(rig.transport);
+    rig_until_closed(&rig, 1);
+    rig_until(&rig, is_sent, &number, "the chunk");
+    rig_close(&rig);
+}
+
 /* ---- cutting ------------------------------------------------------------------------------------
  */
 
@@ -428,6 +445,7 @@ int main(void)
         BOTH(what_is_reserved_and_not_committed_is_not_sent),
         BOTH(a_peer_that_never_reads_reaches_its_limit_and_holds_up_nobody),
         BOTH(all_chunks_together_stay_within_their_limit),
+        BOTH(what_is_sent_to_a_connection_that_is_gone_comes_back_to_the_pool),
         BOTH(a_polite_cut_sends_what_was_committed_first),
         BOTH(a_polite_cut_is_no_reset_for_a_peer_that_goes_on_sending),
         BOTH(a_polite_cut_waits_only_so_long),

@@ -17,8 +17,10 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "engine/base/clock.h"
 #include "tests/net/rig.h"
 
 static uint32_t threads_of(void **state)
@@ -279,6 +281,25 @@ static void a_write_to_wake_fd_ends_the_wait(void **state)
     close(options.wake_fd);
 }
 
+/* One of a few, since a thread may have something to say once more. */
+static void without_anything_to_do_the_wait_takes_its_time(void **state)
+{
+    struct transport_options options = rig_options(threads_of(state));
+    options.wake_fd = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
+    struct rig rig;
+    rig_open(&rig, &options);
+    uint64_t longest_ns = 0;
+    for (uint32_t i = 0; i < 10; i++) {
+        uint64_t begin_ns = clock_now_ns();
+        transport_wait(rig.transport, 2000000);
+        uint64_t took_ns = clock_now_ns() - begin_ns;
+        longest_ns = took_ns > longest_ns ? took_ns : longest_ns;
+    }
+    assert_true(longest_ns >= 2000000);
+    rig_close(&rig);
+    close(options.wake_fd);
+}
+
 static void what_a_peer_does_ends_the_wait(void **state)
 {
     struct rig rig = open_rig(state);
@@ -325,6 +346,35 @@ static void who_is_connected_stays_when_listening_stops(void **state)
     assert_int_equal(errno, ECONNREFUSED);
     assert_int_equal(rig.opened, 1);
     close(late);
+    close(fd);
+    rig_close(&rig);
+}
+
+/* As the engine forks for a checkpoint: the child has all the sockets, and nobody notices. */
+static void a_child_that_has_the_sockets_too_disturbs_nothing(void **state)
+{
+    struct rig rig = open_rig(state);
+    rig.echoes = true;
+    int fd = rig_connect(&rig, 0, 0), pipes[2];
+    uint32_t number = rig.last_opened;
+    echo_once(&rig, fd);
+    assert_int_equal(pipe(pipes), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        char byte;
+        close(pipes[1]);
+        _exit(read(pipes[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    for (uint32_t round = 0; round < 200; round++)
+        echo_once(&rig, fd);
+    transport_cut(rig.transport, number, false);
+    rig_until_closed(&rig, 1);
+    assert_int_equal(rig_peer_read_all(&rig, fd), 0);
+    close(pipes[1]);
+    int result;
+    assert_int_equal(waitpid(child, &result, 0), child);
+    assert_int_equal(result, 0);
+    close(pipes[0]);
     close(fd);
     rig_close(&rig);
 }
@@ -376,8 +426,10 @@ int main(void)
         BOTH(without_a_receive_buffer_connections_wait_and_lose_nothing),
         BOTH(without_a_file_descriptor_who_comes_is_refused_and_nothing_spins),
         BOTH(a_write_to_wake_fd_ends_the_wait),
+        BOTH(without_anything_to_do_the_wait_takes_its_time),
         BOTH(what_a_peer_does_ends_the_wait),
         BOTH(who_is_connected_stays_when_listening_stops),
+        BOTH(a_child_that_has_the_sockets_too_disturbs_nothing),
         BOTH(closing_cuts_everybody_in_whatever_state),
         BOTH(a_transport_that_never_turned_closes),
     };
