@@ -315,16 +315,22 @@ static void all_chunks_together_stay_within_their_limit(void **state)
 static void what_is_sent_to_a_connection_that_is_gone_comes_back_to_the_pool(void **state)
 {
     struct rig rig = open_rig(state);
-    int fd = rig_connect(&rig, 0, 0);
+    for (uint32_t round = 1; round <= 200; round++) {
+        int fd = rig_connect(&rig, 0, 0);
+        uint32_t number = rig.last_opened;
+        assert_int_equal(transport_backlog(rig.transport, number), 0);
+        rig_turn(&rig);
+        close(fd);
+        while (!transport_turn(rig.transport))
+            transport_wait(rig.transport, UINT64_MAX);
+        assert_true(rig_send(&rig, number, "anybody there?", 14));
+        transport_flush(rig.transport);
+        rig_until_closed(&rig, round);
+    }
     uint32_t number = rig.last_opened;
-    rig_turn(&rig);
-    close(fd);
-    while (!transport_turn(rig.transport))
-        transport_wait(rig.transport, UINT64_MAX);
-    assert_true(rig_send(&rig, number, "anybody there?", 14));
-    transport_flush(rig.transport);
-    rig_until_closed(&rig, 1);
-    rig_until(&rig, is_sent, &number, "the chunk");
+    rig_until(&rig, is_sent, &number, "the chunks");
+    for (uint32_t i = 0; i < rig.options.connections_max; i++)
+        assert_int_equal(transport_backlog(rig.transport, i), 0);
     rig_close(&rig);
 }
 
