@@ -6,7 +6,6 @@
 #include "engine/saga/value.h"
 
 enum { REPLY_STARTED, REPLY_ENDED, REPLY_BOTH };
-enum { PRIORITY_LOW, PRIORITY_NORMAL, PRIORITY_HIGH };
 
 static void refuse(struct server *server, struct peer *peer, uint64_t id, enum status status,
                    const struct problem *problem)
@@ -105,23 +104,14 @@ static bool read_up_to_2(struct wire_message *message, uint64_t *ret_value)
 static bool read_option(struct wire_message *message, struct flyover_bytes key, struct start *start)
 {
     struct partition_start_options *options = &start->options;
-    uint64_t priority = PRIORITY_NORMAL;
     if (text_is(key, "reply"))
         return read_up_to_2(message, &start->reply);
     if (text_is(key, "name"))
         return wire_take_text(message, &options->name) && options->name.count > 0;
     if (text_is(key, "at_ms"))
         return read_time(message, &options->at_ms);
-    if (text_is(key, "deadline_ms"))
-        return read_time(message, &options->deadline_ms);
-    if (text_is(key, "trace"))
-        return wire_take_text(message, &options->trace);
-    if (!text_is(key, "priority"))
-        return wire_skip(&message->fields);
-    if (!read_up_to_2(message, &priority))
-        return false;
-    options->priority = (enum partition_priority)priority;
-    return true;
+    return !text_is(key, "deadline_ms") && !text_is(key, "priority") && !text_is(key, "trace") &&
+           wire_skip(&message->fields);
 }
 
 /* What is wrong with a value stands in `problem`, and concerns its request only. */
@@ -189,7 +179,6 @@ enum heard server_on_start(struct server *server, struct peer *peer, struct wire
     struct problem problem;
     uint64_t saga_id = 0;
     problem.text[0] = '\0';
-    start.options.priority = PARTITION_PRIORITY_NORMAL;
     if (!read_start(message, &start, &problem))
         return HEARD_MALFORMED;
     enum status status = prepare(server, peer, &start, &problem);
@@ -355,12 +344,8 @@ bool server_answer(struct server *server, struct peer *peer, struct request *req
 
 static uint32_t ended_bytes_max(const struct reply *reply)
 {
-    return WIRE_HEAD_BYTES_MAX + reply->output.count + reply->error.count + reply->cause.count;
-}
-
-static uint8_t *put_text_or_nil(uint8_t *at, struct flyover_bytes text)
-{
-    return text.count == 0 ? wire_put_nil(at) : wire_put_text(at, text);
+    (void)reply;
+    return WIRE_HEAD_BYTES_MAX;
 }
 
 static uint8_t *put_ended(uint8_t *at, const struct request *request, const struct reply *reply)
@@ -370,9 +355,9 @@ static uint8_t *put_ended(uint8_t *at, const struct request *request, const stru
     at = wire_put_uint(at, request->id);
     at = wire_put_uint(at, reply->saga_id);
     at = wire_put_string(at, outcome_text(reply->outcome));
-    at = wire_put_value(at, reply->output);
-    at = put_text_or_nil(at, reply->error);
-    return put_text_or_nil(at, reply->cause);
+    at = wire_put_nil(at);
+    at = wire_put_nil(at);
+    return wire_put_nil(at);
 }
 
 /* False: no room. */
@@ -386,11 +371,9 @@ static bool send_ended(struct server *server, struct peer *peer, struct request 
     return true;
 }
 
-/* Until its peer has room; without the output where too much is kept already. */
+/* Until its peer has room. */
 static bool keep_ended(struct server *server, struct request *request, struct reply *reply)
 {
-    if (server->kept_bytes + ended_bytes_max(reply) > SERVER_KEPT_BYTES_MAX)
-        reply->output.count = 0;
     struct kept *kept = malloc(sizeof *kept + ended_bytes_max(reply));
     if (kept == NULL)
         return false;

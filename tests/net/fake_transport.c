@@ -11,10 +11,10 @@ struct bytes {
 };
 
 struct connection {
-    bool is_open;    /* until it is cut, or the peer hangs up */
-    bool is_in_use;  /* until it is forgotten */
-    bool opened;     /* OPENED was given */
-    bool closed;     /* CLOSED was given */
+    bool is_open;   /* until it is cut, or the peer hangs up */
+    bool is_in_use; /* until it is forgotten */
+    bool opened;    /* OPENED was given */
+    bool closed;    /* CLOSED was given */
     bool paused, polite;
     struct bytes in;  /* sent by the peer, to be given */
     struct bytes out; /* committed */

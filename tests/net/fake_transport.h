@@ -35,7 +35,8 @@ void fake_set_room(struct transport *transport, uint32_t connection, size_t byte
 /* What is sent comes though the connection is paused, as what the kernel had given already. */
 void fake_ignore_pause(struct transport *transport, bool ignore);
 
-/* ---- what the server did ---------------------------------------------------------------------- */
+/* ---- what the server did ----------------------------------------------------------------------
+ */
 
 bool fake_is_open(const struct transport *transport, uint32_t connection);
 bool fake_is_paused(const struct transport *transport, uint32_t connection);
