@@ -20,10 +20,12 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "engine/history/history.h"
 #include "engine/partition/partition.h"
 
 enum errand_kind {
-    ERRAND_ASK, /* `request`: history, list, or redrive of a saga; gives `reply` */
+    ERRAND_ASK,  /* `request`: history, list, or redrive of a saga; gives `reply` */
+    ERRAND_FIND, /* `saga_id`, which has ended; gives `status`, `outcome`, `error_name` */
 };
 
 struct errand {
@@ -32,6 +34,11 @@ struct errand {
     bool is_done;
     json_t *request; /* owned by the historian */
     json_t *reply;   /* the sender's; a refusal too; NULL: no memory */
+    uint64_t saga_id;
+    enum status status;
+    struct problem problem;
+    uint8_t outcome;
+    char error_name[NOTE_NAME_BYTES_MAX + 1]; /* "": none */
 };
 
 struct historian;

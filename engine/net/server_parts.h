@@ -5,7 +5,8 @@
  *   server_session.c  a connection: frames in, HELLO, PING, who may do what, the message table
  *   server_out.c      a connection: frames out, what waits while there is no room
  *   server_request.c  open requests, and the line of those whose block is not durable yet
- *   server_client.c   DEFINE, START, AWAIT, and the ends of sagas
+ *   server_client.c   DEFINE, START
+ *   server_await.c    AWAIT, and the ends of sagas
  *   server_worker.c   REGISTER, INVOKE, DONE, FAILED, BEAT, DRAIN
  *   server_ask.c      ASK
  *   server_watch.c    SUBSCRIBE, EVENT, CREDIT
@@ -52,7 +53,7 @@ enum request_place {
 
 enum request_kind { REQUEST_START, REQUEST_DEFINE, REQUEST_AWAIT };
 
-/* An ENDED that had no room yet, whole. */
+/* A message that had no room yet, whole. */
 struct kept {
     uint32_t bytes;
     uint8_t message[];
@@ -60,27 +61,41 @@ struct kept {
 
 /* Its number and generation are the token of its saga's reply. */
 struct request {
-    uint64_t id;      /* the client's */
-    uint64_t saga_id; /* DEFINE: the plan */
-    union {
-        uint64_t block_no; /* PENDING */
-        struct kept *kept; /* READY with has_end; owned */
-    };
-    uint32_t index; /* its own */
+    uint64_t id;       /* the client's */
+    uint64_t saga_id;  /* DEFINE: the plan */
+    uint64_t block_no; /* PENDING */
+    struct kept *kept; /* with has_end; owned */
+    uint32_t index;    /* its own */
     uint32_t connection;
-    uint32_t peer;       /* generation of the peer */
-    uint32_t generation; /* grows each time the place is given back */
-    uint32_t next, prev; /* in its list; prev only where it is WAITING */
+    uint32_t peer;          /* generation of the peer */
+    uint32_t generation;    /* grows each time the place is given back */
+    uint32_t next, prev;    /* in its list; prev only where it is WAITING */
+    uint32_t next_awaiting; /* is_awaiting: of its bucket */
     uint8_t place;
     uint8_t kind;
     bool existed : 1;
     bool wants_start : 1; /* a STARTED, or DEFINED, is to be sent */
     bool wants_end : 1;
-    bool has_end : 1; /* `kept` is it */
+    bool has_end : 1;     /* `kept` is it, or why there is none */
+    bool is_over : 1;     /* history is to be asked how it ended */
+    bool is_awaiting : 1; /* in server.awaits, by saga_id */
 };
 
 struct request_list {
     uint32_t first, last;
+};
+
+/* Requests that wait for the end of a saga that another began. */
+struct awaits {
+    uint32_t *buckets; /* owned; buckets_count, a power of two */
+    uint32_t buckets_count, count;
+};
+
+/* What history is asked for one of them. */
+struct find {
+    struct find *next;
+    uint64_t token; /* of the request */
+    struct errand errand;
 };
 
 /* ---- peers --------------------------------------------------------------------------------------
@@ -205,6 +220,8 @@ struct server {
     uint32_t requests_free;
     struct request_list pending; /* by block */
 
+    struct awaits awaits;
+    struct find *finds; /* owned list */
     struct historian *historian;
     struct ask *asks; /* owned list */
     uint32_t asks_count;
@@ -255,6 +272,11 @@ uint8_t *out_begin_answer(struct server *server, struct peer *peer);
 void out_end_answer(struct server *server, struct peer *peer, uint8_t *end);
 void out_error(struct server *server, struct peer *peer, uint64_t id, enum status status,
                const char *sentence, uint32_t retry_after_ms);
+/* A message that waits until there is room: an ERROR, NULL: no memory; and sending one, false: no
+ * room. It stays the caller's. */
+struct kept *out_keep_error(struct server *server, uint64_t id, enum status status,
+                            const char *sentence);
+bool out_kept(struct server *server, struct peer *peer, const struct kept *kept);
 /* Also where the engine's room is what is short. */
 void out_block(struct server *server, struct peer *peer);
 /* Ends the frame of this turn and hands it over. */
@@ -293,12 +315,21 @@ struct peer *request_peer(const struct server *server, const struct request *req
 
 enum heard server_on_define(struct server *server, struct peer *peer, struct wire_message *message);
 enum heard server_on_start(struct server *server, struct peer *peer, struct wire_message *message);
-enum heard server_on_await(struct server *server, struct peer *peer, struct wire_message *message);
 /* Sends what the request is owed and closes it, or waits for the end of its saga. It is in no list.
  * False: no room; what was sent is not owed any more. */
 bool server_answer(struct server *server, struct peer *peer, struct request *request);
+
+/* ---- server_await.c ---- */
+
+enum heard server_on_await(struct server *server, struct peer *peer, struct wire_message *message);
+/* The request, which is WAITING, gets the end of its saga, which another request began. */
+void server_await_end(struct server *server, struct peer *peer, struct request *request);
+/* A request that is_awaiting is not to be any more. */
+void await_drop(struct server *server, struct request *request);
 /* Replies of the partition become ENDED. */
 bool server_take_ends(struct server *server);
+bool server_turn_finds(struct server *server);
+void server_close_awaits(struct server *server);
 
 /* ---- server_worker.c ---- */
 
