@@ -206,9 +206,44 @@ static enum status look_up(struct historian *historian, struct errand *errand)
     return STATUS_OK;
 }
 
+static void copy_text(char *to, size_t capacity, const char *text)
+{
+    size_t bytes = strnlen(text, capacity - 1);
+    memcpy(to, text, bytes);
+    to[bytes] = '\0';
+}
+
+static void add_entry(const struct history_entry *entry, uint64_t block_no, uint64_t index,
+                      void *context)
+{
+    struct page *page = context;
+    assert(page->count < PAGE_ENTRIES_MAX);
+    struct page_entry *added = &page->entries[page->count++];
+    *added = (struct page_entry){.saga_id = entry->saga_id,
+                                 .block_no = block_no,
+                                 .index = index,
+                                 .at_ms = entry->ended_ms,
+                                 .version = entry->version,
+                                 .outcome = entry->outcome};
+    copy_text(added->definition, sizeof added->definition, entry->definition);
+    copy_text(added->error, sizeof added->error, entry->error_name);
+}
+
+static enum status read_page(struct historian *historian, struct errand *errand)
+{
+    struct page *page = errand->page;
+    enum status status = open_index(historian, &errand->problem);
+    page->count = 0;
+    return status != STATUS_OK
+               ? status
+               : history_follow(historian->index, &page->next, page->end_no, PAGE_ENTRIES_MAX,
+                                add_entry, page, &page->is_done, &errand->problem);
+}
+
 static void historian_on_errand(struct historian *historian, struct errand *errand)
 {
     switch (errand->kind) {
+    case ERRAND_PAGE: errand->status = read_page(historian, errand); break;
     case ERRAND_FIND: errand->status = look_up(historian, errand); break;
     case ERRAND_ASK: answer(historian, errand); break;
     }

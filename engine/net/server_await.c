@@ -157,6 +157,7 @@ bool server_take_ends(struct server *server)
             end_request(server, request, &reply);
         if (server->awaits.count > 0)
             end_awaiting(server, &reply);
+        watch_add(server, &reply);
         worked = true;
     }
     return worked;

@@ -201,6 +201,47 @@ struct ask {
     struct kept *answer; /* owned; the whole message, once it is there */
 };
 
+/* ---- subscribers --------------------------------------------------------------------------------
+ */
+
+#define SERVER_SUBSCRIPTIONS_MAX 1024u
+#define SERVER_EVENTS_MAX        65536u /* of the last ones, in memory; a power of two */
+
+struct watch_event {
+    uint64_t block_no, index;
+    uint64_t saga_id;
+    int64_t at_ms;
+    uint32_t plan;
+    uint8_t outcome;
+    uint8_t error_bytes;
+    uint8_t error[FLYOVER_ERROR_NAME_BYTES_MAX];
+};
+
+struct subscription {
+    struct subscription *next_of_all;
+    uint64_t id;
+    uint32_t connection;
+    bool is_over;   /* freed as soon as no page is on its way */
+    bool is_live;   /* `number` is its place in the ring */
+    bool is_asking; /* a page is on its way, or is being told */
+    uint64_t credit;
+    uint32_t outcomes;                           /* bit by bit */
+    char definition[FLYOVER_NAME_BYTES_MAX + 1]; /* "": any */
+    uint64_t number;
+    struct history_place_of_note next; /* not live: what is to be told next */
+    uint32_t told;                     /* of the page */
+    struct page page;
+    struct errand errand;
+};
+
+struct watch {
+    struct watch_event *ring; /* owned; events by number, from `first` to before `end` */
+    uint64_t first, end;
+    uint64_t whole_from_no;             /* of blocks from this on everything is in the ring */
+    uint32_t count;                     /* of subscriptions that are not over */
+    struct subscription *subscriptions; /* owned list */
+};
+
 struct server {
     struct server_options options;
     struct partition *partition;
@@ -220,6 +261,7 @@ struct server {
     uint32_t requests_free;
     struct request_list pending; /* by block */
 
+    struct watch watch;
     struct awaits awaits;
     struct find *finds; /* owned list */
     struct historian *historian;
@@ -353,6 +395,18 @@ enum heard server_on_ask(struct server *server, struct peer *peer, struct wire_m
 /* A slice of each; sends the answers that are there. */
 bool server_turn_asks(struct server *server);
 void server_close_asks(struct server *server);
+
+/* ---- server_watch.c ---- */
+
+enum heard server_on_subscribe(struct server *server, struct peer *peer,
+                               struct wire_message *message);
+enum heard server_on_credit(struct server *server, struct peer *peer, struct wire_message *message);
+enum heard server_on_unsubscribe(struct server *server, struct peer *peer,
+                                 struct wire_message *message);
+void watch_add(struct server *server, const struct reply *reply);
+bool server_turn_watch(struct server *server);
+void watch_drop_all(struct server *server, const struct peer *peer);
+void server_close_watch(struct server *server);
 
 static inline struct peer *server_peer(const struct server *server, uint32_t connection)
 {
