@@ -97,16 +97,17 @@ enum status command_read_file(const char *path, size_t bytes_max, char **ret_tex
     return STATUS_OK;
 }
 
-void command_add_plugin_directory(struct argp_state *state, struct plugin_path *plugins,
-                                  const char *directory)
+enum status command_add_plugin_directory(struct plugin_path *plugins, const char *directory,
+                                         struct problem *problem)
 {
     struct stat file;
     if (plugins->directories_count == PLUGIN_DIRECTORIES_MAX - 1)
-        argp_error(state, "more than %u plug-in folders", PLUGIN_DIRECTORIES_MAX - 1);
-    else if (stat(directory, &file) != 0 || !S_ISDIR(file.st_mode))
-        argp_error(state, "--plugin-dir %s is no folder", directory);
-    else
-        plugins->directories[plugins->directories_count++] = directory;
+        return problem_set(problem, STATUS_INVALID, "is there more than %u times",
+                           PLUGIN_DIRECTORIES_MAX - 1);
+    if (stat(directory, &file) != 0 || !S_ISDIR(file.st_mode))
+        return problem_set(problem, STATUS_INVALID, "%s is no folder", directory);
+    plugins->directories[plugins->directories_count++] = directory;
+    return STATUS_OK;
 }
 
 void command_parse(const struct argp *argp, int argc, char **argv, void *input)

@@ -44,10 +44,11 @@ NODISCARD enum status command_read_file(const char *path, size_t bytes_max, char
                                         size_t *ret_bytes, struct problem *problem);
 
 struct plugin_path;
-/* What every command does with --plugin-dir: an argp_error for too many, or for what is no folder.
- * One place is kept for the folder beside the program. */
-void command_add_plugin_directory(struct argp_state *state, struct plugin_path *plugins,
-                                  const char *directory);
+/* What every command does with --plugin-dir. STATUS_INVALID, with what goes behind the option's
+ * name, for too many, or for what is no folder. One place is kept for the folder beside the
+ * program. */
+NODISCARD enum status command_add_plugin_directory(struct plugin_path *plugins,
+                                                   const char *directory, struct problem *problem);
 
 /* Runs argp over the options of one command, usage errors exiting with EXIT_USAGE. */
 void command_parse(const struct argp *argp, int argc, char **argv, void *input);

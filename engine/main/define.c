@@ -46,7 +46,12 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     struct define_options *options = state->input;
     switch (key) {
     case 'n': options->name = text; return 0;
-    case KEY_PLUGIN_DIR: command_add_plugin_directory(state, &options->plugins, text); return 0;
+    case KEY_PLUGIN_DIR: {
+        struct problem problem;
+        if (command_add_plugin_directory(&options->plugins, text, &problem) != STATUS_OK)
+            argp_error(state, "--plugin-dir %s", problem.text);
+        return 0;
+    }
     case KEY_NO_SERVICES: options->no_services = true; return 0;
     case KEY_JSON: options->json = true; return 0;
     case KEY_DIAGRAM: transition_print_diagram(stdout); exit(EXIT_DONE);

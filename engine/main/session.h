@@ -10,6 +10,7 @@
 #include <argp.h>
 
 #include "engine/base/histogram.h"
+#include "engine/main/config.h"
 #include "engine/partition/partition.h"
 
 /* What --data, --durability, --set, --plugin-dir, --accept-loss, --sagas-max, --names-max,
@@ -28,8 +29,11 @@ struct session_options {
     bool pin;
 };
 
+/* The table of them (config.h), and the same as flags for argp. */
+extern const struct config_key session_keys[];
+extern const uint32_t session_keys_count;
 extern const struct argp_child session_argp_child[];
-/* The child parser's input; set before the parse. */
+/* The defaults; the child parser's input, set before the parse. */
 void session_options_init(struct session_options *options);
 
 struct control;
