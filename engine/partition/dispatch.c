@@ -4,7 +4,7 @@
 
 #define PHASES        2u
 #define CREDIT_OF_ONE 1000000000u
-#define QUEUES_COUNT  (PARTITION_SERVICES_MAX * PHASES * CORE_PLANS_MAX)
+#define QUEUES_COUNT  (DISPATCH_SERVICES_MAX * PHASES * CORE_PLANS_MAX)
 
 /* Of a branch; all zeroes, as it comes from the kernel, does not wait. 16 bytes, so that one line
  * of memory has all that a pop needs. */
@@ -74,7 +74,7 @@ static void accrue(struct dispatch_service *service, uint64_t now_ns)
 void dispatch_set_limits(struct dispatch *dispatch, uint32_t service,
                          const struct dispatch_limits *limits, uint64_t now_ns)
 {
-    assert(service < PARTITION_SERVICES_MAX);
+    assert(service < DISPATCH_SERVICES_MAX);
     struct dispatch_service *at = &dispatch->services[service];
     bool had_rate = at->limits.rate_per_s != 0;
     if (had_rate)
@@ -91,32 +91,54 @@ void dispatch_set_limits(struct dispatch *dispatch, uint32_t service,
     }
 }
 
+/* Whose limits hold for it. */
+static struct dispatch_service *limiter_of(struct dispatch *dispatch,
+                                           struct dispatch_service *service)
+{
+    return service->shares == 0 ? service : &dispatch->services[service->shares - 1];
+}
+
+void dispatch_share_limits(struct dispatch *dispatch, uint32_t lane, uint32_t service)
+{
+    assert(lane < DISPATCH_SERVICES_MAX && service < DISPATCH_SERVICES_MAX && lane != service);
+    struct dispatch_service *at = &dispatch->services[lane];
+    assert(at->in_flight == 0 && at->shares == 0 && !at->is_limited);
+    assert(dispatch->services[service].shares == 0);
+    at->shares = service + 1;
+    /* Whether there are any is asked each time: they may be set later. */
+    at->is_limited = true;
+}
+
 static bool is_full(const struct dispatch_service *service)
 {
     return service->limits.in_flight_max != 0 &&
            service->in_flight >= service->limits.in_flight_max;
 }
 
-bool dispatch_limits_allow(struct dispatch_service *service, uint64_t now_ns)
+bool dispatch_limits_allow(struct dispatch *dispatch, struct dispatch_service *service,
+                           uint64_t now_ns)
 {
-    if (is_full(service))
+    struct dispatch_service *limiter = limiter_of(dispatch, service);
+    if (is_full(limiter))
         return false;
-    if (service->limits.rate_per_s == 0)
+    if (limiter->limits.rate_per_s == 0)
         return true;
-    accrue(service, now_ns);
-    return service->credit >= CREDIT_OF_ONE;
+    accrue(limiter, now_ns);
+    return limiter->credit >= CREDIT_OF_ONE;
 }
 
 uint64_t dispatch_next_ns(struct dispatch *dispatch, uint32_t service, uint64_t now_ns)
 {
-    assert(service < PARTITION_SERVICES_MAX);
+    assert(service < DISPATCH_SERVICES_MAX);
     struct dispatch_service *at = &dispatch->services[service];
-    if (at->waiting_count == 0 || is_full(at))
+    const struct dispatch_service *limiter = limiter_of(dispatch, at);
+    if (at->waiting_count == 0 || is_full(limiter))
         return DISPATCH_NEVER;
-    if (dispatch_limits_allow(at, now_ns))
+    if (dispatch_limits_allow(dispatch, at, now_ns))
         return now_ns;
-    uint64_t missing = CREDIT_OF_ONE - at->credit;
-    return at->credited_ns + (missing + at->limits.rate_per_s - 1) / at->limits.rate_per_s;
+    uint64_t missing = CREDIT_OF_ONE - limiter->credit;
+    uint32_t rate_per_s = limiter->limits.rate_per_s;
+    return limiter->credited_ns + (missing + rate_per_s - 1) / rate_per_s;
 }
 
 /* ---- queues and rounds -------------------------------------------------------------------------
@@ -151,6 +173,17 @@ static void leave_round(struct dispatch_round *round, struct dispatch_queue *que
     queues[after].before = (uint16_t)before;
     if (round->first == plan)
         round->first = after;
+}
+
+static void link_first(struct dispatch *dispatch, struct dispatch_queue *queue, uint32_t branch)
+{
+    if (queue->waiting_count++ == 0) {
+        queue->last = branch;
+    } else {
+        dispatch->nodes[branch].after = queue->first;
+        dispatch->nodes[queue->first].before = branch;
+    }
+    queue->first = branch;
 }
 
 static void link_last(struct dispatch *dispatch, struct dispatch_queue *queue, uint32_t branch)
@@ -207,10 +240,10 @@ static void take_out(struct dispatch *dispatch, uint32_t branch)
     dispatch->waiting_count--;
 }
 
-void dispatch_push(struct dispatch *dispatch, uint32_t service, uint32_t plan,
-                   enum flyover_phase phase, uint32_t branch, uint32_t generation)
+static void push(struct dispatch *dispatch, uint32_t service, uint32_t plan,
+                 enum flyover_phase phase, uint32_t branch, uint32_t generation, bool first)
 {
-    assert(service < PARTITION_SERVICES_MAX && plan < CORE_PLANS_MAX && phase < PHASES);
+    assert(service < DISPATCH_SERVICES_MAX && plan < CORE_PLANS_MAX && phase < PHASES);
     assert(branch < dispatch->branches_max);
     struct dispatch_service *at = &dispatch->services[service];
     struct dispatch_node *node = &dispatch->nodes[branch];
@@ -221,7 +254,10 @@ void dispatch_push(struct dispatch *dispatch, uint32_t service, uint32_t plan,
     struct dispatch_queue *queues = queues_of(dispatch, service, phase);
     if (queues[plan].waiting_count == 0)
         join_round(&at->rounds[phase], queues, plan);
-    link_last(dispatch, &queues[plan], branch);
+    if (first)
+        link_first(dispatch, &queues[plan], branch);
+    else
+        link_last(dispatch, &queues[plan], branch);
     node->generation = generation;
     node->queue = (uint32_t)(&queues[plan] - dispatch->queues) + 1;
     at->rounds[phase].waiting_count++;
@@ -229,6 +265,18 @@ void dispatch_push(struct dispatch *dispatch, uint32_t service, uint32_t plan,
     dispatch->waiting_count++;
     if (service >= dispatch->services_count)
         dispatch->services_count = service + 1;
+}
+
+void dispatch_push(struct dispatch *dispatch, uint32_t service, uint32_t plan,
+                   enum flyover_phase phase, uint32_t branch, uint32_t generation)
+{
+    push(dispatch, service, plan, phase, branch, generation, false);
+}
+
+void dispatch_push_first(struct dispatch *dispatch, uint32_t service, uint32_t plan,
+                         enum flyover_phase phase, uint32_t branch, uint32_t generation)
+{
+    push(dispatch, service, plan, phase, branch, generation, true);
 }
 
 /* ---- turns -------------------------------------------------------------------------------------
@@ -246,9 +294,9 @@ static enum flyover_phase phase_to_go(const struct dispatch_service *service)
 bool dispatch_pop(struct dispatch *dispatch, uint32_t service, uint64_t now_ns,
                   uint32_t *ret_branch, uint32_t *ret_generation)
 {
-    assert(service < PARTITION_SERVICES_MAX);
+    assert(service < DISPATCH_SERVICES_MAX);
     struct dispatch_service *at = &dispatch->services[service];
-    if (at->waiting_count == 0 || (at->is_limited && !dispatch_limits_allow(at, now_ns)))
+    if (at->waiting_count == 0 || (at->is_limited && !dispatch_limits_allow(dispatch, at, now_ns)))
         return false;
     enum flyover_phase phase = phase_to_go(at);
     uint32_t plan = at->rounds[phase].first;
@@ -281,11 +329,14 @@ void dispatch_charge(struct dispatch *dispatch, uint32_t service, uint64_t now_n
     if (at->has_turn)
         end_turn(dispatch, service);
     if (at->is_limited) {
-        bool allowed = dispatch_limits_allow(at, now_ns);
+        bool allowed = dispatch_limits_allow(dispatch, at, now_ns);
         assert(allowed);
     }
-    if (at->limits.rate_per_s != 0)
-        at->credit -= CREDIT_OF_ONE;
+    struct dispatch_service *limiter = limiter_of(dispatch, at);
+    if (limiter->limits.rate_per_s != 0)
+        limiter->credit -= CREDIT_OF_ONE;
+    if (limiter != at)
+        limiter->in_flight++;
 }
 
 /* ---- figures -----------------------------------------------------------------------------------
@@ -302,21 +353,23 @@ void dispatch_turn(struct dispatch *dispatch, uint64_t now_ns)
 
 uint32_t dispatch_hint_ms(const struct dispatch *dispatch, uint32_t service)
 {
-    assert(service < PARTITION_SERVICES_MAX);
+    assert(service < DISPATCH_SERVICES_MAX);
     const struct dispatch_service *at = &dispatch->services[service];
     if (at->waiting_count == 0)
         return PACE_HINT_MS_MIN;
     uint32_t by_pace = pace_hint_ms(&at->pace, at->waiting_count);
-    if (at->limits.rate_per_s == 0)
+    uint32_t rate_per_s = at->shares == 0 ? at->limits.rate_per_s
+                                          : dispatch->services[at->shares - 1].limits.rate_per_s;
+    if (rate_per_s == 0)
         return by_pace;
     /* Handlers may be slower than the rate allows. */
-    uint32_t by_rate = pace_hint_ms_at(at->limits.rate_per_s, at->waiting_count);
+    uint32_t by_rate = pace_hint_ms_at(rate_per_s, at->waiting_count);
     return pace_is_known(&at->pace) && by_pace > by_rate ? by_pace : by_rate;
 }
 
 uint32_t dispatch_waiting(const struct dispatch *dispatch, uint32_t service)
 {
-    assert(service < PARTITION_SERVICES_MAX);
+    assert(service < DISPATCH_SERVICES_MAX);
     return dispatch->services[service].waiting_count;
 }
 
@@ -327,6 +380,6 @@ uint32_t dispatch_waiting_in_all(const struct dispatch *dispatch)
 
 uint32_t dispatch_in_flight(const struct dispatch *dispatch, uint32_t service)
 {
-    assert(service < PARTITION_SERVICES_MAX);
+    assert(service < DISPATCH_SERVICES_MAX);
     return dispatch->services[service].in_flight;
 }

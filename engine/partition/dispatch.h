@@ -3,7 +3,9 @@
  *
  * Limits, each service its own: invocations in flight, and a rate (a token bucket, exact: whatever
  * the time between calls, no more than burst + rate x time have gone; with a burst of 1 the time by
- * which a caller is late is lost). That the workers have room is for the caller to see to.
+ * which a caller is late is lost). That the workers have room is for the caller to see to. The
+ * handlers of a remote service (remote.h) are lanes, which wait and take turns each by itself, as a
+ * service does, and share the limits of the service that they are of.
  * Order, in a service: compensations before forward steps, but at most DISPATCH_STREAK_MAX of them
  * in a row while forward steps wait; in a phase the plans in turn, one invocation a turn; in a plan
  * and phase first in, first out.
@@ -21,7 +23,7 @@
  *
  * Time: now_ns is the caller's and monotone; should it go back, no time has passed.
  * Threads: one owner. Errors: none but at init; limits are asserted.
- * Memory:  address space for branches_max x 16 bytes and 2 MiB of queues at init; pages are touched
+ * Memory:  address space for branches_max x 16 bytes and 8 MiB of queues at init; pages are touched
  *          only when used. A branch waits for one thing at a time, so that a push is its place.
  */
 #ifndef ENGINE_PARTITION_DISPATCH_H
@@ -38,6 +40,8 @@
 
 #define DISPATCH_STREAK_MAX 15u
 #define DISPATCH_NEVER      UINT64_MAX
+/* Services, and behind them lanes. */
+#define DISPATCH_SERVICES_MAX 256u
 
 struct dispatch_limits {
     uint32_t in_flight_max; /* 0: none */
@@ -61,6 +65,7 @@ struct dispatch_service {
     uint8_t turn_phase;
     uint32_t turn_plan;
     uint32_t streak; /* compensations that went in a row past waiting forward steps */
+    uint32_t shares; /* of a lane: the service whose limits it shares, + 1; 0: none */
     struct dispatch_limits limits;
     uint64_t credit; /* in billionths of an invocation, as it stood at credited_ns */
     uint64_t credited_ns;
@@ -75,7 +80,7 @@ struct dispatch {
     uint32_t branches_max;
     uint32_t waiting_count;
     uint32_t services_count; /* of which something has ever waited: all below this */
-    struct dispatch_service services[PARTITION_SERVICES_MAX];
+    struct dispatch_service services[DISPATCH_SERVICES_MAX];
 };
 
 /* STATUS_NO_MEMORY. */
@@ -89,22 +94,28 @@ void dispatch_fini(struct dispatch *dispatch);
 void dispatch_set_limits(struct dispatch *dispatch, uint32_t service,
                          const struct dispatch_limits *limits, uint64_t now_ns);
 
-/* dispatch_may_go and dispatch_went where there are limits or turns; call those. */
-bool dispatch_limits_allow(struct dispatch_service *service, uint64_t now_ns);
+/* What goes from this lane counts for the limits of the service too, those that are set already and
+ * those to come. Nothing is in flight from the lane, and it has no limits of its own. */
+void dispatch_share_limits(struct dispatch *dispatch, uint32_t lane, uint32_t service);
+
+/* dispatch_may_go, _went and _came_back where there are limits or turns; call those. */
+bool dispatch_limits_allow(struct dispatch *dispatch, struct dispatch_service *service,
+                           uint64_t now_ns);
 void dispatch_charge(struct dispatch *dispatch, uint32_t service, uint64_t now_ns);
 
 /* True when an invocation may go past the queues: nothing waits and the limits allow it. */
 static inline bool dispatch_may_go(struct dispatch *dispatch, uint32_t service, uint64_t now_ns)
 {
-    assert(service < PARTITION_SERVICES_MAX);
+    assert(service < DISPATCH_SERVICES_MAX);
     struct dispatch_service *at = &dispatch->services[service];
-    return at->waiting_count == 0 && (!at->is_limited || dispatch_limits_allow(at, now_ns));
+    return at->waiting_count == 0 &&
+           (!at->is_limited || dispatch_limits_allow(dispatch, at, now_ns));
 }
 
 /* One was sent, which dispatch_may_go or the last dispatch_pop of this service had allowed. */
 static inline void dispatch_went(struct dispatch *dispatch, uint32_t service, uint64_t now_ns)
 {
-    assert(service < PARTITION_SERVICES_MAX);
+    assert(service < DISPATCH_SERVICES_MAX);
     struct dispatch_service *at = &dispatch->services[service];
     assert(at->waiting_count == 0 || at->has_turn);
     if (at->is_limited || at->has_turn)
@@ -115,15 +126,21 @@ static inline void dispatch_went(struct dispatch *dispatch, uint32_t service, ui
 /* So many that went are not in flight any more. */
 static inline void dispatch_came_back(struct dispatch *dispatch, uint32_t service, uint32_t count)
 {
-    assert(service < PARTITION_SERVICES_MAX && dispatch->services[service].in_flight >= count);
-    dispatch->services[service].in_flight -= count;
-    dispatch->services[service].came_back += count;
+    assert(service < DISPATCH_SERVICES_MAX && dispatch->services[service].in_flight >= count);
+    struct dispatch_service *at = &dispatch->services[service];
+    at->in_flight -= count;
+    at->came_back += count;
+    if (at->shares != 0)
+        dispatch->services[at->shares - 1].in_flight -= count;
 }
 
 /* Waits at the end of its plan's queue. A branch that waits already, for whatever it was, has gone
  * on since: that place is given up. */
 void dispatch_push(struct dispatch *dispatch, uint32_t service, uint32_t plan,
                    enum flyover_phase phase, uint32_t branch, uint32_t generation);
+/* The same in front: it had gone, and has come back undone. */
+void dispatch_push_first(struct dispatch *dispatch, uint32_t service, uint32_t plan,
+                         enum flyover_phase phase, uint32_t branch, uint32_t generation);
 /* False when nothing waits or the limits forbid that it goes now. */
 bool dispatch_pop(struct dispatch *dispatch, uint32_t service, uint64_t now_ns,
                   uint32_t *ret_branch, uint32_t *ret_generation);

@@ -12,6 +12,8 @@
 /* More than any record that comes from a result or a timer. */
 #define RECORD_BYTES_MAX (1u << 20)
 #define RESULTS_PER_TURN 1024u
+/* Of a block: who sends no more than that does not gain by waiting for each other. */
+#define FEW_RECORDS 8u
 /* How many events before its turn a branch, and then its saga, is asked for: about the time that a
  * line takes to come from memory. */
 #define PREFETCH_BRANCH 12u
@@ -50,6 +52,7 @@ void partition_seal(struct partition *partition)
     };
     block_seal(open->buffer->bytes, &header);
     partition->last_block_crc = header.header_crc;
+    partition->sealed_records = open->record_count;
     open->buffer->bytes_count = open->used_bytes;
     open->buffer->block_no = header.block_no;
     partition->sent[partition->sent_count++] =
@@ -122,13 +125,15 @@ enum status partition_apply(struct partition *partition, const struct event *eve
 }
 
 /* Whether the open block should go now: only when the journal is idle (else it fills on), and then
- * at once if nobody is at work whose result could still come into it. */
+ * at once if nobody is at work whose result could still come into it. Remote work may take long:
+ * that it is out holds nothing up unless answers come in numbers. */
 static bool should_seal(const struct partition *partition)
 {
     const struct open_block *open = &partition->open;
     if (open->record_count == 0 || partition->sent_count > 0)
         return false;
-    if (partition->in_flight == 0)
+    if (partition->in_flight == 0 &&
+        (partition->remote.in_flight == 0 || partition->sealed_records <= FEW_RECORDS))
         return true;
     return partition_now_ns(partition) - partition->sealed_ns >= PARTITION_SEAL_INTERVAL_NS;
 }
@@ -176,6 +181,7 @@ static void send_invoke(struct partition *partition, uint32_t service, struct wo
     dispatch_went(&partition->dispatch, service, partition->turn_ns);
 }
 
+/* Next: send_invoke; of a remote service remote_take. */
 static void release_invoke(struct partition *partition, const struct effect *effect)
 {
     /* On the way out nothing new begins: the next start dispatches what is pending. */
@@ -185,6 +191,12 @@ static void release_invoke(struct partition *partition, const struct effect *eff
     struct core_invocation call;
     core_invocation(partition->state->core, effect->branch, &call);
     uint32_t service = partition->state->routes[call.plan][call.resource];
+    if (partition->services[service].is_remote) {
+        dispatch_push(&partition->dispatch,
+                      REMOTE_FIRST + partition->handlers[call.plan][call.resource], call.plan,
+                      call.phase, effect->branch, effect->generation);
+        return;
+    }
     struct worker *worker = NULL;
     if (dispatch_may_go(&partition->dispatch, service, partition->turn_ns))
         worker = choose_worker(&partition->services[service]);
@@ -271,6 +283,15 @@ static void send_waiting(struct partition *partition, uint32_t index)
 /* ---- events come in ---------------------------------------------------------------------------
  */
 
+struct flyover_bytes partition_kept_output(const struct partition *partition, uint32_t branch,
+                                           struct flyover_bytes output)
+{
+    bool nil = output.count == 1 && output.at[0] == 0xc0;
+    if (nil || !core_needs_output(partition->state->core, branch))
+        output.count = 0;
+    return output;
+}
+
 static struct event event_of_result(const struct partition *partition, const struct result *result)
 {
     struct flyover_bytes first = {result->bytes, result->first_bytes};
@@ -281,10 +302,7 @@ static struct event event_of_result(const struct partition *partition, const str
         event.result.branch = result->branch;
         event.result.by_token = false;
         event.result.writes = first;
-        bool nil = second.count == 1 && second.at[0] == 0xc0;
-        event.result.output = second;
-        if (nil || !core_needs_output(partition->state->core, result->branch))
-            event.result.output.count = 0;
+        event.result.output = partition_kept_output(partition, result->branch, second);
         if (PLANTED(LOST_WRITES) && partition->counts.records % 16 == 0)
             event.result.writes.count = 0;
         if (PLANTED(LOST_RESULT) && partition->counts.records % 16 == 0)
@@ -543,6 +561,7 @@ static uint64_t wait_for_limits_ns(struct partition *partition)
     if (dispatch_waiting_in_all(&partition->dispatch) == 0 || partition->stopping)
         return left_ns;
     uint64_t at_ns = partition_now_ns(partition);
+    left_ns = partition_remote_wait_ns(partition, at_ns);
     for (uint32_t i = 0; i < partition->state->services_count; i++) {
         if (dispatch_waiting(&partition->dispatch, i) == 0 ||
             choose_worker(&partition->services[i]) == NULL)
@@ -599,8 +618,8 @@ void partition_wake(struct partition *partition)
 bool partition_is_quiet(const struct partition *partition)
 {
     const struct effect_queue *effects = &partition->state->effects;
-    if (partition->in_flight > 0 || partition->sent_count > 0 || partition->open.record_count > 0 ||
-        effects->head != effects->tail)
+    if (partition->in_flight > 0 || partition->remote.in_flight > 0 || partition->sent_count > 0 ||
+        partition->open.record_count > 0 || effects->head != effects->tail)
         return false;
     if (dispatch_waiting_in_all(&partition->dispatch) > 0)
         return false;

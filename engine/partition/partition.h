@@ -70,6 +70,7 @@ struct partition_options {
     bool accept_loss;
     bool pin;                 /* threads to cores, when there are at least two */
     bool threadless;          /* tests: partition_poll also steps journal and workers */
+    bool remote;              /* a service without a plug-in is in another process: remote.h */
     bool offline;             /* no service is loaded and nothing is dispatched: for an operator's
                                  work on a data directory that no engine runs on */
     int64_t (*wall_ms)(void); /* NULL: the clock of the machine */

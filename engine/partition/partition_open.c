@@ -91,21 +91,22 @@ static enum status start_workers(struct partition *partition, struct service *se
     return STATUS_OK;
 }
 
-/* Declares the service in the journal, unless it stands there just so. */
-static enum status declare_service(struct partition *partition, const struct plugin *plugin,
-                                   struct problem *problem)
+/* Declares the service in the journal, unless it stands there just so. A remote one has no
+ * tables: `plugin` is NULL. */
+static enum status declare_service(struct partition *partition, const char *name,
+                                   const struct plugin *plugin, struct problem *problem)
 {
-    const char *name = plugin->service->name;
     struct event event = {.kind = EVENT_SERVICE};
     event.service.name = (struct flyover_bytes){(const uint8_t *)name, (uint32_t)strlen(name)};
-    event.service.tables_count = plugin_tables(plugin, event.service.tables);
+    if (plugin != NULL)
+        event.service.tables_count = plugin_tables(plugin, event.service.tables);
     uint32_t index = partition_state_find_service(partition->state, name);
     if (index < PARTITION_SERVICES_MAX &&
         tables_declared_as(partition->state->services[index].tables, event.service.tables,
                            event.service.tables_count))
         return STATUS_OK;
     if (!partition_reserve(partition, event_encoded_bytes_max(&event)))
-        return STATUS_BUSY;
+        return problem_set(problem, STATUS_BUSY, "the journal has no room now, try again");
     return partition_apply(partition, &event, 0, NULL, problem);
 }
 
@@ -119,18 +120,42 @@ static void limit_service(struct partition *partition, const char *name, uint32_
                                 partition_now_ns(partition));
 }
 
+/* A service without a plug-in may be remote, unless its tables are kept here: those only its
+ * plug-in can write. */
+static bool may_be_remote(const struct partition *partition, uint32_t index)
+{
+    return partition->options.remote &&
+           (index == PARTITION_SERVICES_MAX ||
+            tables_count(partition->state->services[index].tables) == 0);
+}
+
+static enum status use_remote(struct partition *partition, const char *name,
+                              struct problem *problem)
+{
+    enum status status = declare_service(partition, name, NULL, problem);
+    if (status != STATUS_OK)
+        return status;
+    uint32_t index = partition_state_find_service(partition->state, name);
+    limit_service(partition, name, index);
+    partition_make_remote(partition, index);
+    return STATUS_OK;
+}
+
 /* Loads the service that a definition names, and starts it. */
 static enum status use_service(struct partition *partition, const char *name,
                                struct problem *problem)
 {
     uint32_t index = partition_state_find_service(partition->state, name);
-    if (index < PARTITION_SERVICES_MAX && partition->services[index].plugin.service != NULL)
+    if (index < PARTITION_SERVICES_MAX &&
+        (partition->services[index].plugin.service != NULL || partition->services[index].is_remote))
         return STATUS_OK;
     struct plugin plugin;
     enum status status = open_plugin(partition, name, &plugin, problem);
+    if (status == STATUS_NOT_FOUND && may_be_remote(partition, index))
+        return use_remote(partition, name, problem);
     if (status != STATUS_OK)
         return status;
-    status = declare_service(partition, &plugin, problem);
+    status = declare_service(partition, name, &plugin, problem);
     if (status != STATUS_OK) {
         plugin_close(&plugin);
         return status;
@@ -150,6 +175,13 @@ static enum status find_handler(struct partition *partition, const char *source,
                                 struct problem *problem)
 {
     uint32_t index = partition_state_find_service(partition->state, resource->service);
+    if (partition->services[index].is_remote) {
+        uint32_t lane = REMOTE_NO_LANE;
+        enum status status =
+            remote_open_lane(partition, resource->service, resource->handler, &lane, problem);
+        *ret_handler = (uint16_t)lane;
+        return status;
+    }
     const struct plugin *plugin = &partition->services[index].plugin;
     *ret_handler = plugin_find_handler(plugin, resource->handler);
     if (*ret_handler != PLUGIN_NO_HANDLER)

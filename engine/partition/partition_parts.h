@@ -11,6 +11,7 @@
 #include "engine/partition/dispatch.h"
 #include "engine/partition/history_keeper.h"
 #include "engine/partition/partition.h"
+#include "engine/partition/remote.h"
 #include "engine/partition/timers.h"
 #include "engine/service/worker.h"
 #include "queues/sleeper.h"
@@ -26,9 +27,20 @@
 
 /* One of partition_state's services, with its threads. */
 struct service {
-    struct plugin plugin; /* service NULL: declared in the journal, used by no definition now */
+    struct plugin plugin; /* service NULL: remote, or used by no definition now */
+    bool is_remote;       /* for the life of the partition */
     uint32_t workers_count;
     struct worker *workers[SERVICE_WORKERS_MAX];
+};
+
+/* Lanes stand behind the services in dispatch. */
+#define REMOTE_FIRST PARTITION_SERVICES_MAX
+
+struct remote {
+    uint32_t lanes_count;
+    uint32_t in_flight;            /* handed out, and neither answered nor given back */
+    bool wanted[REMOTE_LANES_MAX]; /* a limit kept back what somebody asked for */
+    struct remote_lane lanes[REMOTE_LANES_MAX];
 };
 
 struct open_block {
@@ -88,11 +100,12 @@ struct partition {
     uint64_t durable_no;
     uint64_t durable_tail; /* effects before this may leave */
     uint64_t sealed_ns;
+    uint32_t sealed_records; /* of the last block */
     int64_t last_now_ms;
 
     struct service services[PARTITION_SERVICES_MAX]; /* beside state->services */
-    uint16_t **handlers;                             /* plan -> resource -> handler */
-    uint32_t in_flight;                              /* invocations without their result */
+    uint16_t **handlers;      /* plan -> resource -> handler, or lane of a remote service */
+    uint32_t in_flight;       /* invocations that workers have not answered */
     uint32_t *in_hand;        /* by branch: generation of what a worker got last; 0: nothing yet */
     _Atomic int64_t now_ms;   /* of the open block, for the workers' deadlines */
     struct dispatch dispatch; /* invocations that wait for a worker or a limit */
@@ -114,6 +127,7 @@ struct partition {
     struct partition_counts counts;
     bool stopping;
     bool stopped;
+    struct remote remote;
 };
 
 /* Room in the open block, opening or sealing one as needed; false while the journal has every
@@ -132,6 +146,13 @@ uint64_t partition_now_ns(const struct partition *partition);
 bool partition_may_start(const struct partition *partition, uint32_t plan);
 /* Takes all results that can be read; false where the journal had no room for one. */
 bool partition_take_results(struct partition *partition);
+/* What of a step's output has to be journalled. */
+struct flyover_bytes partition_kept_output(const struct partition *partition, uint32_t branch,
+                                           struct flyover_bytes output);
+/* The service, which is declared, becomes a remote one. */
+void partition_make_remote(struct partition *partition, uint32_t service);
+/* How long until a rate lets something go that a worker was asked for. */
+uint64_t partition_remote_wait_ns(struct partition *partition, uint64_t now_ns);
 /* After recovery, from the place of the checkpoint it began with: goes on counting. */
 void partition_resume_checkpoints(struct partition *partition,
                                   const struct checkpoint_place *place);

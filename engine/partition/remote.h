@@ -9,11 +9,21 @@
  *     remote_give_back       ◄── the worker is gone: it waits again, in front, same key
  *
  * Which service is remote: one that a definition names and for which there is no plug-in, in a
- * partition opened with options.remote. Its SERVICE event in the journal has no tables. A plug-in
- * that is there at a later start takes over.
+ * partition opened with options.remote. Its SERVICE event in the journal has no tables; one that
+ * has tables there is never remote, since only its plug-in can write them. A plug-in that is there
+ * at a later start takes over.
+ *
+ * Each that was taken is answered or given back once, also when it is late. The step of one that
+ * is out may be timed out meanwhile; its answer is then late. What is out at partition_stop is not
+ * waited for: the next start hands it out again, with the same key. A saga that is cancelled waits
+ * for a step that was asked for, as for a plug-in's, until it is answered or out of time.
+ *
+ * HeartbeatSeconds: its time begins when the step is handed out first, and runs on over
+ * remote_give_back and a restart. A beat is journalled, but none within an eighth of that time
+ * after the last.
  *
  * Limits of a service (--limit) hold for its lanes together. Compensations go first, plans in turn,
- * as for plug-ins (dispatch.h).
+ * in each lane, as for plug-ins (dispatch.h).
  *
  * Threads: the engine's. Memory: none of its own beside the lanes, REMOTE_LANES_MAX.
  */
@@ -40,15 +50,17 @@ struct remote_invocation {
     uint32_t attempt_no;
     int64_t deadline_ms; /* 0: none */
     enum flyover_phase phase;
-    struct flyover_bytes input;  /* lent until the answer has been applied */
+    struct flyover_bytes input;  /* lent until the next event is applied: copy it at once */
     struct flyover_bytes output; /* of the step to compensate; count 0: nil */
     struct flyover_bytes trace;  /* traceparent; count 0: none; lent in the same way */
     bool has_token;              /* the step ends by .waitForTaskToken */
     char token[FLYOVER_TOKEN_BYTES];
 };
 
-/* A lane is there before any definition names it too, so that a worker may come first.
- * REMOTE_NO_LANE with STATUS_NO_MEMORY: all are taken; STATUS_EXISTS: the service is a plug-in. */
+/* A lane is there before any definition names it too, so that a worker may come first; should the
+ * definition then find a plug-in, nothing ever waits there. The same names give the same lane.
+ * STATUS_NO_MEMORY: all are taken; STATUS_EXISTS: the service is a plug-in; STATUS_INVALID: no
+ * names; STATUS_UNSUPPORTED: not opened with options.remote. */
 NODISCARD enum status remote_open_lane(struct partition *partition, const char *service,
                                        const char *handler, uint32_t *ret_lane,
                                        struct problem *problem);
@@ -57,20 +69,25 @@ const struct remote_lane *remote_lane(const struct partition *partition, uint32_
 /* Invocations that wait in the lane; some may be void by now. */
 uint32_t remote_waiting(const struct partition *partition, uint32_t lane);
 
-/* The next one that may go now. It is in flight until remote_done, _failed or _give_back. */
+/* The next one that may go now; false also when the journal has no room. It is in flight until
+ * remote_done, _failed or _give_back. */
 bool remote_take(struct partition *partition, uint32_t lane, struct remote_invocation *ret_call);
-/* `output` is checked here (STATUS_INVALID: the step fails as Flyover.BadOutput, and the invocation
- * is answered). STATUS_NOT_FOUND: late, it is not waited for any more; answered too. STATUS_BUSY:
- * the journal has no room: it stays in flight, call again. */
+/* `output` (count 0: nil) is checked here (STATUS_INVALID: the step fails as Flyover.BadOutput or
+ * States.DataLimitExceeded, and the invocation is answered). STATUS_NOT_FOUND: late, it is not
+ * waited for any more; answered too. STATUS_BUSY: the journal has no room: it stays in flight, call
+ * again. Of a step that ends by token the answer only says that it has begun. */
 NODISCARD enum status remote_done(struct partition *partition, uint32_t lane, uint32_t branch,
                                   uint32_t generation, struct flyover_bytes output);
+/* Names and causes that are too long are cut. Without a name it is STATUS_INVALID, and the step
+ * fails as Flyover.NoError. Else as remote_done. */
 NODISCARD enum status remote_failed(struct partition *partition, uint32_t lane, uint32_t branch,
                                     uint32_t generation, bool retryable, struct flyover_bytes name,
                                     struct flyover_bytes cause);
-/* Still at work on it: a heartbeat of the step. STATUS_NOT_FOUND: late. */
+/* Still at work on it: a heartbeat of the step. It stays in flight whatever this says.
+ * STATUS_NOT_FOUND: late; STATUS_BUSY: the journal has no room. */
 NODISCARD enum status remote_beat(struct partition *partition, uint32_t lane, uint32_t branch,
                                   uint32_t generation);
-/* It waits again, if it is still wanted. */
+/* It waits again in front of its queue, if it is still wanted. */
 void remote_give_back(struct partition *partition, uint32_t lane, uint32_t branch,
                       uint32_t generation);
 

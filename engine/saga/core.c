@@ -185,15 +185,19 @@ static const struct plan_state *state_of(const struct work *work)
     return &work->plan->states[work->branch->state];
 }
 
+/* The next heartbeat is due a while from now, if that is before the attempt is out of time. */
+static void set_beat(struct work *work)
+{
+    int64_t beat_ms = work->now_ms + (int64_t)state_of(work)->heartbeat_ms;
+    int64_t deadline_ms = work->branch->deadline_ms;
+    work->branch->due_ms = deadline_ms != 0 && deadline_ms < beat_ms ? deadline_ms : beat_ms;
+}
+
 /* A handler has begun a step whose end comes by token. Next: on_result or on_error, by token. */
 static void await_token(struct work *work)
 {
-    const struct plan_state *state = state_of(work);
-    if (state->heartbeat_ms > 0) {
-        int64_t beat_ms = work->now_ms + (int64_t)state->heartbeat_ms;
-        if (work->branch->deadline_ms == 0 || beat_ms < work->branch->deadline_ms)
-            work->branch->due_ms = beat_ms;
-    }
+    if (state_of(work)->heartbeat_ms > 0)
+        set_beat(work);
     /* Whoever answers from now on is another one than the handler. */
     work->branch->generation++;
     work_fire(work, TRIGGER_AWAIT);
@@ -461,19 +465,18 @@ static void on_signal(struct work *work, const struct event *event)
     keep_signal(work, signal, event->signal.payload);
 }
 
+/* From whoever has the token; or of a step that is in the hands of a remote worker, whose first one
+ * says that it was given out: until then it does not wait for heartbeats. */
 static void on_heartbeat(struct work *work)
 {
-    const struct plan_state *state = state_of(work);
-    if (!awaits_token(work) || state->heartbeat_ms == 0)
+    bool handled = work->branch->phase == PHASE_WAITING || work->branch->phase == PHASE_DETACHED;
+    if ((!handled && !awaits_token(work)) || state_of(work)->heartbeat_ms == 0)
         return;
     note_touch(work);
-    int64_t beat_ms = work->now_ms + (int64_t)state->heartbeat_ms;
-    int64_t deadline_ms = work->branch->deadline_ms;
-    if (PLANTED(LONE_BEAT)) {
-        work->branch->due_ms = deadline_ms;
-        return;
-    }
-    work->branch->due_ms = deadline_ms != 0 && deadline_ms < beat_ms ? deadline_ms : beat_ms;
+    if (PLANTED(LONE_BEAT))
+        work->branch->due_ms = work->branch->deadline_ms;
+    else
+        set_beat(work);
 }
 
 static void on_source(struct core *core, uint64_t first_hash)

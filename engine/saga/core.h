@@ -238,6 +238,13 @@ bool core_expects(const struct core *core, uint32_t branch, uint32_t generation)
 bool core_is_invoked(const struct core *core, uint32_t branch);
 /* Whether the plan has a use for the output of the step that the branch waits for. */
 bool core_needs_output(const struct core *core, uint32_t branch);
+/* Whether the answer of the handler only begins the step, and its token ends it. */
+bool core_ends_by_token(const struct core *core, uint32_t branch);
+/* HeartbeatSeconds of the step that a handler works on; 0: it has none. */
+uint64_t core_heartbeat_ms(const struct core *core, uint32_t branch);
+/* Whether the time of its heartbeats runs: from the first one on, of a handler; of a step that
+ * waits for its token, from the beginning. */
+bool core_beats(const struct core *core, uint32_t branch);
 /* Of a branch that core_expects. */
 void core_invocation(const struct core *core, uint32_t branch, struct core_invocation *ret_call);
 /* Milliseconds since 1970 when a TIMER event of this branch is due; -1: it waits for none. */

@@ -92,6 +92,28 @@ bool core_needs_output(const struct core *core, uint32_t branch)
            (state->compensated || state->result_kind != RESULT_DROPPED);
 }
 
+bool core_ends_by_token(const struct core *core, uint32_t branch)
+{
+    const struct branch *waiting = &core->branches[branch];
+    const struct saga *saga = &core->sagas[waiting->saga];
+    return waiting->phase == PHASE_WAITING &&
+           core->plans[saga->plan]->states[waiting->state].task_kind == TASK_TOKEN;
+}
+
+uint64_t core_heartbeat_ms(const struct core *core, uint32_t branch)
+{
+    const struct branch *waiting = &core->branches[branch];
+    const struct saga *saga = &core->sagas[waiting->saga];
+    if (waiting->phase != PHASE_WAITING && waiting->phase != PHASE_DETACHED)
+        return 0;
+    return core->plans[saga->plan]->states[waiting->state].heartbeat_ms;
+}
+
+bool core_beats(const struct core *core, uint32_t branch)
+{
+    return core->branches[branch].due_ms != core->branches[branch].deadline_ms;
+}
+
 void core_invocation(const struct core *core, uint32_t branch, struct core_invocation *ret_call)
 {
     const struct branch *waiting = &core->branches[branch];
@@ -102,7 +124,7 @@ void core_invocation(const struct core *core, uint32_t branch, struct core_invoc
         .saga_id = saga->id,
         .step_no = waiting->step_no,
         .attempt_no = waiting->attempt_no,
-        .deadline_ms = waiting->due_ms,
+        .deadline_ms = waiting->deadline_ms,
         .phase = undo ? FLYOVER_COMPENSATION : FLYOVER_FORWARD,
         .plan = saga->plan,
         .resource = undo ? state->undo_resource : state->resource,

@@ -148,7 +148,7 @@ struct plan_state {
     bool compensated;
     bool pivot;
     uint64_t timeout_ms;   /* of an attempt; 0: none */
-    uint64_t heartbeat_ms; /* 0: none; less than timeout_ms; only with TASK_TOKEN */
+    uint64_t heartbeat_ms; /* 0: none; less than timeout_ms; not with TASK_SIGNAL */
     uint16_t undo_resource;
     uint64_t undo_timeout_ms;
     uint16_t retriers_first, retriers_count;

@@ -57,11 +57,6 @@ static bool compile_heartbeat(struct plan_build *build, const json_t *json, cons
         return plan_build_refuse(build, STATUS_INVALID, here,
                                  "nobody works on a signal, so nobody sends heartbeats; leave it "
                                  "out, or say in TimeoutSeconds how long to wait");
-    if (state->task_kind == TASK_HANDLER)
-        return plan_build_refuse(build, STATUS_INVALID, here,
-                                 "only a step that waits for its task token has heartbeats: a "
-                                 "handler answers or is timed out; say TimeoutSeconds, or "
-                                 "\"service:NAME.HANDLER.waitForTaskToken\" in the Resource");
     if (!plan_build_seconds(build, json, "HeartbeatSeconds", at, &state->heartbeat_ms))
         return false;
     if (state->timeout_ms != 0 && state->heartbeat_ms >= state->timeout_ms)

@@ -56,7 +56,7 @@ static void check_task(const struct plan *plan, const struct plan_state *state)
     else
         assert(state->resource < plan->resources_count);
     assert(state->timeout_ms <= PLAN_WAIT_MS_MAX && state->undo_timeout_ms <= PLAN_WAIT_MS_MAX);
-    assert(state->heartbeat_ms == 0 || state->task_kind == TASK_TOKEN);
+    assert(state->heartbeat_ms == 0 || state->task_kind != TASK_SIGNAL);
     assert(state->timeout_ms == 0 || state->heartbeat_ms < state->timeout_ms);
     assert(!state->compensated || state->undo_resource < plan->resources_count);
     assert(!state->compensated || (!by_signal && !state->fire_and_forget));

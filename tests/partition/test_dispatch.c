@@ -259,6 +259,30 @@ static void what_changes_before_the_popped_one_went_does_no_harm(void **state)
     assert_int_equal(send_at(0), NONE);
 }
 
+static void what_comes_back_undone_goes_to_the_front_of_its_queue(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 3; i++)
+        push(1, FORWARD, i);
+    push(2, FORWARD, 10);
+    assert_int_equal(send_at(0), 0);
+    dispatch_came_back(&dispatch, 0, 1);
+    dispatch_push_first(&dispatch, 0, 1, FORWARD, 0, 1);
+    /* The turn is the other plan's. */
+    assert_int_equal(send_at(0), 10);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(send_at(0), i);
+    assert_int_equal(send_at(0), NONE);
+    dispatch_push_first(&dispatch, 0, 1, FORWARD, 5, 6);
+    push(1, FORWARD, 6);
+    dispatch_push_first(&dispatch, 0, 1, FORWARD, 4, 5);
+    /* Taken out of the middle, as one that waits for something else by now. */
+    dispatch_push(&dispatch, 1, 1, FORWARD, 5, 100);
+    assert_int_equal(send_at(0), 4);
+    assert_int_equal(send_at(0), 6);
+    assert_int_equal(send_at(0), NONE);
+}
+
 static void all_branches_may_wait_and_every_queue_may_be_used(void **state)
 {
     (void)state;
@@ -288,6 +312,45 @@ static void all_branches_may_wait_and_every_queue_may_be_used(void **state)
 
 /* ---- limits ------------------------------------------------------------------------------------
  */
+
+static bool send_from(uint32_t lane, uint64_t now_ns)
+{
+    uint32_t branch, generation;
+    if (!dispatch_pop(&dispatch, lane, now_ns, &branch, &generation))
+        return false;
+    dispatch_went(&dispatch, lane, now_ns);
+    return true;
+}
+
+static void lanes_share_the_limits_of_their_service(void **state)
+{
+    (void)state;
+    const uint32_t a = 100, b = DISPATCH_SERVICES_MAX - 1;
+    dispatch_share_limits(&dispatch, a, 0);
+    limit(2, 10, 3, 0);
+    dispatch_share_limits(&dispatch, b, 0);
+    for (uint32_t i = 0; i < 10; i++) {
+        dispatch_push(&dispatch, a, 1, FORWARD, i, 1);
+        dispatch_push(&dispatch, b, 1, FORWARD, 10 + i, 1);
+    }
+    assert_true(send_from(a, 0) && send_from(b, 0));
+    assert_false(send_from(a, 0) || send_from(b, 0));
+    assert_true(dispatch_next_ns(&dispatch, a, 0) == DISPATCH_NEVER);
+    assert_int_equal(dispatch_in_flight(&dispatch, 0), 2);
+    dispatch_came_back(&dispatch, b, 1);
+    assert_int_equal(dispatch_in_flight(&dispatch, 0), 1);
+    /* The third of the burst; the next a tenth of a second later, from either lane. */
+    assert_true(send_from(a, 0));
+    dispatch_came_back(&dispatch, a, 2);
+    assert_false(send_from(a, 99999999) || send_from(b, 99999999));
+    assert_true(dispatch_next_ns(&dispatch, b, 99999999) == 100000000);
+    assert_true(send_from(b, 100000000));
+    assert_false(send_from(a, 100000000));
+    assert_int_equal(dispatch_in_flight(&dispatch, a), 0);
+    assert_int_equal(dispatch_in_flight(&dispatch, b), 1);
+    /* Other services know nothing of it. */
+    assert_true(dispatch_may_go(&dispatch, 1, 0));
+}
 
 static void no_more_are_in_flight_than_the_limit_allows(void **state)
 {
@@ -599,6 +662,8 @@ int main(void)
         test(a_branch_that_comes_again_gives_up_its_old_place),
         test(what_changes_before_the_popped_one_went_does_no_harm),
         test(all_branches_may_wait_and_every_queue_may_be_used),
+        test(what_comes_back_undone_goes_to_the_front_of_its_queue),
+        test(lanes_share_the_limits_of_their_service),
         test(no_more_are_in_flight_than_the_limit_allows),
         test(the_rate_is_exact_from_one_a_second_to_ten_million),
         test(no_more_than_the_burst_is_saved_up),

@@ -216,6 +216,35 @@ static void without_a_heartbeat_the_attempt_is_out_of_time(void **state)
     assert_int_equal(core_totals(rig->core).timeouts, 1);
 }
 
+/* In the hands of a worker: from the first heartbeat on they are waited for. */
+static void a_handler_that_sends_heartbeats_has_to_go_on_sending_them(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig, rig_add(rig, beating), rig_value("{}"));
+    struct effect a = rig_invoke(rig, "a");
+    struct event beat = {.kind = EVENT_HEARTBEAT, .heartbeat = {a.branch}};
+    assert_int_equal(core_heartbeat_ms(rig->core, a.branch), 3000);
+    assert_false(core_beats(rig->core, a.branch));
+    pass_ms(rig, 1000);
+    assert_int_equal(rig_apply(rig, &beat), STATUS_OK);
+    assert_true(core_beats(rig->core, a.branch));
+    assert_due_in(rig, a, 3000);
+    /* What the worker is told stays what it is. */
+    assert_int_equal(rig_call(rig, a).deadline_ms, rig_due_ms(rig, a) + 6000);
+    pass_ms(rig, 2500);
+    assert_int_equal(rig_apply(rig, &beat), STATUS_OK);
+    pass_ms(rig, 2500);
+    assert_int_equal(rig_apply(rig, &beat), STATUS_OK);
+    pass_ms(rig, 2900);
+    rig_assert_not_due(rig, a.branch);
+    pass_ms(rig, 100);
+    rig_timer(rig, a);
+    struct effect b = rig_invoke(rig, "b");
+    rig_assert_value(rig_call(rig, b).input,
+                     "{'silent':{'Error':'States.HeartbeatTimeout','Cause':'no heartbeat came "
+                     "within HeartbeatSeconds'}}");
+}
+
 /* As at AWS: States.Timeout is the name of both. */
 static void a_missing_heartbeat_is_a_timeout(void **state)
 {
@@ -580,6 +609,7 @@ int main(void)
         TEST(a_detached_step_out_of_time_is_tried_again_and_given_up),
         TEST(a_heartbeat_puts_off_the_deadline_but_not_beyond_the_timeout),
         TEST(without_a_heartbeat_the_attempt_is_out_of_time),
+        TEST(a_handler_that_sends_heartbeats_has_to_go_on_sending_them),
         TEST(a_missing_heartbeat_is_a_timeout),
         TEST(a_heartbeat_where_none_is_asked_for_changes_nothing),
         TEST(a_signal_that_does_not_come_in_time_is_an_error_like_another),

@@ -217,13 +217,12 @@ static void times_that_are_none_are_refused(void **state)
     }
 }
 
-static void heartbeats_are_for_tokens_and_come_before_the_timeout(void **state)
+static void heartbeats_come_before_the_timeout(void **state)
 {
     (void)state;
     static const struct refusal refusals[] = {
-        {TASK("'HeartbeatSeconds':5"), INVALID, A "/HeartbeatSeconds",
-         "only a step that waits for its task token has heartbeats: a handler answers or is timed "
-         "out; say TimeoutSeconds, or \"service:NAME.HANDLER.waitForTaskToken\" in the Resource"},
+        {TASK("'HeartbeatSeconds':9,'TimeoutSeconds':9"), INVALID, A "/HeartbeatSeconds",
+         "must be less than TimeoutSeconds, which is 9"},
         {TOKEN("'HeartbeatSeconds':9,'TimeoutSeconds':9"), INVALID, A "/HeartbeatSeconds",
          "must be less than TimeoutSeconds, which is 9"},
         {TOKEN("'TimeoutSeconds':9,'HeartbeatSeconds':10"), INVALID, A "/HeartbeatSeconds",
@@ -244,6 +243,7 @@ static void heartbeats_are_for_tokens_and_come_before_the_timeout(void **state)
     };
     CHECK_ALL(refusals);
     plan_free(plan_text_compile(TOKEN("'TimeoutSeconds':9,'HeartbeatSeconds':8")));
+    plan_free(plan_text_compile(TASK("'HeartbeatSeconds':8")));
 }
 
 /* ---- Pivot, Compensate --------------------------------------------------------------------- */
@@ -487,7 +487,7 @@ int main(void)
         cmocka_unit_test(what_a_signal_or_a_token_cannot_have_is_refused),
         cmocka_unit_test(times_are_kept_in_milliseconds),
         cmocka_unit_test(times_that_are_none_are_refused),
-        cmocka_unit_test(heartbeats_are_for_tokens_and_come_before_the_timeout),
+        cmocka_unit_test(heartbeats_come_before_the_timeout),
         cmocka_unit_test(a_pivot_is_kept_and_is_not_fire_and_forget),
         cmocka_unit_test(a_compensation_has_catchers_of_its_own),
         cmocka_unit_test(what_a_compensation_cannot_say_is_refused),

@@ -1,0 +1,692 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/partition/remote.h"
+#include "tests/partition/rig.h"
+#include "tests/partition/scripted.h"
+
+/* Services in other processes: the test is their worker. */
+
+#define TASK(name, resource, rest)                                                                 \
+    "\"" name "\":{\"Type\":\"Task\",\"Resource\":\"service:" resource "\"," rest "}"
+#define SAGA(first, states) "{\"StartAt\":\"" first "\",\"States\":{" states "}}"
+
+static const char of_far[] = SAGA("A", TASK("A", "far.a", "\"End\":true"));
+static const char two_steps[] =
+    SAGA("A", TASK("A", "far.a",
+                   "\"Compensate\":{\"Resource\":\"service:far.undo\"},"
+                   "\"Next\":\"B\"") "," TASK("B", "far.b", "\"End\":true"));
+static const char in_time[] = SAGA("A", TASK("A", "far.a", "\"TimeoutSeconds\":5,\"End\":true"));
+static const char beating[] =
+    SAGA("A", TASK("A", "far.a", "\"HeartbeatSeconds\":8,\"TimeoutSeconds\":100,\"End\":true"));
+static const char by_token[] = SAGA("A", TASK("A", "far.a.waitForTaskToken", "\"End\":true"));
+static const char of_test[] = SAGA("A", TASK("A", "test.a", "\"End\":true"));
+static const char of_plain[] = SAGA("P", TASK("P", "plain.p", "\"End\":true"));
+static const char near_and_far[] =
+    SAGA("A", TASK("A", "test.a", "\"Next\":\"B\"") "," TASK("B", "far.b", "\"End\":true"));
+
+static const struct flyover_bytes nothing;
+
+static struct partition_options remote_options(const struct rig *rig)
+{
+    struct partition_options options = rig_options(rig, DURABILITY_ASYNC);
+    options.now_ns = rig_read_ns;
+    options.remote = true;
+    return options;
+}
+
+static void open_remote(struct rig *rig, const char *definition)
+{
+    struct partition_options options = remote_options(rig);
+    rig_open(rig, &options, definition);
+}
+
+static void turns(struct rig *rig, int count)
+{
+    for (int i = 0; i < count; i++)
+        rig_turn(rig);
+}
+
+static uint32_t lane_of(struct rig *rig, const char *handler)
+{
+    uint32_t lane;
+    struct problem problem = {0};
+    if (remote_open_lane(rig->partition, "far", handler, &lane, &problem) != STATUS_OK)
+        fail_msg("%s", problem.text);
+    return lane;
+}
+
+static struct remote_invocation take(struct rig *rig, const char *handler)
+{
+    struct remote_invocation call;
+    uint32_t lane = lane_of(rig, handler);
+    for (int i = 0; i < 20; i++) {
+        if (remote_take(rig->partition, lane, &call))
+            return call;
+        rig_turn(rig);
+    }
+    fail_msg("nothing waits for far.%s", handler);
+    return call;
+}
+
+static enum status done(struct rig *rig, const char *handler, const struct remote_invocation *call)
+{
+    return remote_done(rig->partition, lane_of(rig, handler), call->branch, call->generation,
+                       nothing);
+}
+
+static enum status failed(struct rig *rig, const char *handler,
+                          const struct remote_invocation *call, bool retryable)
+{
+    return remote_failed(rig->partition, lane_of(rig, handler), call->branch, call->generation,
+                         retryable, rig_text("Far.No"), rig_text("told so"));
+}
+
+static void assert_error(const struct rig *rig, const char *name)
+{
+    const struct core_error *errors;
+    assert_int_equal(core_errors(partition_state(rig->partition)->core, &errors), 1);
+    assert_string_equal(errors[0].name, name);
+}
+
+static void assert_replay_agrees(struct rig *rig)
+{
+    char live[PARTITION_DIGEST_BYTES], replayed[PARTITION_DIGEST_BYTES];
+    rig_stop(rig, live);
+    rig_replay(rig, replayed);
+    assert_string_equal(live, replayed);
+}
+
+/* ---- which services are remote -----------------------------------------------------------------
+ */
+
+static enum status try_define(struct rig *rig, const char *definition, struct problem *problem)
+{
+    uint32_t plan;
+    return partition_define(rig->partition, "other", "other", definition, strlen(definition), &plan,
+                            problem);
+}
+
+static void without_the_option_a_service_that_is_nowhere_is_refused(void **state)
+{
+    struct rig *rig = *state;
+    struct partition_options options = remote_options(rig);
+    options.remote = false;
+    rig_open(rig, &options, of_test);
+    struct problem problem = {0};
+    uint32_t lane = 7;
+    assert_int_equal(try_define(rig, of_far, &problem), STATUS_NOT_FOUND);
+    assert_non_null(strstr(problem.text, "there is no service 'far'"));
+    assert_int_equal(remote_open_lane(rig->partition, "far", "a", &lane, &problem),
+                     STATUS_UNSUPPORTED);
+    assert_int_equal(lane, 7);
+}
+
+static void a_plug_in_is_not_remote(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, of_test);
+    struct problem problem = {0};
+    uint32_t lane;
+    assert_int_equal(remote_open_lane(rig->partition, "test", "a", &lane, &problem), STATUS_EXISTS);
+    assert_non_null(strstr(problem.text, "service 'test' is a plug-in of this engine"));
+    rig_start(rig, rig->plan, "x", "y");
+    rig_settle(rig);
+    assert_string_equal(scripted_trace, "a");
+}
+
+static void names_of_lanes_are_names_and_there_are_so_many_lanes(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, NULL);
+    struct problem problem = {0};
+    static const char *const bad[] = {"", "a.b", "a b", "\xc3\xa4"};
+    char text[FLYOVER_NAME_BYTES_MAX + 2], handler[8] = "a000";
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    uint32_t lane;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(remote_open_lane(rig->partition, "far", bad[i], &lane, &problem),
+                         STATUS_INVALID);
+    assert_int_equal(remote_open_lane(rig->partition, text, "a", &lane, &problem), STATUS_INVALID);
+    for (uint32_t i = 0; i < REMOTE_LANES_MAX; i++) {
+        snprintf(handler, sizeof handler, "a%03u", i);
+        assert_int_equal(lane_of(rig, handler), i);
+        assert_int_equal(lane_of(rig, handler), i);
+    }
+    assert_int_equal(remote_open_lane(rig->partition, "far", "more", &lane, &problem),
+                     STATUS_NO_MEMORY);
+    assert_int_equal(try_define(rig, of_far, &problem), STATUS_NO_MEMORY);
+    assert_int_equal(remote_lanes_count(rig->partition), REMOTE_LANES_MAX);
+    assert_string_equal(remote_lane(rig->partition, 3)->handler, "a003");
+    assert_string_equal(remote_lane(rig->partition, 3)->service, "far");
+}
+
+static void a_service_with_tables_is_never_remote(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, of_test);
+    rig_stop(rig, NULL);
+    struct partition_options options = remote_options(rig);
+    options.built_in_count = 0;
+    struct problem problem = {0};
+    assert_int_equal(partition_open(&options, &rig->partition, &problem), STATUS_NOT_FOUND);
+    assert_non_null(strstr(problem.text, "there is no service 'test'"));
+    rig->partition = NULL;
+}
+
+static void a_plug_in_without_tables_may_become_remote_and_come_back(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, of_plain);
+    rig_stop(rig, NULL);
+    struct partition_options options = remote_options(rig);
+    options.built_in_count = 0;
+    rig_open(rig, &options, of_plain);
+    rig_start(rig, rig->plan, "x", "y");
+    turns(rig, 5);
+    assert_int_equal(remote_lanes_count(rig->partition), 1);
+    assert_int_equal(remote_waiting(rig->partition, 0), 1);
+    rig_stop(rig, NULL);
+    open_remote(rig, of_plain);
+    rig_settle(rig);
+    assert_string_equal(scripted_trace, "p");
+    assert_int_equal(rig_totals(rig).succeeded, 1);
+}
+
+/* ---- the way of a step --------------------------------------------------------------------------
+ */
+
+static void a_step_is_handed_out_once_it_is_durable_and_its_answer_carries_the_saga_on(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, two_steps);
+    rig_held[PARTITION_JOURNAL] = true;
+    uint64_t saga_id = rig_start(rig, rig->plan, "x", "y");
+    turns(rig, 10);
+    struct remote_invocation call;
+    assert_false(remote_take(rig->partition, lane_of(rig, "a"), &call));
+    rig_held[PARTITION_JOURNAL] = false;
+    call = take(rig, "a");
+    assert_true(call.saga_id == saga_id && call.step_no == 1 && call.attempt_no == 1);
+    assert_true(call.phase == FLYOVER_FORWARD && call.deadline_ms == 0 && !call.has_token);
+    assert_memory_equal(call.input.at, rig_input("x", "y").at, call.input.count);
+    assert_int_equal(call.output.count, 0);
+    struct remote_invocation again;
+    assert_false(remote_take(rig->partition, lane_of(rig, "a"), &again));
+    assert_false(partition_is_quiet(rig->partition));
+    /* {"o": 1} */
+    assert_int_equal(remote_done(rig->partition, lane_of(rig, "a"), call.branch, call.generation,
+                                 rig_text("\x81\xa1o\x01")),
+                     STATUS_OK);
+    call = take(rig, "b");
+    assert_memory_equal(call.input.at, "\x81\xa1o\x01", 4);
+    assert_int_equal(failed(rig, "b", &call, true), STATUS_OK);
+    call = take(rig, "undo");
+    assert_true(call.phase == FLYOVER_COMPENSATION && call.step_no == 1);
+    assert_memory_equal(call.input.at, rig_input("x", "y").at, call.input.count);
+    assert_memory_equal(call.output.at, "\x81\xa1o\x01", 4);
+    assert_int_equal(done(rig, "undo", &call), STATUS_OK);
+    rig_settle(rig);
+    assert_int_equal(rig_totals(rig).compensated, 1);
+    assert_error(rig, "Far.No");
+    assert_replay_agrees(rig);
+}
+
+static void near_and_far_steps_go_together(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, near_and_far);
+    for (int i = 0; i < 20; i++)
+        rig_start(rig, rig->plan, "x", "y");
+    for (int i = 0; i < 20; i++) {
+        struct remote_invocation call = take(rig, "b");
+        assert_int_equal(done(rig, "b", &call), STATUS_OK);
+    }
+    rig_settle(rig);
+    assert_int_equal(rig_totals(rig).succeeded, 20);
+    assert_int_equal(rig_done(rig, "a"), 20);
+    assert_replay_agrees(rig);
+}
+
+static void a_worker_may_come_before_the_definition(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, NULL);
+    uint32_t lane = lane_of(rig, "a");
+    rig->plan = rig_define(rig, "test", of_far);
+    assert_int_equal(remote_lanes_count(rig->partition), 1);
+    rig_start(rig, rig->plan, "x", "y");
+    turns(rig, 5);
+    assert_int_equal(remote_waiting(rig->partition, lane), 1);
+}
+
+static void what_a_worker_gets_wrong_fails_the_step(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, of_far);
+    static uint8_t large[FLYOVER_PAYLOAD_BYTES_MAX + 1];
+    struct flyover_bytes outputs[] = {rig_text("\xc1"), {large, sizeof large}};
+    for (size_t i = 0; i < 2; i++) {
+        rig_start(rig, rig->plan, "x", "y");
+        struct remote_invocation call = take(rig, "a");
+        assert_int_equal(remote_done(rig->partition, lane_of(rig, "a"), call.branch,
+                                     call.generation, outputs[i]),
+                         STATUS_INVALID);
+        rig_settle(rig);
+    }
+    rig_start(rig, rig->plan, "x", "y");
+    struct remote_invocation call = take(rig, "a");
+    assert_int_equal(remote_failed(rig->partition, lane_of(rig, "a"), call.branch, call.generation,
+                                   true, nothing, nothing),
+                     STATUS_INVALID);
+    rig_settle(rig);
+    const struct core_error *errors;
+    assert_int_equal(core_errors(partition_state(rig->partition)->core, &errors), 3);
+    assert_string_equal(errors[0].name, "Flyover.BadOutput");
+    assert_string_equal(errors[1].name, "States.DataLimitExceeded");
+    assert_string_equal(errors[2].name, "Flyover.NoError");
+    assert_int_equal(rig_totals(rig).failed, 3);
+    assert_replay_agrees(rig);
+}
+
+static void a_long_name_and_cause_are_cut(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, of_far);
+    rig_start(rig, rig->plan, "x", "y");
+    struct remote_invocation call = take(rig, "a");
+    char text[1000];
+    memset(text, 'n', sizeof text);
+    struct flyover_bytes bytes = {(const uint8_t *)text, sizeof text};
+    assert_int_equal(remote_failed(rig->partition, lane_of(rig, "a"), call.branch, call.generation,
+                                   false, bytes, bytes),
+                     STATUS_OK);
+    rig_settle(rig);
+    text[FLYOVER_ERROR_NAME_BYTES_MAX] = '\0';
+    assert_error(rig, text);
+}
+
+static void a_step_that_ends_by_token_gives_it_to_the_worker(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, by_token);
+    rig_start(rig, rig->plan, "x", "y");
+    struct remote_invocation call = take(rig, "a");
+    assert_true(call.has_token);
+    char token[FLYOVER_TOKEN_BYTES];
+    memcpy(token, call.token, sizeof token);
+    struct problem problem = {0};
+    assert_int_equal(partition_answer(rig->partition, token, rig_text("\x81\xa1o\x01"), &problem),
+                     STATUS_NOT_FOUND);
+    assert_int_equal(done(rig, "a", &call), STATUS_OK);
+    rig_settle(rig);
+    assert_int_equal(rig_totals(rig).succeeded, 0);
+    if (partition_answer(rig->partition, token, rig_text("\x81\xa1o\x01"), &problem) != STATUS_OK)
+        fail_msg("%s", problem.text);
+    rig_settle(rig);
+    assert_int_equal(rig_totals(rig).succeeded, 1);
+}
+
+/* ---- late, lost, and in the wrong order ---------------------------------------------------------
+ */
+
+static void a_step_that_is_given_back_goes_to_the_front_with_the_same_key(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, of_far);
+    uint32_t lane = lane_of(rig, "a");
+    for (int i = 0; i < 3; i++)
+        rig_start(rig, rig->plan, "x", "y");
+    struct remote_invocation first = take(rig, "a"), second = take(rig, "a"), again;
+    remote_give_back(rig->partition, lane, second.branch, second.generation);
+    remote_give_back(rig->partition, lane, first.branch, first.generation);
+    assert_int_equal(remote_waiting(rig->partition, lane), 3);
+    const struct remote_invocation *expected[] = {&first, &second};
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(remote_take(rig->partition, lane, &again));
+        assert_true(again.branch == expected[i]->branch && again.saga_id == expected[i]->saga_id &&
+                    again.generation == expected[i]->generation && again.attempt_no == 1 &&
+                    again.step_no == 1);
+        assert_int_equal(done(rig, "a", &again), STATUS_OK);
+    }
+    again = take(rig, "a");
+    assert_int_equal(again.saga_id, 3);
+    assert_int_equal(done(rig, "a", &again), STATUS_OK);
+    rig_settle(rig);
+    assert_int_equal(rig_totals(rig).succeeded, 3);
+}
+
+static void a_step_is_out_of_time_though_a_worker_has_it(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, in_time);
+    rig_start(rig, rig->plan, "x", "y");
+    struct remote_invocation call = take(rig, "a");
+    assert_int_equal(call.deadline_ms, rig_now_ms + 5000);
+    rig_now_ms += 5000;
+    turns(rig, 5);
+    assert_int_equal(rig_totals(rig).timeouts, 1);
+    assert_error(rig, "States.Timeout");
+    assert_false(partition_is_quiet(rig->partition));
+    assert_int_equal(remote_beat(rig->partition, lane_of(rig, "a"), call.branch, call.generation),
+                     STATUS_NOT_FOUND);
+    assert_int_equal(done(rig, "a", &call), STATUS_NOT_FOUND);
+    assert_int_equal(partition_counts(rig->partition).late_results, 1);
+    assert_true(partition_is_quiet(rig->partition));
+    assert_int_equal(rig_totals(rig).succeeded, 0);
+    assert_replay_agrees(rig);
+}
+
+static void a_step_that_waits_past_its_time_is_not_handed_out(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, in_time);
+    rig_start(rig, rig->plan, "x", "y");
+    turns(rig, 5);
+    assert_int_equal(remote_waiting(rig->partition, lane_of(rig, "a")), 1);
+    rig_now_ms += 5000;
+    turns(rig, 5);
+    struct remote_invocation call;
+    assert_false(remote_take(rig->partition, lane_of(rig, "a"), &call));
+    rig_settle(rig);
+    assert_int_equal(rig_totals(rig).timeouts, 1);
+}
+
+static void what_is_given_back_late_is_gone(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, in_time);
+    rig_start(rig, rig->plan, "x", "y");
+    struct remote_invocation call = take(rig, "a");
+    rig_now_ms += 5000;
+    turns(rig, 5);
+    remote_give_back(rig->partition, lane_of(rig, "a"), call.branch, call.generation);
+    assert_int_equal(remote_waiting(rig->partition, lane_of(rig, "a")), 0);
+    assert_true(partition_is_quiet(rig->partition));
+}
+
+static void a_cancelled_saga_waits_for_the_worker(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, two_steps);
+    uint64_t saga_id = rig_start(rig, rig->plan, "x", "y");
+    struct remote_invocation call = take(rig, "a");
+    struct problem problem = {0};
+    if (partition_cancel(rig->partition, saga_id, false, rig_text("no"), &problem) != STATUS_OK)
+        fail_msg("%s", problem.text);
+    turns(rig, 10);
+    assert_int_equal(rig_totals(rig).compensated + rig_totals(rig).failed, 0);
+    assert_int_equal(done(rig, "a", &call), STATUS_OK);
+    call = take(rig, "undo");
+    assert_int_equal(done(rig, "undo", &call), STATUS_OK);
+    rig_settle(rig);
+    assert_int_equal(rig_totals(rig).compensated, 1);
+    assert_replay_agrees(rig);
+}
+
+static void heartbeats_run_from_the_hand_out_and_put_off_the_end(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, beating);
+    rig_start(rig, rig->plan, "x", "y");
+    turns(rig, 5);
+    /* Nobody has it: only TimeoutSeconds runs. */
+    rig_now_ms += 20000;
+    turns(rig, 5);
+    struct remote_invocation call = take(rig, "a");
+    assert_int_equal(call.deadline_ms, 1000000 + 100000);
+    uint32_t lane = lane_of(rig, "a");
+    for (int i = 0; i < 5; i++) {
+        rig_now_ms += 7000;
+        turns(rig, 5);
+        assert_int_equal(remote_beat(rig->partition, lane, call.branch, call.generation),
+                         STATUS_OK);
+    }
+    turns(rig, 5);
+    uint64_t records = partition_counts(rig->partition).records;
+    assert_int_equal(remote_beat(rig->partition, lane, call.branch, call.generation), STATUS_OK);
+    turns(rig, 5);
+    /* One right behind another says nothing new. */
+    assert_int_equal(partition_counts(rig->partition).records, records);
+    assert_int_equal(rig_totals(rig).timeouts, 0);
+    rig_now_ms += 8000;
+    turns(rig, 5);
+    assert_int_equal(rig_totals(rig).timeouts, 1);
+    assert_error(rig, "States.HeartbeatTimeout");
+    assert_int_equal(done(rig, "a", &call), STATUS_NOT_FOUND);
+    rig_settle(rig);
+    assert_replay_agrees(rig);
+}
+
+static void a_plug_in_is_not_asked_for_heartbeats(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, SAGA("P", TASK("P", "plain.p", "\"HeartbeatSeconds\":1,\"End\":true")));
+    rig_held[PARTITION_WORKER] = true;
+    rig_start(rig, rig->plan, "x", "y");
+    turns(rig, 5);
+    rig_now_ms += 50000;
+    turns(rig, 5);
+    rig_held[PARTITION_WORKER] = false;
+    rig_settle(rig);
+    assert_int_equal(rig_totals(rig).succeeded, 1);
+}
+
+static void what_is_out_is_not_waited_for_at_the_end_and_goes_again(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, of_far);
+    for (int i = 0; i < 3; i++)
+        rig_start(rig, rig->plan, "x", "y");
+    struct remote_invocation before = take(rig, "a"), after;
+    assert_replay_agrees(rig);
+    open_remote(rig, of_far);
+    turns(rig, 2);
+    assert_int_equal(remote_waiting(rig->partition, lane_of(rig, "a")), 3);
+    after = take(rig, "a");
+    assert_true(after.saga_id == before.saga_id && after.step_no == before.step_no &&
+                after.phase == before.phase && after.generation == before.generation);
+    assert_int_equal(done(rig, "a", &after), STATUS_OK);
+    for (int i = 0; i < 2; i++) {
+        after = take(rig, "a");
+        assert_int_equal(done(rig, "a", &after), STATUS_OK);
+    }
+    rig_settle(rig);
+    assert_int_equal(rig_totals(rig).succeeded, 3);
+    assert_replay_agrees(rig);
+}
+
+static void a_checkpoint_is_taken_while_remote_work_is_out(void **state)
+{
+    struct rig *rig = *state;
+    struct partition_options options = remote_options(rig);
+    options.checkpoint_bytes = 1;
+    rig_open(rig, &options, of_far);
+    for (int i = 0; i < 3; i++)
+        rig_start(rig, rig->plan, "x", "y");
+    struct remote_invocation call = take(rig, "a");
+    turns(rig, 20);
+    assert_true(partition_counts(rig->partition).checkpoints > 0);
+    uint64_t block_no;
+    rig_crash(rig);
+    uint64_t block_nos[8];
+    assert_true(rig_checkpoints(rig, block_nos, 8) > 0);
+    block_no = block_nos[0];
+    rig_open(rig, &options, of_far);
+    assert_int_equal(partition_recovered_from(rig->partition), block_no);
+    turns(rig, 2);
+    assert_int_equal(remote_waiting(rig->partition, lane_of(rig, "a")), 3);
+    struct remote_invocation again = take(rig, "a");
+    assert_int_equal(again.saga_id, call.saga_id);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(done(rig, "a", &again), STATUS_OK);
+        again = take(rig, "a");
+    }
+    assert_int_equal(done(rig, "a", &again), STATUS_OK);
+    rig_settle(rig);
+    assert_int_equal(rig_totals(rig).succeeded, 3);
+}
+
+static void while_the_journal_has_no_room_an_answer_stays_out(void **state)
+{
+    struct rig *rig = *state;
+    struct partition_options options = remote_options(rig);
+    options.limits = (struct core_limits){.sagas_max = 1024, .payload_bytes_max = 256u << 20};
+    rig_open(rig, &options, of_far);
+    static uint8_t input[200004] = {0xc6, 0, 3, 0x0d, 0x3f};
+    struct flyover_bytes large = {input, sizeof input};
+    rig_start(rig, rig->plan, "x", "y");
+    struct remote_invocation call = take(rig, "a");
+    rig_held[PARTITION_JOURNAL] = true;
+    int started = 0;
+    while (partition_start(rig->partition, rig->plan, EVENT_NO_SOURCE, large, 1) == STATUS_OK &&
+           started++ < 1000)
+        rig_turn(rig);
+    struct flyover_bytes output = {input, sizeof input};
+    enum status status =
+        remote_done(rig->partition, lane_of(rig, "a"), call.branch, call.generation, output);
+    assert_int_equal(status, STATUS_BUSY);
+    assert_false(partition_is_quiet(rig->partition));
+    rig_held[PARTITION_JOURNAL] = false;
+    turns(rig, 50);
+    assert_int_equal(done(rig, "a", &call), STATUS_OK);
+    turns(rig, 5);
+    assert_int_equal(rig_totals(rig).succeeded, 1);
+}
+
+/* ---- limits and order --------------------------------------------------------------------------
+ */
+
+static struct partition_service_limits limits = {.service = "far"};
+
+static void open_limited(struct rig *rig, struct dispatch_limits of_far_service)
+{
+    struct partition_options options = remote_options(rig);
+    limits.limits = of_far_service;
+    options.service_limits = &limits;
+    options.service_limits_count = 1;
+    rig_open(rig, &options, two_steps);
+}
+
+static void the_lanes_of_a_service_share_its_limit_in_flight(void **state)
+{
+    struct rig *rig = *state;
+    open_limited(rig, (struct dispatch_limits){.in_flight_max = 2});
+    uint32_t other = rig_define(rig, "other", SAGA("B", TASK("B", "far.b", "\"End\":true")));
+    for (int i = 0; i < 3; i++) {
+        rig_start(rig, rig->plan, "x", "y");
+        rig_start(rig, other, "x", "y");
+    }
+    struct remote_invocation a = take(rig, "a"), b = take(rig, "b"), call;
+    assert_false(remote_take(rig->partition, lane_of(rig, "a"), &call));
+    assert_false(remote_take(rig->partition, lane_of(rig, "b"), &call));
+    assert_int_equal(done(rig, "b", &b), STATUS_OK);
+    assert_true(remote_take(rig->partition, lane_of(rig, "a"), &call));
+    remote_give_back(rig->partition, lane_of(rig, "a"), call.branch, call.generation);
+    assert_true(remote_take(rig->partition, lane_of(rig, "b"), &call));
+    assert_false(remote_take(rig->partition, lane_of(rig, "b"), &b));
+    assert_int_equal(done(rig, "a", &a), STATUS_OK);
+    assert_int_equal(done(rig, "b", &call), STATUS_OK);
+}
+
+static void the_lanes_of_a_service_share_its_rate(void **state)
+{
+    struct rig *rig = *state;
+    /* A turn takes 2.5 ms: one in four turns. */
+    open_limited(rig, (struct dispatch_limits){.rate_per_s = 100, .burst = 1});
+    uint32_t other = rig_define(rig, "other", SAGA("B", TASK("B", "far.b", "\"End\":true")));
+    for (int i = 0; i < 10; i++) {
+        rig_start(rig, rig->plan, "x", "y");
+        rig_start(rig, other, "x", "y");
+    }
+    turns(rig, 5);
+    uint32_t taken = 0;
+    uint64_t began_ns = rig_now_ns;
+    struct remote_invocation call;
+    for (int i = 0; i < 40; i++) {
+        taken += remote_take(rig->partition, lane_of(rig, "a"), &call);
+        taken += remote_take(rig->partition, lane_of(rig, "b"), &call);
+        assert_true(taken <= 1 + (rig_now_ns - began_ns) * 100 / 1000000000u);
+        turns(rig, 1);
+    }
+    assert_in_range(taken, 9, 11);
+}
+
+static void compensations_of_a_lane_go_first(void **state)
+{
+    struct rig *rig = *state;
+    /* One handler for both. */
+    open_remote(rig, SAGA("A", TASK("A", "far.a",
+                                    "\"Compensate\":{\"Resource\":\"service:far.a\"},\"Next\":"
+                                    "\"F\"") ",\"F\":{\"Type\":\"Fail\",\"Error\":\"E\",\"Cause\":"
+                                             "\"c\"}"));
+    rig_start(rig, rig->plan, "x", "y");
+    struct remote_invocation call = take(rig, "a");
+    for (int i = 0; i < 3; i++)
+        rig_start(rig, rig->plan, "x", "y");
+    turns(rig, 5);
+    assert_int_equal(done(rig, "a", &call), STATUS_OK);
+    turns(rig, 5);
+    call = take(rig, "a");
+    assert_true(call.saga_id == 1 && call.phase == FLYOVER_COMPENSATION);
+}
+
+/* ---- when blocks go ----------------------------------------------------------------------------
+ */
+
+static void slow_remote_work_holds_up_no_block(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, of_far);
+    rig_start(rig, rig->plan, "x", "y");
+    struct remote_invocation slow = take(rig, "a");
+    turns(rig, 5);
+    rig_start(rig, rig->plan, "x", "y");
+    uint64_t pending_no = partition_pending_no(rig->partition);
+    /* No time passes: what waits for an interval would wait for ever. */
+    bool worked;
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(partition_poll(rig->partition, &worked, NULL), STATUS_OK);
+    assert_int_equal(partition_durable_no(rig->partition), pending_no);
+    assert_int_equal(done(rig, "a", &slow), STATUS_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RIG_TEST(without_the_option_a_service_that_is_nowhere_is_refused),
+        RIG_TEST(a_plug_in_is_not_remote),
+        RIG_TEST(names_of_lanes_are_names_and_there_are_so_many_lanes),
+        RIG_TEST(a_service_with_tables_is_never_remote),
+        RIG_TEST(a_plug_in_without_tables_may_become_remote_and_come_back),
+        RIG_TEST(a_step_is_handed_out_once_it_is_durable_and_its_answer_carries_the_saga_on),
+        RIG_TEST(near_and_far_steps_go_together),
+        RIG_TEST(a_worker_may_come_before_the_definition),
+        RIG_TEST(what_a_worker_gets_wrong_fails_the_step),
+        RIG_TEST(a_long_name_and_cause_are_cut),
+        RIG_TEST(a_step_that_ends_by_token_gives_it_to_the_worker),
+        RIG_TEST(a_step_that_is_given_back_goes_to_the_front_with_the_same_key),
+        RIG_TEST(a_step_is_out_of_time_though_a_worker_has_it),
+        RIG_TEST(a_step_that_waits_past_its_time_is_not_handed_out),
+        RIG_TEST(what_is_given_back_late_is_gone),
+        RIG_TEST(a_cancelled_saga_waits_for_the_worker),
+        RIG_TEST(heartbeats_run_from_the_hand_out_and_put_off_the_end),
+        RIG_TEST(a_plug_in_is_not_asked_for_heartbeats),
+        RIG_TEST(what_is_out_is_not_waited_for_at_the_end_and_goes_again),
+        RIG_TEST(a_checkpoint_is_taken_while_remote_work_is_out),
+        RIG_TEST(while_the_journal_has_no_room_an_answer_stays_out),
+        RIG_TEST(the_lanes_of_a_service_share_its_limit_in_flight),
+        RIG_TEST(the_lanes_of_a_service_share_its_rate),
+        RIG_TEST(compensations_of_a_lane_go_first),
+        RIG_TEST(slow_remote_work_holds_up_no_block),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
