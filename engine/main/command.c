@@ -11,7 +11,7 @@
 
 #include "engine/service/plugin.h"
 
-static int exit_code_of(enum status status)
+int command_exit_code(enum status status)
 {
     switch (status) {
     case STATUS_OK: return EXIT_DONE;
@@ -40,7 +40,7 @@ int command_fail(const char *command, const struct problem *problem)
 {
     fprintf(stderr, "flyover %s: %s\n", command,
             problem->text[0] != '\0' ? problem->text : status_text(problem->status));
-    return exit_code_of(problem->status);
+    return command_exit_code(problem->status);
 }
 
 int command_refuse(const char *command, int exit_code, const char *format, ...)

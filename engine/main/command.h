@@ -29,8 +29,11 @@ int command_ingest(int argc, char **argv);
 int command_journal(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_saga(int argc, char **argv);
+int command_serve(int argc, char **argv);
+int command_token(int argc, char **argv);
 int command_replay(int argc, char **argv);
 
+int command_exit_code(enum status status);
 /* Prints "flyover NAME: sentence" to stderr; returns the exit code for the problem's status. */
 int command_fail(const char *command, const struct problem *problem);
 /* As above, for a reason that is the command's own. */

@@ -1,5 +1,7 @@
 #include "engine/main/serve_options.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/main/config.h"
@@ -78,8 +80,7 @@ static const struct config_key keys[] = {
     {"log.level", "log-level", 0, "LEVEL", CONFIG_CHOICE, .normal = "info", .reloads = true,
      .choices = LOG_LEVELS, AT(log_level), .help = "What is said: debug, info, warn or error"},
     {"log.format", "log-format", 0, "FORMAT", CONFIG_CHOICE, .normal = "plain", .reloads = true,
-     .choices = LOG_FORMATS, AT(log_format),
-     .help = "plain: key=value; json: an object a line"},
+     .choices = LOG_FORMATS, AT(log_format), .help = "plain: key=value; json: an object a line"},
 };
 #define KEYS_COUNT (sizeof keys / sizeof keys[0])
 
@@ -96,8 +97,8 @@ enum status serve_options_open(struct serve_options *options, struct config **re
 const struct argp_option *serve_options_flags(void)
 {
     static struct argp_option flags[2 * (CONFIG_KEYS_MAX + KEYS_COUNT) + 1];
-    uint32_t used = config_argp_options(session_keys, session_keys_count, CONFIG_FLAG_FIRST, 10,
-                                        true, flags);
+    uint32_t used =
+        config_argp_options(session_keys, session_keys_count, CONFIG_FLAG_FIRST, 10, true, flags);
     config_argp_options(keys, KEYS_COUNT, SERVE_FLAG_FIRST, 30, true, flags + used);
     return flags;
 }
@@ -113,11 +114,14 @@ const struct config_key *serve_options_key(int flag)
 
 bool serve_options_is_local(const char *address)
 {
-    static const char *const beginnings[] = {"unix:", "127.", "[::1]:", "localhost:"};
+    static const char *const beginnings[] = {"unix:", "[::1]:", "localhost:"};
     for (size_t i = 0; i < sizeof beginnings / sizeof beginnings[0]; i++)
         if (strncmp(address, beginnings[i], strlen(beginnings[i])) == 0)
             return true;
-    return false;
+    char host[INET_ADDRSTRLEN];
+    struct in_addr number;
+    snprintf(host, sizeof host, "%.*s", (int)strcspn(address, ":"), address);
+    return inet_pton(AF_INET, host, &number) == 1 && ntohl(number.s_addr) >> 24 == 127;
 }
 
 static enum status check_open(const struct serve_options *options, struct problem *problem)
@@ -141,8 +145,7 @@ enum status serve_options_check(const struct serve_options *options, struct prob
                            "say where the data goes with --data DIR, or data: dir: in the "
                            "configuration");
     if ((options->certificate_file == NULL) != (options->key_file == NULL))
-        return problem_set(problem, STATUS_INVALID,
-                           "--tls-certificate and --tls-key go together");
+        return problem_set(problem, STATUS_INVALID, "--tls-certificate and --tls-key go together");
     if (options->certificate_file == NULL && (options->ca_file != NULL || options->client_required))
         return problem_set(problem, STATUS_INVALID,
                            "--tls-ca and --tls-client-required need --tls-certificate");

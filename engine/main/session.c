@@ -36,8 +36,6 @@ static void catch_signals(void)
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    /* Ignored by whoever started this, the children that write checkpoints could not be heard. */
-    signal(SIGCHLD, SIG_DFL);
 }
 
 static void say_recovered(const struct session *session, const char *directory)
@@ -85,14 +83,13 @@ static void open_control(struct session *session, const struct session_options *
 {
     struct control_options control = {
         .directory = options->directory, .partition = session->partition, .cpus = cpus};
-    struct problem problem = {0};
     if (options->durability != DURABILITY_MEMORY &&
-        control_open(&control, &session->control, &problem) != STATUS_OK)
-        fprintf(stderr, "`flyover saga` cannot reach this engine: %s\n", problem.text);
+        control_open(&control, &session->control, &session->control_problem) != STATUS_OK)
+        session->control = NULL;
 }
 
-enum status session_open(const struct session_options *options, struct session *ret_session,
-                         struct problem *problem)
+enum status session_open_engine(const struct session_options *options, struct session *ret_session,
+                                struct problem *problem)
 {
     struct partition_options engine = {
         .directory = options->directory,
@@ -106,6 +103,7 @@ enum status session_open(const struct session_options *options, struct session *
         .service_limits_count = options->service_limits_count,
         .accept_loss = options->accept_loss,
         .pin = options->pin,
+        .remote = options->remote,
     };
     engine.plugins.directories[engine.plugins.directories_count++] = command_plugin_directory();
     struct session session = {.latency_ns = calloc(1, sizeof *session.latency_ns)};
@@ -113,16 +111,30 @@ enum status session_open(const struct session_options *options, struct session *
         return problem_set(problem, STATUS_NO_MEMORY, "out of memory");
     cpu_set_t cpus;
     bool has_cpus = sched_getaffinity(0, sizeof cpus, &cpus) == 0; /* before the engine is pinned */
+    /* Ignored by whoever started this, the children that write checkpoints could not be heard. */
+    signal(SIGCHLD, SIG_DFL);
     journal_setup();
     enum status status = open_partition(&engine, &session.partition, problem);
     if (status != STATUS_OK) {
         free(session.latency_ns);
         return status;
     }
-    catch_signals();
-    say_recovered(&session, options->directory);
     open_control(&session, options, has_cpus ? &cpus : NULL);
     *ret_session = session;
+    return STATUS_OK;
+}
+
+enum status session_open(const struct session_options *options, struct session *ret_session,
+                         struct problem *problem)
+{
+    enum status status = session_open_engine(options, ret_session, problem);
+    if (status != STATUS_OK)
+        return status;
+    catch_signals();
+    say_recovered(ret_session, options->directory);
+    if (ret_session->control_problem.text[0] != '\0')
+        fprintf(stderr, "`flyover saga` cannot reach this engine: %s\n",
+                ret_session->control_problem.text);
     return STATUS_OK;
 }
 

@@ -1,6 +1,6 @@
 /*
- * session: an engine opened for a command that runs one: `ingest`, `bench`, `run`. While it is open
- * it answers on DIR/control.sock (control.h).
+ * session: an engine opened for a command that runs one: `ingest`, `bench`, `run`, `serve`. While
+ * it is open it answers on DIR/control.sock (control.h).
  *
  * Threads: the caller's thread is the engine thread.
  */
@@ -27,6 +27,7 @@ struct session_options {
     uint32_t service_limits_count;
     bool accept_loss;
     bool pin;
+    bool remote; /* no option: services may be in other processes, which somebody serves */
 };
 
 /* The table of them (config.h), and the same as flags for argp. */
@@ -41,13 +42,17 @@ struct control;
 struct session {
     struct partition *partition;
     struct control *control; /* served in every turn; NULL: in mode memory, or where it cannot be */
-    uint64_t outstanding_count;   /* started here and not yet replied */
-    struct histogram *latency_ns; /* of whole sagas: start to durable end */
+    struct problem control_problem; /* why it cannot be, "" if it can */
+    uint64_t outstanding_count;     /* started here and not yet replied */
+    struct histogram *latency_ns;   /* of whole sagas: start to durable end */
 };
 
 /* Opens the engine, says on stderr what was recovered. Sets SIGINT and SIGTERM to be noticed. */
 NODISCARD enum status session_open(const struct session_options *options,
                                    struct session *ret_session, struct problem *problem);
+/* The same for who says it in another way, and looks after signals. */
+NODISCARD enum status session_open_engine(const struct session_options *options,
+                                          struct session *ret_session, struct problem *problem);
 void session_close(struct session *session);
 
 /* Defines the file under its base name up to the first dot. */

@@ -113,7 +113,7 @@ const struct config_key session_keys[] = {
     {"services.settings", "set", 's', "SERVICE.KEY=VALUE", CONFIG_MAP, .take = take_setting,
      .help = "A setting of a service, may be given again"},
     {"services.limits", "limit", 0, "SERVICE.in-flight=N|SERVICE.rate=N", CONFIG_MAP,
-     .take = take_limit,
+     .reloads = true, .take = take_limit,
      .help = "At most N steps with the service at once, or begun there a second; may be given "
              "again"},
     {"limits.sagas-max", "sagas-max", 0, "N", CONFIG_AMOUNT, .normal = "65536", .is_kept = true,
