@@ -62,7 +62,15 @@ void sleeper_init(struct sleeper *sleeper)
 {
     assert((uintptr_t)sleeper % _Alignof(struct sleeper) == 0);
     atomic_init(&sleeper->asleep, 0);
+    sleeper->event_fd = -1;
     sleeper->waits_count = 0;
+}
+
+void sleeper_init_event(struct sleeper *sleeper, int event_fd)
+{
+    assert(event_fd >= 0);
+    sleeper_init(sleeper);
+    sleeper->event_fd = event_fd;
 }
 
 void sleeper_prepare(struct sleeper *sleeper)
@@ -85,9 +93,26 @@ void sleeper_cancel(struct sleeper *sleeper)
     atomic_exchange_explicit(&sleeper->asleep, 0, memory_order_acq_rel);
 }
 
+static bool may_sleep(const struct sleeper *sleeper, uint64_t timeout_ns)
+{
+    return timeout_ns > 0 && atomic_load_explicit(&sleeper->asleep, memory_order_relaxed) == 1;
+}
+
+void sleeper_block(struct sleeper *sleeper, void (*block)(void *context, uint64_t timeout_ns),
+                   void *context, uint64_t timeout_ns)
+{
+    assert(sleeper->event_fd >= 0);
+    if (may_sleep(sleeper, timeout_ns)) {
+        sleeper->waits_count++;
+        block(context, timeout_ns);
+    }
+    sleeper_cancel(sleeper);
+}
+
 void sleeper_wait(struct sleeper *sleeper, uint64_t timeout_ns)
 {
-    if (timeout_ns > 0 && atomic_load_explicit(&sleeper->asleep, memory_order_relaxed) == 1) {
+    assert(sleeper->event_fd < 0);
+    if (may_sleep(sleeper, timeout_ns)) {
         struct timespec timeout = {
             .tv_sec = (time_t)(timeout_ns / NS_A_SECOND),
             .tv_nsec = (long)(timeout_ns % NS_A_SECOND),
@@ -109,6 +134,18 @@ static uint32_t read_asleep(struct sleeper *sleeper)
     return atomic_load_explicit(&sleeper->asleep, memory_order_relaxed);
 }
 
+/* It does not block where the counter is at its end: it can be read then, which is all that is
+ * wanted. */
+static void write_event(int event_fd)
+{
+    const uint64_t one = 1;
+    ssize_t written;
+    do
+        written = write(event_fd, &one, sizeof one);
+    while (written < 0 && errno == EINTR);
+    assert(written == sizeof one || errno == EAGAIN);
+}
+
 void sleeper_wake(struct sleeper *sleeper)
 {
     if (read_asleep(sleeper) == 0)
@@ -116,6 +153,10 @@ void sleeper_wake(struct sleeper *sleeper)
     /* Of several wakers one makes the system call. */
     if (atomic_exchange_explicit(&sleeper->asleep, 0, memory_order_acq_rel) == 0)
         return;
+    if (sleeper->event_fd >= 0) {
+        write_event(sleeper->event_fd);
+        return;
+    }
     long result = syscall(SYS_futex, &sleeper->asleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     assert(result >= 0);
     (void)result;

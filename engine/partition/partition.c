@@ -601,10 +601,13 @@ void partition_wait(struct partition *partition, uint64_t timeout_ns)
 {
     if (partition->options.threadless)
         return;
+    const struct partition_sleep *sleep = &partition->options.sleep;
     timeout_ns = wait_ns(partition, timeout_ns);
     sleeper_prepare(&partition->sleeper);
     if (timeout_ns == 0 || has_input(partition))
         sleeper_cancel(&partition->sleeper);
+    else if (sleep->block != NULL)
+        sleeper_block(&partition->sleeper, sleep->block, sleep->context, timeout_ns);
     else
         sleeper_wait(&partition->sleeper, timeout_ns);
 }

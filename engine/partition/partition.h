@@ -52,6 +52,15 @@ struct partition_service_limits {
 /* What takes a step in a threadless partition. */
 enum partition_part { PARTITION_JOURNAL, PARTITION_WORKER, PARTITION_CHECKPOINT };
 
+/* How the engine's thread sleeps, where it has more to wait for than the partition: in `block`,
+ * which returns when event_fd can be read, has read it, and may return earlier (queues/sleeper.h).
+ * The partition's threads write to event_fd until partition_free. */
+struct partition_sleep {
+    void (*block)(void *context, uint64_t timeout_ns); /* NULL: the partition sleeps by itself */
+    void *context;
+    int event_fd; /* EFD_NONBLOCK */
+};
+
 struct partition_options {
     const char *directory; /* borrowed for the life of the partition; NULL in mode memory */
     enum durability durability;
@@ -65,8 +74,9 @@ struct partition_options {
     uint64_t checkpoint_bytes; /* of journal between two checkpoints; 0: none is taken */
     /* How much of the journal is kept for history, beyond what a start may need: of the newest so
      * many bytes, of so many milliseconds; what is over either goes with the next checkpoint. */
-    uint64_t history_bytes; /* 0: none is kept */
-    uint64_t history_ms;    /* 0: however old */
+    uint64_t history_bytes;       /* 0: none is kept */
+    uint64_t history_ms;          /* 0: however old */
+    struct partition_sleep sleep; /* borrowed until partition_free */
     bool accept_loss;
     bool pin;                 /* threads to cores, when there are at least two */
     bool threadless;          /* tests: partition_poll also steps journal and workers */
@@ -189,7 +199,7 @@ bool partition_next_reply(struct partition *partition, struct reply *ret_reply);
 /* One turn: durable blocks, results, timers, sealing. *ret_worked: something was done. */
 NODISCARD enum status partition_poll(struct partition *partition, bool *ret_worked,
                                      struct problem *problem);
-/* Sleeps until there is something to do, or for timeout_ns. */
+/* Sleeps until there is something to do, or for timeout_ns; by options.sleep, if that is given. */
 void partition_wait(struct partition *partition, uint64_t timeout_ns);
 /* Any thread, after it has put something where the engine's thread looks between its turns: the
  * wait that is under way, or the next one, ends at once. */

@@ -569,7 +569,10 @@ enum status partition_open(const struct partition_options *options,
     /* Offline it is on its way out from the start: what leaves a block leaves nothing else. */
     partition->stopping = options->offline;
     sleeper_setup();
-    sleeper_init(&partition->sleeper);
+    if (options->sleep.block != NULL)
+        sleeper_init_event(&partition->sleeper, options->sleep.event_fd);
+    else
+        sleeper_init(&partition->sleeper);
     find_cpus(partition);
     /* RocksDB's background threads inherit this: off the engine's core. */
     pin_self(partition, 1, partition->cpus_count - 1);

@@ -8,6 +8,7 @@
  *     spin -DPRODUCERS=3 -run sleeper.pml           the same with three (8 million states, 0.9 GB)
  *     spin -DPRODUCERS=1 -DFAILURE -run sleeper.pml the writer itself; an append may fail
  *     spin -DFALLBACK -run sleeper.pml              the same without membarrier
+ *     spin -DEVENTFD -run sleeper.pml               the owner waits for an eventfd, in its own call
  *     spin -run -l -f -DNFAIR=3 sleeper.pml         no run goes on for ever
  *
  * No error: no wake-up is lost, the owner ends, and nothing is left in an input when it has. With
@@ -17,6 +18,7 @@
  *     -DNO_FENCE               wakers look before they publish     sleeps for ever
  *     -DNO_REPOLL              no look at the inputs after it      sleeps for ever
  *     -DNO_STOP_LOOK           no look at the request after it     sleeps for ever
+ *     -DEVENTFD -DEARLY_READ   the event read before it is waited for  sleeps for ever
  *     -DLATE_STOP_READ         the request read after the inputs   ends with an entry left
  *     -DNO_STOP_READ -l -f     the request not obeyed              goes on for ever
  *

@@ -20,7 +20,8 @@ hidden byte store;
 hidden byte thread;
 
 bool asleep;
-bool waiting; /* the owner is inside futex wait */
+bool waiting; /* the owner is inside futex wait, or in the call that waits for its eventfd */
+bool event;   /* the eventfd can be read */
 
 /* The processor of a thread lets its stores go whenever it likes, the oldest first. */
 proctype processor(byte self)
@@ -76,11 +77,27 @@ inline sleeper_prepare()
  * that look is left out: `asleep` false stays false, so the kernel would see it too. */
 inline sleeper_wait()
 {
+#ifdef EVENTFD
+    d_step {
+        let_go(OWNER);
+        waiting = asleep
+    };
+    if
+    :: waiting ->
+#ifdef EARLY_READ
+        event = false;
+#endif
+        atomic { event -> event = false };
+        waiting = false
+    :: else
+    fi;
+#else
     d_step {
         let_go(OWNER);
         waiting = asleep
     };
     !waiting;
+#endif
     sleeper_cancel()
 }
 
@@ -100,7 +117,11 @@ inline wake_if_seen(self)
     :: seen ->
         d_step { let_go(self); seen = asleep; asleep = false };
         if
+#ifdef EVENTFD
+        :: seen -> event = true; seen = false /* stays until it is read */
+#else
         :: seen -> waiting = false; seen = false /* futex wake: nothing if nobody waits */
+#endif
         :: else
         fi
     :: else

@@ -2,6 +2,7 @@
  * A lost wake-up shows as a test that hangs: the waits here have no end of their own, and ctest's
  * timeout is the judge.
  *
+ * With the argument `event` the owner sleeps in a call of its own until an eventfd can be read.
  * With the argument `without_membarrier` the kernel refuses that call (a seccomp filter), and the
  * same tests run on the other way of sleeping.
  */
@@ -14,10 +15,12 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -39,12 +42,42 @@
 
 #define ROUNDS_COUNT 20000u
 
+/* With the argument `event` the sleepers are woken by an eventfd. */
+static bool with_event;
+
 static struct sleeper *new_sleeper(void)
 {
     struct sleeper *sleeper = aligned_alloc(_Alignof(struct sleeper), sizeof *sleeper);
     assert_non_null(sleeper);
-    sleeper_init(sleeper);
+    if (with_event)
+        sleeper_init_event(sleeper, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    else
+        sleeper_init(sleeper);
     return sleeper;
+}
+
+static void free_sleeper(struct sleeper *sleeper)
+{
+    if (with_event)
+        close(sleeper->event_fd);
+    free(sleeper);
+}
+
+static void wait_for_event(void *context, uint64_t timeout_ns)
+{
+    struct pollfd event = {.fd = *(const int32_t *)context, .events = POLLIN};
+    struct timespec timeout = {(time_t)(timeout_ns / 1000000000), (long)(timeout_ns % 1000000000)};
+    uint64_t count;
+    if (ppoll(&event, 1, timeout_ns == SLEEPER_FOREVER ? NULL : &timeout, NULL) == 1)
+        assert_int_equal(read(event.fd, &count, sizeof count), sizeof count);
+}
+
+static void wait_for(struct sleeper *sleeper, uint64_t timeout_ns)
+{
+    if (with_event)
+        sleeper_block(sleeper, wait_for_event, &sleeper->event_fd, timeout_ns);
+    else
+        sleeper_wait(sleeper, timeout_ns);
 }
 
 static void a_wake_before_the_wait_ends_it_at_once(void **state)
@@ -54,10 +87,10 @@ static void a_wake_before_the_wait_ends_it_at_once(void **state)
     for (uint32_t round = 0; round < 1000; round++) {
         sleeper_prepare(sleeper);
         sleeper_wake(sleeper);
-        sleeper_wait(sleeper, SLEEPER_FOREVER);
+        wait_for(sleeper, SLEEPER_FOREVER);
     }
     assert_int_equal(sleeper->waits_count, 0);
-    free(sleeper);
+    free_sleeper(sleeper);
 }
 
 static void a_timeout_of_zero_returns_at_once(void **state)
@@ -66,10 +99,10 @@ static void a_timeout_of_zero_returns_at_once(void **state)
     struct sleeper *sleeper = new_sleeper();
     for (uint32_t round = 0; round < 1000; round++) {
         sleeper_prepare(sleeper);
-        sleeper_wait(sleeper, 0);
+        wait_for(sleeper, 0);
     }
     assert_int_equal(sleeper->waits_count, 0);
-    free(sleeper);
+    free_sleeper(sleeper);
 }
 
 static void a_timeout_ends_the_wait(void **state)
@@ -77,11 +110,11 @@ static void a_timeout_ends_the_wait(void **state)
     (void)state;
     struct sleeper *sleeper = new_sleeper();
     sleeper_prepare(sleeper);
-    sleeper_wait(sleeper, 1);
+    wait_for(sleeper, 1);
     sleeper_prepare(sleeper);
-    sleeper_wait(sleeper, 1000000);
+    wait_for(sleeper, 1000000);
     assert_int_equal(sleeper->waits_count, 2);
-    free(sleeper);
+    free_sleeper(sleeper);
 }
 
 static void a_cancel_leaves_nobody_to_wake(void **state)
@@ -94,13 +127,13 @@ static void a_cancel_leaves_nobody_to_wake(void **state)
     assert_int_equal(atomic_load(&sleeper->asleep), 0);
     sleeper_wake(sleeper);
     assert_int_equal(atomic_load(&sleeper->asleep), 0);
-    free(sleeper);
+    free_sleeper(sleeper);
 }
 
 static void *wait_forever(void *argument)
 {
     struct sleeper *sleeper = argument;
-    sleeper_wait(sleeper, SLEEPER_FOREVER);
+    wait_for(sleeper, SLEEPER_FOREVER);
     return NULL;
 }
 
@@ -118,7 +151,7 @@ static void a_wake_ends_a_wait_without_timeout(void **state)
         sleeper_wake(sleeper);
         pthread_join(thread, NULL);
     }
-    free(sleeper);
+    free_sleeper(sleeper);
 }
 
 /*
@@ -201,10 +234,10 @@ static void either_the_owner_sees_the_work_or_the_waker_sees_the_sleeper(void **
         if (seen)
             sleeper_cancel(meeting.sleeper);
         else
-            sleeper_wait(meeting.sleeper, SLEEPER_FOREVER);
+            wait_for(meeting.sleeper, SLEEPER_FOREVER);
     }
     pthread_join(waker, NULL);
-    free(meeting.sleeper);
+    free_sleeper(meeting.sleeper);
 }
 
 /* One side of a conversation: a count that it alone raises, and a sleeper that it owns. */
@@ -238,7 +271,7 @@ static void await(struct side *self, const struct side *other, uint32_t round, u
         if (has_said(other, round))
             sleeper_cancel(self->sleeper);
         else
-            sleeper_wait(self->sleeper, SLEEPER_FOREVER);
+            wait_for(self->sleeper, SLEEPER_FOREVER);
     }
 }
 
@@ -265,8 +298,8 @@ static void no_wake_up_is_lost_between_two_threads(void **state)
     }
     pthread_join(thread, NULL);
     assert_true(has_said(&answerer, ROUNDS_COUNT));
-    free(caller.sleeper);
-    free(answerer.sleeper);
+    free_sleeper(caller.sleeper);
+    free_sleeper(answerer.sleeper);
 }
 
 /* Several producers, each with a ring to one owner: the way the engine is fed. */
@@ -331,7 +364,7 @@ static void no_wake_up_of_several_producers_is_lost(void **state)
             if (count > 0)
                 sleeper_cancel(owner);
             else
-                sleeper_wait(owner, SLEEPER_FOREVER);
+                wait_for(owner, SLEEPER_FOREVER);
         }
         left -= count;
     }
@@ -339,7 +372,7 @@ static void no_wake_up_of_several_producers_is_lost(void **state)
         pthread_join(threads[i], NULL);
         ring_close(feeds[i].ring);
     }
-    free(owner);
+    free_sleeper(owner);
 }
 
 /* From here on, membarrier fails in this process; returns whether it does. */
@@ -371,7 +404,7 @@ static void nobody_sleeps_if_the_barrier_fails_later(void **state)
         alarm(60);
         struct sleeper *sleeper = new_sleeper();
         sleeper_prepare(sleeper);
-        sleeper_wait(sleeper, SLEEPER_FOREVER);
+        wait_for(sleeper, SLEEPER_FOREVER);
         _exit(sleeper->waits_count == 0 ? 0 : 1);
     }
     int result;
@@ -412,6 +445,7 @@ static void cpus_allowed_follow_the_affinity(void **state)
 
 int main(int argc, char **argv)
 {
+    with_event = argc > 1 && strcmp(argv[argc - 1], "event") == 0;
     if (argc > 1 && strcmp(argv[1], "without_membarrier") == 0) {
         if (!membarrier_forbid())
             return 77;
