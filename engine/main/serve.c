@@ -112,9 +112,8 @@ static int open_engine(struct serve *serve)
     struct problem problem = {0};
     struct session_options *options = &serve->options.session;
     options->remote = true;
-    options->wake_fd = serve->wake_fd;
-    options->block = serve_block;
-    options->block_context = serve;
+    options->sleep = (struct partition_sleep){
+        .block = serve_block, .context = serve, .event_fd = serve->wake_fd};
     enum status status = session_open_engine(options, &serve->session, &problem);
     return status == STATUS_OK ? EXIT_DONE : command_fail(COMMAND, &problem);
 }

@@ -136,8 +136,8 @@ enum status serve_drain(struct serve *serve, struct problem *problem)
     bool is_drained = false;
     while (status == STATUS_OK && clock_now_ns() < until_ns) {
         is_drained = server_drain(serve->server);
-        if (is_drained && transport_counts(serve->transport).connections == 0)
-            break;
+        if (is_drained && transport_counts(serve->transport).out_bytes == 0)
+            break; /* and all of it is with the kernel */
         status = step(serve, problem);
     }
     struct server_counts counts = server_counts(serve->server);

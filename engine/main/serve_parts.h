@@ -33,7 +33,7 @@ struct serve {
 /* Signals are noticed from now on; one that ends the program, for the second time, ends it at once,
  * as a crash would. */
 void serve_catch_signals(struct serve *serve);
-/* What the engine's wait for sockets and for its threads at once is: partition_options.block. */
+/* What the engine's wait for sockets and for its threads at once is: struct partition_sleep. */
 void serve_block(void *context, uint64_t timeout_ns);
 /* Turns until a signal asks for the end, or the engine fails. */
 NODISCARD enum status serve_run(struct serve *serve, int *ret_signal, struct problem *problem);

@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "engine/main/serve_parts.h"
@@ -37,12 +38,20 @@ static void on_change(void *context, const struct config_key *key)
                 LOG_TEXT("text", "has another value now, which holds from the next start on"));
 }
 
+/* The engine looks at those that it was given at the start, also for services to come. */
+static void take_limits(struct serve *serve, const struct session_options *from)
+{
+    struct session_options *to = &serve->options.session;
+    memcpy(to->service_limits, from->service_limits, sizeof to->service_limits);
+    to->service_limits_count = from->service_limits_count;
+    partition_set_limits(serve->session.partition, to->service_limits, to->service_limits_count);
+}
+
 static void take_config(struct serve *serve, struct config *config,
                         const struct serve_options *options)
 {
     config_compare(serve->current, config, on_change, serve);
-    partition_set_limits(serve->session.partition, options->session.service_limits,
-                         options->session.service_limits_count);
+    take_limits(serve, &options->session);
     serve->log.level = options->log_level;
     serve->log.format = options->log_format;
     serve->options.drain_ms = options->drain_ms;

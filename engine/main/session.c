@@ -104,6 +104,7 @@ enum status session_open_engine(const struct session_options *options, struct se
         .accept_loss = options->accept_loss,
         .pin = options->pin,
         .remote = options->remote,
+        .sleep = options->sleep,
     };
     engine.plugins.directories[engine.plugins.directories_count++] = command_plugin_directory();
     struct session session = {.latency_ns = calloc(1, sizeof *session.latency_ns)};

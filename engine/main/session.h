@@ -27,7 +27,9 @@ struct session_options {
     uint32_t service_limits_count;
     bool accept_loss;
     bool pin;
-    bool remote; /* no option: services may be in other processes, which somebody serves */
+    /* No options, but the program's: services may be in other processes, and how it sleeps. */
+    bool remote;
+    struct partition_sleep sleep;
 };
 
 /* The table of them (config.h), and the same as flags for argp. */

@@ -160,16 +160,22 @@ enum wire_find wire_find_frame(const uint8_t *bytes, size_t count, struct flyove
     return WIRE_FOUND;
 }
 
-/* Over one field: a leaf, or a payload, which may be as deep as a payload may be. */
-static bool skip_field(struct flyover_cursor *cursor)
+/* Counts what is still to come instead of going down into it, so that no depth is too deep. */
+bool wire_skip(struct flyover_cursor *cursor)
 {
-    uint32_t length;
-    const struct cursor_shape *shape = cursor_head(cursor->at, cursor->end, &length);
-    if (shape == NULL)
-        return false;
-    if (!cursor_shape_is_leaf(shape))
-        return cursor_skip(cursor, WIRE_DEPTH_MAX);
-    cursor->at += shape->head_bytes + length;
+    const uint8_t *at = cursor->at;
+    for (uint64_t left = 1; left > 0; left--) {
+        uint32_t length;
+        const struct cursor_shape *shape = cursor_head(at, cursor->end, &length);
+        if (shape == NULL)
+            return false;
+        at += shape->head_bytes;
+        if (cursor_shape_is_leaf(shape))
+            at += length;
+        else
+            left += (uint64_t)length << (shape->type == FLYOVER_MAP);
+    }
+    cursor->at = at;
     return true;
 }
 
@@ -187,7 +193,7 @@ enum wire_find wire_find_message(const uint8_t **at, const uint8_t *end,
     message.fields_count = count - 1;
     message.fields.at = cursor.at;
     for (uint32_t i = 1; i < count; i++)
-        if (!skip_field(&cursor))
+        if (!wire_skip(&cursor))
             return WIRE_GARBAGE;
     message.fields.end = cursor.at;
     *at = cursor.at;
@@ -238,7 +244,7 @@ bool wire_take_text_or_nil(struct wire_message *message, struct flyover_bytes *r
 bool wire_take_value(struct wire_message *message, struct flyover_bytes *ret_value)
 {
     struct flyover_cursor cursor = message->fields;
-    if (!skip_field(&cursor))
+    if (!wire_skip(&cursor))
         return false;
     *ret_value =
         (struct flyover_bytes){message->fields.at, (uint32_t)(cursor.at - message->fields.at)};
