@@ -10,6 +10,7 @@
 
 #include "engine/main/command.h"
 #include "engine/main/serve_parts.h"
+#include "engine/net/wire.h"
 #include "flyover_commit.h"
 
 #define COMMAND         "serve"
@@ -149,9 +150,10 @@ static int define_all(struct serve *serve)
         uint32_t plan;
         if (session_define(&serve->session, file, &plan, &problem) != STATUS_OK)
             return command_refuse(COMMAND, EXIT_INPUT, "%s", problem.text);
-        const struct plan *defined = partition_state(serve->session.partition)->plans[plan];
-        log_say(&serve->log, LOG_INFO, "defined", LOG_TEXT("definition", defined->name),
-                LOG_NUMBER("version", defined->version), LOG_TEXT("file", file));
+        const struct partition_state *state = partition_state(serve->session.partition);
+        log_say(&serve->log, LOG_INFO, "defined",
+                LOG_TEXT("definition", core_plan(state->core, plan)->name),
+                LOG_NUMBER("version", state->definitions[plan].version), LOG_TEXT("file", file));
     }
     return EXIT_DONE;
 }
