@@ -40,7 +40,7 @@ _Static_assert(LOG_DEBUG == 0 && LOG_INFO == 1 && LOG_WARN == 2 && LOG_ERROR == 
 #define AT(member) CONFIG_AT(struct serve_options, member)
 
 static const struct config_key keys[] = {
-    {"data.definitions", "define", 0, "FILE", CONFIG_LIST, .take = take_definition,
+    {"definitions.files", "define", 0, "FILE", CONFIG_LIST, .take = take_definition,
      .help = "A definition to make known at the start, under the file's name up to the first dot; "
              "may be given again"},
     {"listen.addresses", "listen", 'l', "ADDRESS", CONFIG_LIST, .normal = "127.0.0.1:7233",
