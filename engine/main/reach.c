@@ -11,14 +11,6 @@
 
 #define WAIT_NS_MAX 100000000u
 
-static enum status status_of_name(const char *name)
-{
-    for (enum status status = STATUS_OK; status <= STATUS_IO; status++)
-        if (name != NULL && strcmp(status_name(status), name) == 0)
-            return status;
-    return STATUS_INVALID;
-}
-
 /* A refusal is a reply that says so. */
 static enum status check_reply(json_t *reply, json_t **ret_reply, bool *ret_refused,
                                struct problem *problem)
@@ -29,7 +21,7 @@ static enum status check_reply(json_t *reply, json_t **ret_reply, bool *ret_refu
         *ret_reply = reply;
         return STATUS_OK;
     }
-    enum status status = problem_set(problem, status_of_name(error), "%s", message);
+    enum status status = problem_set(problem, status_find(error), "%s", message);
     *ret_refused = status != STATUS_IN_USE;
     json_decref(reply);
     return status;
@@ -108,6 +100,18 @@ enum status reach_ask(struct reach *reach, json_t *request, json_t **ret_reply, 
             return status;
         nanosleep(&pause, NULL);
     }
+}
+
+static enum status ask(void *context, json_t *request, json_t **ret_reply, bool *ret_refused,
+                       struct problem *problem)
+{
+    return reach_ask(context, request, ret_reply, ret_refused, problem);
+}
+
+struct asker reach_asker(struct reach *reach)
+{
+    return (struct asker){
+        .directory = reach->directory, .ask = ask, .context = reach, .may_replay = true};
 }
 
 enum status reach_close(struct reach *reach, struct problem *problem)

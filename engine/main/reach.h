@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "engine/admin/asker.h"
 #include "engine/partition/partition.h"
 
 /* An engine that is on its way up or down is waited for. */
@@ -27,6 +28,8 @@ struct reach {
  * STATUS_NOT_FOUND, STATUS_IN_USE, and what partition_open and control_ask may say. */
 NODISCARD enum status reach_ask(struct reach *reach, json_t *request, json_t **ret_reply,
                                 bool *ret_refused, struct problem *problem);
+/* For what asks this way; borrows it. */
+struct asker reach_asker(struct reach *reach);
 /* Ends the work on the directory, if it was opened. */
 NODISCARD enum status reach_close(struct reach *reach, struct problem *problem);
 

@@ -5,14 +5,14 @@
 #include <string.h>
 #include <time.h>
 
-#include "engine/base/clock.h"
 #include "engine/admin/admin.h"
+#include "engine/admin/life.h"
+#include "engine/admin/redrive.h"
+#include "engine/admin/saga_list.h"
+#include "engine/base/clock.h"
 #include "engine/main/command.h"
-#include "engine/main/life.h"
 #include "engine/main/reach.h"
-#include "engine/main/redrive.h"
 #include "engine/main/report.h"
-#include "engine/main/saga_list.h"
 #include "engine/main/saga_print.h"
 #include "engine/saga/plan.h"
 
@@ -119,8 +119,9 @@ static int run_list(struct saga_options *options, struct reach *reach)
     struct problem problem = {0};
     json_t *reply = NULL;
     bool refused;
+    struct asker asker = reach_asker(reach);
     enum status status =
-        saga_list(reach, options->request, options->cursor, &reply, &refused, &problem);
+        saga_list(&asker, options->request, options->cursor, &reply, &refused, &problem);
     if (status != STATUS_OK)
         return fail(&problem, refused);
     if (options->json)
@@ -166,7 +167,8 @@ static int tell(const struct saga_options *options, struct reach *reach, const j
     struct problem problem = {0};
     json_t *life = NULL;
     uint64_t saga_id = (uint64_t)json_integer_value(json_object_get(look, "saga"));
-    enum status status = life_tell(reach, saga_id, options->json ? NULL : stdout, &life, &problem);
+    struct asker asker = reach_asker(reach);
+    enum status status = life_tell(&asker, saga_id, options->json ? NULL : stdout, &life, &problem);
     if (status != STATUS_OK)
         return fail(&problem, status == STATUS_NOT_FOUND);
     if (life != NULL) {
@@ -223,7 +225,8 @@ static int run_redrive(struct saga_options *options, struct reach *reach)
                               saga_id);
     struct problem problem = {0};
     json_t *request = NULL;
-    enum status status = redrive_prepare(reach, saga_id, &request, &problem);
+    struct asker asker = reach_asker(reach);
+    enum status status = redrive_prepare(&asker, saga_id, &request, &problem);
     if (status != STATUS_OK)
         return fail(&problem, status != STATUS_IO && status != STATUS_NO_MEMORY);
     json_decref(options->request);

@@ -1,18 +1,18 @@
-#include "engine/main/saga_list.h"
+#include "engine/admin/saga_list.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/history/history.h"
 #include "engine/admin/admin.h"
+#include "engine/history/history.h"
 #include "engine/saga/effect.h"
 
 /* Calls of history_list, each of which reads no more than HISTORY_SCAN_BYTES_MAX, for one page. */
 #define LOOKS_MAX 16u
 
 struct listing {
-    struct reach *reach;
+    const struct asker *asker;
     const json_t *request;
     json_t *rows;
     size_t limit;
@@ -114,7 +114,7 @@ static enum status list_live(struct listing *listing, bool *ret_refused, struct 
         json_object_del(request, "state");
     if (listing->before_id > 0)
         json_object_set_new(request, "before", json_integer((json_int_t)listing->before_id));
-    enum status status = reach_ask(listing->reach, request, &reply, ret_refused, problem);
+    enum status status = asker_ask(listing->asker, request, &reply, ret_refused, problem);
     json_decref(request);
     if (status != STATUS_OK)
         return status;
@@ -203,7 +203,7 @@ static enum status list_both(struct listing *listing, bool *ret_refused, struct 
     if (listing->wants_live)
         status = list_live(listing, ret_refused, problem);
     if (status == STATUS_OK)
-        status = history_open(listing->reach->directory, &history, problem);
+        status = history_open(listing->asker->directory, &history, problem);
     if (status == STATUS_OK)
         add_names(listing, history);
     if (status == STATUS_OK && listing->wants_ended && !listing->has_more_live)
@@ -212,10 +212,10 @@ static enum status list_both(struct listing *listing, bool *ret_refused, struct 
     return status;
 }
 
-enum status saga_list(struct reach *reach, json_t *request, const char *cursor, json_t **ret_reply,
-                      bool *ret_refused, struct problem *problem)
+enum status saga_list(const struct asker *asker, json_t *request, const char *cursor,
+                      json_t **ret_reply, bool *ret_refused, struct problem *problem)
 {
-    struct listing listing = {.reach = reach, .request = request, .rows = json_array()};
+    struct listing listing = {.asker = asker, .request = request, .rows = json_array()};
     *ret_refused = false;
     enum status status = read_request(&listing, cursor, problem);
     if (status != STATUS_OK)

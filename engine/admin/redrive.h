@@ -5,18 +5,18 @@
  *
  * Threads: the caller's. Reads only.
  */
-#ifndef ENGINE_MAIN_REDRIVE_H
-#define ENGINE_MAIN_REDRIVE_H
+#ifndef ENGINE_ADMIN_REDRIVE_H
+#define ENGINE_ADMIN_REDRIVE_H
 
 #include <jansson.h>
 #include <stdint.h>
 
-#include "engine/main/reach.h"
+#include "engine/admin/asker.h"
 
 /* The request that starts the new saga (admin.h), the caller's.
  * STATUS_INVALID  it cannot go on, and the sentence says what to do instead
  * STATUS_TOO_LARGE, STATUS_NOT_FOUND, STATUS_LOST, and what life_walk says. */
-NODISCARD enum status redrive_prepare(struct reach *reach, uint64_t saga_id, json_t **ret_request,
-                                      struct problem *problem);
+NODISCARD enum status redrive_prepare(const struct asker *asker, uint64_t saga_id,
+                                      json_t **ret_request, struct problem *problem);
 
 #endif

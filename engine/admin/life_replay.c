@@ -1,6 +1,6 @@
 #include <inttypes.h>
 
-#include "engine/main/life.h"
+#include "engine/admin/life.h"
 #include "engine/admin/timeline.h"
 #include "storage/journal.h"
 #include "storage/recovery.h"

@@ -1,18 +1,18 @@
-#include "engine/main/life.h"
+#include "engine/admin/life.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/history/history.h"
 #include "engine/admin/timeline.h"
+#include "engine/history/history.h"
 #include "storage/journal.h"
 
 #define PAYLOAD_BYTES_MAX (256ull << 20)
 
 struct life {
-    struct reach *reach;
+    const struct asker *asker;
     uint64_t saga_id;
     struct history *history;
     struct journal *journal;
@@ -56,7 +56,7 @@ static enum status copy_saga(struct life *life, const struct history_saga *saga)
 static enum status look_up(struct life *life, struct problem *problem)
 {
     struct history_saga saga;
-    enum status status = history_open(life->reach->directory, &life->history, problem);
+    enum status status = history_open(life->asker->directory, &life->history, problem);
     if (status == STATUS_OK)
         status = history_find(life->history, life->saga_id, &saga, problem);
     if (status != STATUS_OK)
@@ -143,7 +143,7 @@ static enum status open_plan(struct life *life, struct problem *problem)
     bool refused;
     json_t *definition = NULL;
     json_t *request = json_pack("{s:s, s:i}", "do", "definition", "plan", (int)life->plan);
-    enum status status = reach_ask(life->reach, request, &definition, &refused, problem);
+    enum status status = asker_ask(life->asker, request, &definition, &refused, problem);
     json_decref(request);
     if (status == STATUS_OK)
         status = open_core(life, definition, problem);
@@ -341,7 +341,7 @@ static void close_parts(struct life *life)
 /* The state stays for the caller to look at, until close_parts. */
 static enum status walk(struct life *life, struct problem *problem)
 {
-    struct journal_options options = {.directory = life->reach->directory, .read_only = true};
+    struct journal_options options = {.directory = life->asker->directory, .read_only = true};
     enum status status = look_up(life, problem);
     if (status == STATUS_OK)
         status = open_plan(life, problem);
@@ -352,10 +352,10 @@ static enum status walk(struct life *life, struct problem *problem)
     return status == STATUS_OK ? read_blocks(life, problem) : status;
 }
 
-enum status life_walk(struct reach *reach, uint64_t saga_id, partition_on_event on_event,
+enum status life_walk(const struct asker *asker, uint64_t saga_id, partition_on_event on_event,
                       void *context, uint32_t *ret_plan, struct problem *problem)
 {
-    struct life life = {.reach = reach,
+    struct life life = {.asker = asker,
                         .saga_id = saga_id,
                         .on_event = on_event,
                         .context = context,
@@ -401,12 +401,12 @@ static enum status tell_gone(const struct life *life, FILE *out, json_t **ret_js
     return STATUS_OK;
 }
 
-enum status life_tell(struct reach *reach, uint64_t saga_id, FILE *out, json_t **ret_json,
+enum status life_tell(const struct asker *asker, uint64_t saga_id, FILE *out, json_t **ret_json,
                       struct problem *problem)
 {
     struct timeline timeline;
     struct life life = {
-        .reach = reach, .saga_id = saga_id, .on_event = timeline_on_event, .context = &timeline};
+        .asker = asker, .saga_id = saga_id, .on_event = timeline_on_event, .context = &timeline};
     enum status status = timeline_init(&timeline, saga_id, out);
     if (status != STATUS_OK)
         return problem_set(problem, status, "out of memory");
@@ -418,8 +418,8 @@ enum status life_tell(struct reach *reach, uint64_t saga_id, FILE *out, json_t *
         *ret_json = timeline_to_json(&timeline, life.state);
     else if (status == STATUS_LOST)
         status = tell_gone(&life, out, ret_json, &inner, problem);
-    else if (status == STATUS_NOT_FOUND)
-        status = life_tell_by_replay(reach->directory, saga_id, out, ret_json, problem);
+    else if (status == STATUS_NOT_FOUND && asker->may_replay)
+        status = life_tell_by_replay(asker->directory, saga_id, out, ret_json, problem);
     else
         problem_set(problem, status, "%s", inner.text);
     timeline_fini(&timeline);

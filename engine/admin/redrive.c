@@ -1,11 +1,11 @@
-#include "engine/main/redrive.h"
+#include "engine/admin/redrive.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/main/life.h"
+#include "engine/admin/life.h"
 #include "engine/saga/event.h"
 
 /* As much as a request may have (control.h), in hexadecimal digits and with the rest of it. */
@@ -174,7 +174,7 @@ static json_t *request_of(const struct redrive *redrive)
     return request;
 }
 
-enum status redrive_prepare(struct reach *reach, uint64_t saga_id, json_t **ret_request,
+enum status redrive_prepare(const struct asker *asker, uint64_t saga_id, json_t **ret_request,
                             struct problem *problem)
 {
     struct redrive *redrive = calloc(1, sizeof *redrive);
@@ -187,7 +187,7 @@ enum status redrive_prepare(struct reach *reach, uint64_t saga_id, json_t **ret_
     if (redrive == NULL || redrive->event == NULL || redrive->steps_bytes == NULL)
         problem_set(problem, status, "out of memory");
     else
-        status = life_walk(reach, saga_id, on_event, redrive, &redrive->plan, problem);
+        status = life_walk(asker, saga_id, on_event, redrive, &redrive->plan, problem);
     if (status == STATUS_OK)
         status = check_outcome(redrive, problem);
     if (status == STATUS_OK && redrive->event_bytes == 0)

@@ -4,20 +4,20 @@
  *
  * Threads: the caller's.
  */
-#ifndef ENGINE_MAIN_SAGA_LIST_H
-#define ENGINE_MAIN_SAGA_LIST_H
+#ifndef ENGINE_ADMIN_SAGA_LIST_H
+#define ENGINE_ADMIN_SAGA_LIST_H
 
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "engine/main/reach.h"
+#include "engine/admin/asker.h"
 
 /* `request` is admin.h's list, whose "state" may also be an outcome (SUCCEEDED, FAILED,
  * COMPENSATED, ABORTED), LIVE or ENDED; `cursor` is that of the page before, or NULL. *ret_reply,
  * the caller's:
- * {"sagas": [...], ["cursor": text where there is more]}. *ret_refused as in reach_ask.
- * STATUS_INVALID for a state or a cursor that is none, and what reach_ask and history_list say. */
-NODISCARD enum status saga_list(struct reach *reach, json_t *request, const char *cursor,
+ * {"sagas": [...], ["cursor": text where there is more]}. *ret_refused as in asker_ask.
+ * STATUS_INVALID for a state or a cursor that is none, and what asker_ask and history_list say. */
+NODISCARD enum status saga_list(const struct asker *asker, json_t *request, const char *cursor,
                                 json_t **ret_reply, bool *ret_refused, struct problem *problem);
 
 #endif
