@@ -105,7 +105,7 @@ static void run_one(struct flyover_client *client, const char *definition)
 static int64_t started_count(void)
 {
     json_t *counts = cli_expect_json(cli_run("saga", "-d", data, "counts", "--json", (char *)NULL));
-    int64_t count = cli_integer(counts, "started");
+    int64_t count = cli_integer(counts, "totals/started");
     json_decref(counts);
     return count;
 }
@@ -313,7 +313,7 @@ static void a_token_is_made_with_its_line(void **state)
     assert_null(strstr(cli_text(made, "line"), cli_text(made, "token")));
     json_decref(made);
     struct cli_result result = cli_run("token", "shop", "--role", "king", (char *)NULL);
-    cli_expect_says(&result, CLI_USAGE, "king", (char *)NULL);
+    cli_expect_says(&result, CLI_USAGE, "a role is client, operator", (char *)NULL);
     cli_free(&result);
     result = cli_run("token", "shop", (char *)NULL);
     cli_expect_says(&result, CLI_USAGE, "--role", (char *)NULL);
