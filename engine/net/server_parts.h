@@ -17,6 +17,8 @@
 #ifndef ENGINE_NET_SERVER_PARTS_H
 #define ENGINE_NET_SERVER_PARTS_H
 
+#include "engine/admin/admin.h"
+#include "engine/net/historian.h"
 #include "engine/net/server.h"
 #include "engine/net/wire.h"
 #include "engine/partition/remote.h"
@@ -168,6 +170,22 @@ struct invocation {
     uint32_t next, prev; /* of its peer; next of the free ones */
 };
 
+/* ---- questions ----------------------------------------------------------------------------------
+ */
+
+#define SERVER_ASKS_MAX 256u /* under way at once */
+
+struct ask {
+    struct ask *next;
+    uint64_t id;
+    uint32_t connection;
+    uint32_t peer;     /* generation of the peer */
+    bool is_elsewhere; /* the errand is used, else the job */
+    struct admin_job job;
+    struct errand errand;
+    struct kept *answer; /* owned; the whole message, once it is there */
+};
+
 struct server {
     struct server_options options;
     struct partition *partition;
@@ -186,6 +204,10 @@ struct server {
     uint32_t requests_count; /* places there are */
     uint32_t requests_free;
     struct request_list pending; /* by block */
+
+    struct historian *historian;
+    struct ask *asks; /* owned list */
+    uint32_t asks_count;
 
     struct offers offers[REMOTE_LANES_MAX];
     struct invocation *invocations;
@@ -293,6 +315,13 @@ void server_take_back(struct server *server, struct peer *peer);
 /* Whether any connection serves the service. */
 bool server_is_served(const struct server *server, const char *service);
 void server_close_workers(struct server *server);
+
+/* ---- server_ask.c ---- */
+
+enum heard server_on_ask(struct server *server, struct peer *peer, struct wire_message *message);
+/* A slice of each; sends the answers that are there. */
+bool server_turn_asks(struct server *server);
+void server_close_asks(struct server *server);
 
 static inline struct peer *server_peer(const struct server *server, uint32_t connection)
 {

@@ -295,6 +295,7 @@ static enum heard dispatch(struct server *server, struct peer *peer, struct wire
     case WIRE_PONG: return HEARD;
     case WIRE_GOODBYE: return on_goodbye(server, peer);
     case WIRE_DEFINE: return server_on_define(server, peer, message);
+    case WIRE_ASK: return server_on_ask(server, peer, message);
     case WIRE_REGISTER: return server_on_register(server, peer, message);
     case WIRE_DRAIN: return server_on_drain(server, peer, message);
     default:

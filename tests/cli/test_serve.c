@@ -557,7 +557,8 @@ static void kill_nine_loses_nothing_acknowledged_and_does_nothing_twice(void **s
         send_named(client, i);
     while (tally.ended < SAGAS) {
         if (!flyover_next(client, &answer, LONG_MS))
-            fail_msg("nothing comes any more: %s", flyover_problem(client));
+            fail_msg("nothing comes any more, %u accepted, %u ended, %u kills: %s\n%s",
+                     tally.accepted, tally.ended, kills, flyover_problem(client), rig.log);
         on_answer(&tally, &answer);
         if (tally.accepted > (kills + 1) * SAGAS / 8 && kills < 4) {
             serve_kill(&rig);
