@@ -32,6 +32,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 #define FLYOVER_CLIENT_VERSION 1
 
@@ -73,6 +74,8 @@ const char *flyover_connect_problem(void); /* of this thread's last flyover_conn
 void flyover_close(struct flyover_client *client);
 /* The sentence of the last failure of a call with this client. */
 const char *flyover_problem(const struct flyover_client *client);
+/* Of a FLYOVER_BUSY that a blocking call returned. */
+uint32_t flyover_retry_after_ms(const struct flyover_client *client);
 /* As the engine said it. */
 uint32_t flyover_window(const struct flyover_client *client);
 const char *flyover_durability(const struct flyover_client *client);
@@ -119,6 +122,7 @@ struct flyover_answer_message {
     const char *position; /* EVENT: where to go on behind it */
     const char *definition, *name;
     uint32_t version;
+    uint32_t plan; /* DEFINED; `output` are the services that nobody serves yet */
     int64_t at_ms;
 };
 
@@ -138,6 +142,8 @@ enum flyover_status flyover_send_ask(struct flyover_client *client, const void *
  * library gives credit as answers are taken. */
 enum flyover_status flyover_send_subscribe(struct flyover_client *client, const char *definition,
                                            const char *states, const char *after, uint64_t word);
+/* Ends the subscription with this word; events of it that have come already are still given. */
+enum flyover_status flyover_unsubscribe(struct flyover_client *client, uint64_t word);
 enum flyover_status flyover_flush(struct flyover_client *client);
 /* The next answer, waiting for it up to timeout_ms (-1: for ever). False: none in time, or the
  * connection is lost for good (flyover_is_lost). */
@@ -199,6 +205,7 @@ uint64_t flyover_late_count(const struct flyover_client *client);
 /* Takes no more; returns when what it has was answered, or at timeout_ms. */
 enum flyover_status flyover_drain(struct flyover_client *client, int32_t timeout_ms);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

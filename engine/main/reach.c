@@ -8,6 +8,7 @@
 
 #include "engine/admin/admin.h"
 #include "engine/main/control.h"
+#include "engine/main/reach_remote.h"
 
 #define WAIT_NS_MAX 100000000u
 
@@ -78,6 +79,8 @@ enum status reach_ask(struct reach *reach, json_t *request, json_t **ret_reply, 
 {
     static const struct timespec pause = {.tv_nsec = REACH_RETRY_MS * 1000000};
     *ret_refused = false;
+    if (reach->address != NULL)
+        return reach_ask_remote(reach, request, ret_reply, ret_refused, problem);
     for (uint32_t waited_ms = 0;; waited_ms += REACH_RETRY_MS) {
         enum status status = ask_once(reach, request, ret_reply, ret_refused, problem);
         if (status != STATUS_IN_USE || waited_ms >= REACH_RETRY_MS_MAX)
@@ -105,5 +108,7 @@ enum status reach_close(struct reach *reach, struct problem *problem)
         status = partition_stop(reach->partition, NULL, problem);
     partition_free(reach->partition);
     reach->partition = NULL;
+    flyover_close(reach->client);
+    reach->client = NULL;
     return status;
 }

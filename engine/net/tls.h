@@ -52,10 +52,17 @@ size_t tls_session_read(struct tls_session *session, uint8_t *out, size_t capaci
 /* Plain bytes to be sent; all are taken. Before the handshake is done they wait. */
 NODISCARD enum status tls_session_write(struct tls_session *session, const uint8_t *bytes,
                                         size_t count);
+/* How many bytes tls_session_output has for the socket. */
+size_t tls_session_output_bytes(const struct tls_session *session);
 /* Bytes for the socket; returns how many were written to `out`. */
 size_t tls_session_output(struct tls_session *session, uint8_t *out, size_t capacity);
+/* STATUS_OK while it lives; STATUS_END: the peer said that nothing more comes; else how it failed,
+ * which may have come out in tls_session_read. `problem` as in tls_session_input. */
+NODISCARD enum status tls_session_status(const struct tls_session *session,
+                                         struct problem *problem);
 bool tls_session_is_ready(const struct tls_session *session);
-/* Says that nothing more comes (close_notify), to be fetched by tls_session_output. */
+/* Says that nothing more comes (close_notify), to be fetched by tls_session_output; before the
+ * handshake is done: once it is. */
 void tls_session_finish(struct tls_session *session);
 /* The subject of the peer's certificate, "" without one; terminated, cut. */
 const char *tls_session_subject(const struct tls_session *session);

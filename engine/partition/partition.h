@@ -146,6 +146,11 @@ uint64_t partition_recovered_from(const struct partition *partition);
 /* What is wrong with the index of history, "" if nothing is. */
 const char *partition_history_problem(const struct partition *partition);
 
+/* Other limits for services from now on, borrowed as those of the options were; a service that is
+ * not among them has none. */
+void partition_set_limits(struct partition *partition,
+                          const struct partition_service_limits *limits, uint32_t count);
+
 /* Makes a definition known and its services ready. The same name and text give the same plan; the
  * same name with another text gives a new version, and running sagas keep theirs. */
 NODISCARD enum status partition_define(struct partition *partition, const char *name,

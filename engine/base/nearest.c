@@ -1,8 +1,8 @@
+#include "engine/base/nearest.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "engine/saga/plan_build.h"
 
 /* Longer names are compared by their first bytes only: enough for a hint. */
 #define COMPARED_BYTES_MAX 80u
@@ -47,15 +47,15 @@ static uint32_t distance_between(const char *left, const char *right)
     return above[right_bytes];
 }
 
-struct plan_nearest plan_nearest_to(const char *wanted)
+struct nearest nearest_to(const char *wanted)
 {
     assert(wanted != NULL);
     /* A third of the letters may be wrong; beyond that a hint is noise. */
     uint32_t letters = (uint32_t)strnlen(wanted, COMPARED_BYTES_MAX);
-    return (struct plan_nearest){.wanted = wanted, .distance = letters / 3 + 2};
+    return (struct nearest){.wanted = wanted, .distance = letters / 3 + 2};
 }
 
-void plan_nearest_offer(struct plan_nearest *nearest, const char *name)
+void nearest_offer(struct nearest *nearest, const char *name)
 {
     assert(nearest->wanted != NULL);
     uint32_t distance = distance_between(nearest->wanted, name);
@@ -65,11 +65,11 @@ void plan_nearest_offer(struct plan_nearest *nearest, const char *name)
     nearest->best = name;
 }
 
-void plan_nearest_hint(const struct plan_nearest *nearest, const char *otherwise,
-                       char ret_hint[PLAN_HINT_BYTES])
+void nearest_hint(const struct nearest *nearest, const char *otherwise,
+                  char ret_hint[NEAREST_HINT_BYTES])
 {
     if (nearest->best != NULL)
-        snprintf(ret_hint, PLAN_HINT_BYTES, "; did you mean \"%s\"?", nearest->best);
+        snprintf(ret_hint, NEAREST_HINT_BYTES, "; did you mean \"%s\"?", nearest->best);
     else
-        snprintf(ret_hint, PLAN_HINT_BYTES, "%s", otherwise);
+        snprintf(ret_hint, NEAREST_HINT_BYTES, "%s", otherwise);
 }
