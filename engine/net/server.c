@@ -157,6 +157,7 @@ bool server_drain(struct server *server)
         if (server->peers[i].stage == PEER_OPEN)
             peer_goodbye(server, &server->peers[i], "the engine is stopping");
     server->draining = true;
+    out_finish_all(server);
     server_turn(server);
     return server->pending.first == SERVER_NONE && server->asks == NULL;
 }

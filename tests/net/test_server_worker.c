@@ -231,6 +231,43 @@ TEST(a_beat_is_taken_without_a_word)
     assert_string_equal(rig_hear(rig, w), "");
 }
 
+/* A DONE with so much output that some 70 of them fill all blocks that the journal has. */
+static void say_large_done(struct rig *rig, uint32_t w, uint64_t number)
+{
+    static uint8_t frame[300000];
+    static const uint8_t text[240000];
+    uint8_t *at = wire_put_array(frame + WIRE_LENGTH_BYTES, 3);
+    at = wire_put_uint(at, WIRE_DONE);
+    at = wire_put_uint(at, number);
+    at = wire_put_text(at, (struct flyover_bytes){text, sizeof text});
+    wire_put_length(frame, (uint32_t)(at - frame - WIRE_LENGTH_BYTES));
+    fake_send(rig->transport, w, frame, (size_t)(at - frame));
+}
+
+TEST(answers_wait_with_their_worker_while_the_journal_has_no_room)
+{
+    RIG;
+    uint32_t a = rig_greet(rig), w = greet_worker(rig, "\"do\"", 100);
+    rig_define(rig, a, "far", rig_far_task);
+    for (int i = 0; i < 11; i++)
+        start(rig, a, 8);
+    struct invoke invoke;
+    rig->journal_held = true;
+    while (hear_invoke(rig, w, &invoke)) {
+        say_large_done(rig, w, invoke.number);
+        rig_turn(rig);
+    }
+    rig_settle(rig);
+    assert_true(fake_is_paused(rig->transport, w));
+    assert_in_range(totals(rig).succeeded, 50, 87);
+    assert_string_equal(rig_hear(rig, w), "");
+    rig->journal_held = false;
+    rig_settle(rig);
+    assert_int_equal(totals(rig).succeeded, 88);
+    assert_false(fake_is_paused(rig->transport, w));
+    assert_string_equal(rig_hear(rig, w), "");
+}
+
 /* ---- workers that go ----------------------------------------------------------------------------
  */
 
@@ -346,6 +383,7 @@ int main(void)
         RIG_TEST(the_answer_of_a_saga_that_was_aborted_is_late),
         RIG_TEST(output_that_is_none_fails_the_step_and_not_the_connection),
         RIG_TEST(a_beat_is_taken_without_a_word),
+        RIG_TEST(answers_wait_with_their_worker_while_the_journal_has_no_room),
         RIG_TEST(what_a_worker_had_that_is_gone_is_handed_out_again_with_the_same_key),
         RIG_TEST(what_a_worker_had_that_is_silent_is_handed_out_again),
         RIG_TEST(a_worker_that_drains_gets_no_more_and_is_told_when_it_has_nothing_left),
