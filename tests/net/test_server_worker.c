@@ -135,13 +135,13 @@ TEST(a_large_step_is_handed_out_whole_once_there_is_room)
 {
     RIG;
     uint32_t a = rig_greet(rig), w = greet_worker(rig, "\"do\"", 10);
-    static uint8_t body[200000];
+    static uint8_t body[200000], text[150000];
     rig_define(rig, a, "far", rig_far_task);
     uint8_t *at = wire_put_array(body, 5);
     at = wire_put_uint(at, WIRE_START);
     at = wire_put_uint(at, 1);
     at = wire_put_string(at, "far");
-    at = wire_put_text(at, (struct flyover_bytes){memset(body + 1000, 'x', 150000), 150000});
+    at = wire_put_text(at, (struct flyover_bytes){memset(text, 'x', sizeof text), sizeof text});
     at = wire_put_nil(at);
     uint8_t head[4];
     wire_put_length(head, (uint32_t)(at - body));
