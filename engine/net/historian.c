@@ -22,7 +22,8 @@ struct historian {
     bool has_thread;
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t news; /* for the thread */
+    pthread_cond_t news;   /* for the thread */
+    struct history *index; /* the thread's; NULL: not asked for yet */
     /* Under the lock. */
     struct errands waiting, done;
     json_t *question; /* of the thread, for the engine */
@@ -181,9 +182,69 @@ static void answer(struct historian *historian, struct errand *errand)
     errand->request = NULL;
 }
 
+/* The index stays open, once it was asked for. */
+static enum status open_index(struct historian *historian, struct problem *problem)
+{
+    return historian->index != NULL
+               ? STATUS_OK
+               : history_open(historian->asker.directory, &historian->index, problem);
+}
+
+static enum status look_up(struct historian *historian, struct errand *errand)
+{
+    struct history_saga saga;
+    enum status status = open_index(historian, &errand->problem);
+    if (status == STATUS_OK)
+        status = history_find(historian->index, errand->saga_id, &saga, &errand->problem);
+    if (status == STATUS_NOT_FOUND || (status == STATUS_OK && !saga.has_end))
+        return problem_set(&errand->problem, STATUS_NOT_FOUND,
+                           "the saga has ended, and how is not kept any more");
+    if (status != STATUS_OK)
+        return status;
+    errand->outcome = saga.outcome;
+    memcpy(errand->error_name, saga.error_name, sizeof errand->error_name);
+    return STATUS_OK;
+}
+
+static void copy_text(char *to, size_t capacity, const char *text)
+{
+    size_t bytes = strnlen(text, capacity - 1);
+    memcpy(to, text, bytes);
+    to[bytes] = '\0';
+}
+
+static void add_entry(const struct history_entry *entry, uint64_t block_no, uint64_t index,
+                      void *context)
+{
+    struct page *page = context;
+    assert(page->count < PAGE_ENTRIES_MAX);
+    struct page_entry *added = &page->entries[page->count++];
+    *added = (struct page_entry){.saga_id = entry->saga_id,
+                                 .block_no = block_no,
+                                 .index = index,
+                                 .at_ms = entry->ended_ms,
+                                 .version = entry->version,
+                                 .outcome = entry->outcome};
+    copy_text(added->definition, sizeof added->definition, entry->definition);
+    copy_text(added->error, sizeof added->error, entry->error_name);
+}
+
+static enum status read_page(struct historian *historian, struct errand *errand)
+{
+    struct page *page = errand->page;
+    enum status status = open_index(historian, &errand->problem);
+    page->count = 0;
+    return status != STATUS_OK
+               ? status
+               : history_follow(historian->index, &page->next, page->end_no, PAGE_ENTRIES_MAX,
+                                add_entry, page, &page->is_done, &errand->problem);
+}
+
 static void historian_on_errand(struct historian *historian, struct errand *errand)
 {
     switch (errand->kind) {
+    case ERRAND_PAGE: errand->status = read_page(historian, errand); break;
+    case ERRAND_FIND: errand->status = look_up(historian, errand); break;
     case ERRAND_ASK: answer(historian, errand); break;
     }
 }
@@ -333,6 +394,7 @@ void historian_close(struct historian *historian)
     pthread_mutex_unlock(&historian->lock);
     if (historian->has_thread)
         pthread_join(historian->thread, NULL);
+    history_close(historian->index);
     drop_requests(historian->waiting.first);
     if (historian->has_job)
         json_decref(admin_end(&historian->job));

@@ -20,18 +20,47 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "engine/history/history_follow.h"
 #include "engine/partition/partition.h"
 
 enum errand_kind {
-    ERRAND_ASK, /* `request`: history, list, or redrive of a saga; gives `reply` */
+    ERRAND_ASK,  /* `request`: history, list, or redrive of a saga; gives `reply` */
+    ERRAND_PAGE, /* `page`; gives it and `status` */
+    ERRAND_FIND, /* `saga_id`, which has ended; gives `status`, `outcome`, `error_name` */
+};
+
+/* Sagas that ended, in order: history_follow.h. */
+#define PAGE_ENTRIES_MAX 128u
+
+struct page_entry {
+    uint64_t saga_id, block_no, index;
+    int64_t at_ms;
+    uint32_t version;
+    uint8_t outcome;
+    char definition[FLYOVER_NAME_BYTES_MAX + 1];
+    char error[FLYOVER_ERROR_NAME_BYTES_MAX + 1]; /* "": none */
+};
+
+struct page {
+    struct history_place_of_note next; /* begins there, and ends before it then is */
+    uint64_t end_no;                   /* before that block, at the latest */
+    bool is_done;                      /* there are no more before end_no */
+    uint32_t count;
+    struct page_entry entries[PAGE_ENTRIES_MAX];
 };
 
 struct errand {
     struct errand *next;
     enum errand_kind kind;
     bool is_done;
-    json_t *request; /* owned by the historian */
-    json_t *reply;   /* the sender's; a refusal too; NULL: no memory */
+    json_t *request;   /* owned by the historian */
+    json_t *reply;     /* the sender's; a refusal too; NULL: no memory */
+    struct page *page; /* borrowed */
+    uint64_t saga_id;
+    enum status status;
+    struct problem problem;
+    uint8_t outcome;
+    char error_name[NOTE_NAME_BYTES_MAX + 1]; /* "": none */
 };
 
 struct historian;

@@ -68,6 +68,8 @@ void server_close(struct server *server)
     for (uint32_t i = 0; i < server->options.connections_max; i++)
         peer_drop(server, &server->peers[i]);
     server_close_workers(server);
+    server_close_awaits(server);
+    server_close_watch(server);
     for (uint32_t i = 0; i < REQUEST_CHUNKS_MAX; i++)
         free(server->request_chunks[i]);
     free(server->peers);
@@ -127,6 +129,8 @@ bool server_turn(struct server *server)
     worked |= request_release(server);
     worked |= server_take_ends(server);
     worked |= server_turn_asks(server);
+    worked |= server_turn_finds(server);
+    worked |= server_turn_watch(server);
     worked |= server_hand_out(server);
     look_at_times(server);
     out_finish_all(server);

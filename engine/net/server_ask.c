@@ -127,19 +127,8 @@ enum heard server_on_ask(struct server *server, struct peer *peer, struct wire_m
 /* ---- its answer ---------------------------------------------------------------------------------
  */
 
-static uint8_t *put_refusal(uint8_t *at, uint64_t id, enum status status, const char *sentence,
-                            uint32_t retry_after_ms)
-{
-    at = wire_put_array(at, 5);
-    at = wire_put_uint(at, WIRE_ERROR);
-    at = wire_put_uint(at, id);
-    at = wire_put_string(at, status_name(status));
-    at = wire_put_string(at, sentence);
-    return wire_put_uint(at, retry_after_ms);
-}
-
 /* The whole message; NULL: no memory. */
-static struct kept *make_answer(uint64_t id, const json_t *reply)
+static struct kept *make_answer(struct server *server, uint64_t id, const json_t *reply)
 {
     struct kept *kept = malloc(sizeof *kept + WIRE_FRAME_BYTES_MAX);
     if (kept == NULL)
@@ -150,25 +139,14 @@ static struct kept *make_answer(uint64_t id, const json_t *reply)
     at = wire_put_uint(at, id);
     enum status status =
         value_from_deep_json(reply, ANSWER_DEPTH_MAX, at, ANSWER_BYTES_MAX, &bytes);
-    at = status == STATUS_OK ? at + bytes
-                             : put_refusal(kept->message, id, STATUS_TOO_LARGE,
-                                           "the answer is larger than a frame: ask for less", 0);
-    kept->bytes = (uint32_t)(at - kept->message);
+    if (status != STATUS_OK) {
+        free(kept);
+        return out_keep_error(server, id, STATUS_TOO_LARGE,
+                              "the answer is larger than a frame: ask for less");
+    }
+    kept->bytes = (uint32_t)(at + bytes - kept->message);
     struct kept *fitting = realloc(kept, sizeof *kept + kept->bytes);
     return fitting == NULL ? kept : fitting;
-}
-
-static struct kept *make_refusal(struct server *server, uint64_t id, enum status status,
-                                 const char *sentence)
-{
-    struct kept *kept = malloc(sizeof *kept + SERVER_ANSWER_BYTES_MAX + strlen(sentence));
-    if (kept == NULL)
-        return NULL;
-    uint32_t retry_after_ms = status == STATUS_BUSY ? partition_busy_ms(server->partition) : 0;
-    uint8_t *end = put_refusal(kept->message, id, status, sentence, retry_after_ms);
-    kept->bytes = (uint32_t)(end - kept->message);
-    server->counts.errors[status]++;
-    return kept;
 }
 
 /* A reply of admin.h's as a message. */
@@ -177,10 +155,11 @@ static struct kept *translate(struct server *server, uint64_t id, const json_t *
     const char *error = json_string_value(json_object_get(reply, "error"));
     const char *sentence = json_string_value(json_object_get(reply, "message"));
     if (reply == NULL)
-        return make_refusal(server, id, STATUS_NO_MEMORY, "the engine has no memory for an answer");
+        return out_keep_error(server, id, STATUS_NO_MEMORY,
+                              "the engine has no memory for an answer");
     return error != NULL && sentence != NULL
-               ? make_refusal(server, id, status_find(error), sentence)
-               : make_answer(id, reply);
+               ? out_keep_error(server, id, status_find(error), sentence)
+               : make_answer(server, id, reply);
 }
 
 static struct peer *peer_of(const struct server *server, const struct ask *ask)
@@ -202,17 +181,6 @@ static bool turn(struct server *server, struct ask *ask, bool *worked)
     ask->errand.reply = NULL;
     json_decref(reply);
     *worked = true;
-    return true;
-}
-
-/* False: no room. */
-static bool send(struct server *server, struct peer *peer, const struct kept *answer)
-{
-    uint8_t *at = out_begin(server, peer, answer->bytes);
-    if (at == NULL)
-        return false;
-    memcpy(at, answer->message, answer->bytes);
-    out_end(server, peer, at + answer->bytes);
     return true;
 }
 
@@ -238,7 +206,7 @@ static bool look(struct server *server, struct ask *ask, bool *worked)
         return false;
     if (ask->answer == NULL)
         peer_cut(server, peer, "no memory for an answer");
-    else if (!send(server, peer, ask->answer))
+    else if (!out_kept(server, peer, ask->answer))
         return false;
     peer->open_count--;
     *worked = true;

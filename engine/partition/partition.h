@@ -209,6 +209,9 @@ NODISCARD enum status partition_redrive(struct partition *partition, const struc
 uint64_t partition_pending_no(const struct partition *partition);
 uint64_t partition_durable_no(const struct partition *partition);
 
+/* The clock of the journal, which never goes back. */
+int64_t partition_now_ms(struct partition *partition);
+
 /* For who was told BUSY: about how many milliseconds until it is worth asking again. */
 uint32_t partition_busy_ms(const struct partition *partition);
 

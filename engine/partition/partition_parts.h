@@ -150,8 +150,6 @@ bool partition_reserve(struct partition *partition, size_t record_bytes);
 void partition_seal(struct partition *partition);
 /* True unless a threadless engine's options say that the part takes no step in this turn. */
 bool partition_may_step(const struct partition *partition, enum partition_part part);
-/* The clock of the journal, which never goes back. */
-int64_t partition_now_ms(struct partition *partition);
 /* The clock that paces journal and limits. */
 uint64_t partition_now_ns(const struct partition *partition);
 /* Whether there is room for a saga of this plan, and it may have it. */
