@@ -165,7 +165,9 @@ static bool on_frames(struct fake_connection *connection)
 {
     struct flyover_bytes body;
     size_t at = 0;
-    while (wire_find_frame(connection->in + at, connection->in_count - at, &body) == WIRE_FOUND) {
+    enum wire_find framed;
+    while ((framed = wire_find_frame(connection->in + at, connection->in_count - at, &body)) ==
+           WIRE_FOUND) {
         const uint8_t *next = body.at;
         struct wire_message message;
         enum wire_find found;
@@ -176,6 +178,9 @@ static bool on_frames(struct fake_connection *connection)
             abort(); /* the library says no nonsense */
         at += WIRE_LENGTH_BYTES + body.count;
     }
+    if (framed == WIRE_TOO_LONG && connection->fake->options.is_any)
+        return false;
+    assert(framed == WIRE_PART);
     memmove(connection->in, connection->in + at, connection->in_count - at);
     connection->in_count -= at;
     return flush(connection);

@@ -45,6 +45,7 @@ struct fake_options {
     bool is_byte_by_byte;  /* each byte by a send of its own */
     bool says_garbage;     /* instead of WELCOME */
     uint32_t events;       /* 0: FAKE_EVENTS */
+    bool is_any;           /* who says no Flyover is cut, and not taken for a bug */
     struct tls *tls;       /* borrowed; NULL: plain */
 };
 
