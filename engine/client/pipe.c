@@ -101,6 +101,9 @@ static enum pipe_result tls_read(struct pipe *pipe, uint8_t *bytes, size_t capac
     uint8_t sealed[PLAIN_BYTES_MAX];
     while ((*ret_read = tls_session_read(pipe->session, bytes, capacity)) == 0) {
         size_t count;
+        enum status state = tls_session_status(pipe->session, problem);
+        if (state != STATUS_OK)
+            return state == STATUS_END ? PIPE_ENDED : PIPE_FAILED;
         enum pipe_result result = socket_read(pipe->fd, sealed, sizeof sealed, &count);
         if (result != PIPE_DONE)
             return result;
