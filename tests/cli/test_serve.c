@@ -60,6 +60,7 @@ static int tear_down(void **state)
     unsetenv("FLYOVER_LIMITS_SAGAS_MAX");
     unsetenv("FLYOVER_LOG_LEVEL");
     unsetenv("FLYOVER_LOG_LEVLE");
+    unsetenv("FLYOVER_TOKEN");
     unsetenv("NOTIFY_SOCKET");
     unsetenv("WATCHDOG_USEC");
     return 0;
@@ -448,6 +449,70 @@ static void a_limit_of_a_service_holds_from_a_reload_on(void **state)
     serve_stop(&rig);
 }
 
+/* ---- from elsewhere -------------------------------------------------------------------------- */
+
+static struct cli_result there(const char *command, const char *a, const char *b, const char *c,
+                               const char *d)
+{
+    return cli_run(command, "--connect", rig.address, a, b, c, d, (char *)NULL);
+}
+
+static void expect_says(struct cli_result result, int exit_code, const char *word)
+{
+    cli_expect_says(&result, exit_code, word, (char *)NULL);
+    cli_free(&result);
+}
+
+static void expect_prints(struct cli_result result, const char *word)
+{
+    cli_expect(&result, CLI_DONE);
+    expect_setting(result.out, word);
+    cli_free(&result);
+}
+
+static void what_is_done_on_the_spot_is_done_by_an_address_too(void **state)
+{
+    (void)state;
+    serve_start(&rig, ARGS(ON_ANY_PORT));
+    expect_prints(there("define", pass_file, NULL, NULL, NULL), "pass: version 1 (plan 0)");
+    expect_prints(there("define", far_file, NULL, NULL, NULL), "nobody serves 'far' yet");
+    expect_prints(there("define", "--list", NULL, NULL, NULL), "pass");
+    expect_prints(there("start", "pass", "--name", "A", NULL), "saga 1: start is durable");
+    expect_prints(there("start", "pass", "--name", "A", NULL), "was started under this name");
+    expect_says(there("start", "pass", "--name", "A", "--input=1"), CLI_INPUT, "another input");
+    expect_says(there("start", "none", NULL, NULL, NULL), CLI_INPUT, "no definition 'none'");
+    cli_expect_done(there("saga", "wait", "1", "--timeout", "60"));
+    expect_prints(there("saga", "history", "1", NULL, NULL), "\"outcome\": \"SUCCEEDED\"");
+    expect_prints(there("start", "far", NULL, NULL, NULL), "saga 2: start is durable");
+    expect_prints(there("saga", "list", "--state", "RUNNING", NULL), "far:1");
+    expect_prints(there("saga", "list", "--state", "ENDED", NULL), "pass:1");
+    expect_prints(there("saga", "show", "2", NULL, NULL), "saga 2 of far:1: RUNNING");
+    expect_prints(there("saga", "cancel", "2", NULL, NULL), "saga 2: cancel is durable");
+    serve_stop(&rig);
+}
+
+static void by_an_address_it_is_asked_who_asks(void **state)
+{
+    (void)state;
+    char *client = make_token("shop", "client"), *operator= make_token("ada", "operator");
+    serve_start(&rig, ARGS(ON_ANY_PORT, "--token-file", token_file));
+    expect_says(there("define", pass_file, NULL, NULL, NULL), CLI_FAILED, "token");
+    expect_says(there("define", pass_file, "--token", client, NULL), CLI_FAILED,
+                "may not ask for DEFINE");
+    setenv("FLYOVER_TOKEN", operator, 1);
+    cli_expect_done(there("define", pass_file, NULL, NULL, NULL));
+    cli_expect_done(there("start", "pass", "--token", client, NULL));
+    unsetenv("FLYOVER_TOKEN");
+    free(client);
+    free(operator);
+    serve_stop(&rig);
+    expect_says(cli_run("saga", "list", "--token", "x", "--data", data, (char *)NULL), CLI_USAGE,
+                "go with --connect");
+    expect_says(cli_run("saga", "list", (char *)NULL), CLI_USAGE, "--connect ADDRESS");
+    expect_says(cli_run("saga", "list", "--data", data, "--connect", "a:1", (char *)NULL),
+                CLI_USAGE, "--connect ADDRESS");
+}
+
 /* ---- stopping -------------------------------------------------------------------------------- */
 
 /* Whatever was acknowledged is there, and what was not acknowledged was told as unknown. */
@@ -637,6 +702,8 @@ int main(void)
         TEST(what_can_change_changes_and_what_cannot_is_said),
         TEST(a_reload_that_fails_leaves_everything_as_it_was),
         TEST(a_limit_of_a_service_holds_from_a_reload_on),
+        TEST(what_is_done_on_the_spot_is_done_by_an_address_too),
+        TEST(by_an_address_it_is_asked_who_asks),
         TEST(sagas_under_way_are_acknowledged_or_not_when_it_stops),
         TEST(an_idle_client_does_not_hold_up_the_end),
         TEST(a_worker_that_never_answers_does_not_hold_up_the_end),
