@@ -513,6 +513,63 @@ static void by_an_address_it_is_asked_who_asks(void **state)
                 CLI_USAGE, "--connect ADDRESS");
 }
 
+#define ORDERS "600"
+
+/* Beside the program, with their services. */
+static void shipped(char ret_path[PATH_MAX], const char *name)
+{
+    int bytes = (int)(strrchr(cli_program(), '/') - cli_program());
+    snprintf(ret_path, PATH_MAX, "%.*s/plugins/%s", bytes, cli_program(), name);
+}
+
+static void orders_sent_twice_and_over_a_kill_nine_are_done_once(void **state)
+{
+    (void)state;
+    char orders[PATH_MAX], definition[PATH_MAX];
+    cli_path(orders, scratch, "orders.csv");
+    cli_generate(orders, ORDERS, "small");
+    shipped(definition, "order.asl.json");
+    const char *const arguments[] = {"--data",   data,       "--listen", address,
+                                     "--define", definition, NULL};
+    serve_start(&rig, arguments);
+    struct cli_process ingest =
+        cli_start(-1, "ingest", "--connect", address, "--json", orders, (char *)NULL);
+    while (started_count() == 0)
+        ;
+    serve_kill(&rig);
+    serve_start(&rig, arguments);
+    json_t *report = cli_expect_json(cli_wait(&ingest));
+    assert_int_equal(cli_integer(report, "orders_read"), atoi(ORDERS));
+    assert_int_equal(cli_integer(report, "sagas/succeeded"), atoi(ORDERS));
+    json_decref(report);
+    assert_int_equal(started_count(), atoi(ORDERS));
+    report =
+        cli_expect_json(cli_run("ingest", "--connect", address, "--json", orders, (char *)NULL));
+    assert_int_equal(cli_integer(report, "orders_known"), atoi(ORDERS));
+    json_decref(report);
+    assert_int_equal(started_count(), atoi(ORDERS));
+    serve_stop(&rig);
+}
+
+static void orders_that_cannot_be_sent_are_refused(void **state)
+{
+    (void)state;
+    char orders[PATH_MAX], rejects[PATH_MAX];
+    cli_path(orders, scratch, "orders.csv");
+    cli_path(rejects, scratch, "rejects.csv");
+    cli_generate(orders, "3", "small");
+    serve_start(&rig, ARGS(ON_ANY_PORT));
+    expect_says(there("ingest", orders, NULL, NULL, NULL), CLI_INPUT, "no definition 'order'");
+    expect_says(there("ingest", "/nowhere", NULL, NULL, NULL), CLI_INPUT, "cannot be read");
+    expect_says(there("ingest", orders, "--data", data, NULL), CLI_USAGE, "not both");
+    cli_write(orders, "InvoiceNo,Quantity,UnitPrice\n7,0,1\n");
+    expect_prints(there("ingest", orders, "--rejects", rejects, NULL), "1 rejected");
+    char *said = cli_read(rejects);
+    expect_setting(said, "2,\"7\"");
+    free(said);
+    serve_stop(&rig);
+}
+
 /* ---- stopping -------------------------------------------------------------------------------- */
 
 /* Whatever was acknowledged is there, and what was not acknowledged was told as unknown. */
@@ -704,6 +761,8 @@ int main(void)
         TEST(a_limit_of_a_service_holds_from_a_reload_on),
         TEST(what_is_done_on_the_spot_is_done_by_an_address_too),
         TEST(by_an_address_it_is_asked_who_asks),
+        TEST(orders_sent_twice_and_over_a_kill_nine_are_done_once),
+        TEST(orders_that_cannot_be_sent_are_refused),
         TEST(sagas_under_way_are_acknowledged_or_not_when_it_stops),
         TEST(an_idle_client_does_not_hold_up_the_end),
         TEST(a_worker_that_never_answers_does_not_hold_up_the_end),
