@@ -39,9 +39,15 @@ static bool has_key(const struct flyover_invocation *invocation, const char *key
  * compensation): what it does to the world has to be safe against that. */
 static void answer(struct flyover_client *client, const struct flyover_invocation *invocation)
 {
-    static const char *const outputs[] = {"\xa8" "Dear you", "\xa4" "sent", "\xa7" "torn up"};
+    static const char *const outputs[] = {"\xa8"
+                                          "Dear you",
+                                          "\xa4"
+                                          "sent",
+                                          "\xa7"
+                                          "torn up"};
     bool is_send = invocation->handler == 1;
-    /* Not retryable: asking again would not help, so Retry is not tried, and the saga compensates. */
+    /* Not retryable: asking again would not help, so Retry is not tried, and the saga compensates.
+     */
     if (is_send && !has_key(invocation, "address"))
         flyover_answer_failed(client, invocation->id, false, "Mailer.NoAddress", "where to?");
     else
