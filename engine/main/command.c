@@ -97,6 +97,7 @@ enum status command_read_file(const char *path, size_t bytes_max, char **ret_tex
         free(text);
         return status;
     }
+    text[bytes] = '\0';
     *ret_text = text;
     *ret_bytes = bytes;
     return STATUS_OK;

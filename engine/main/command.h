@@ -29,6 +29,7 @@ int command_ingest(int argc, char **argv);
 int command_journal(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_saga(int argc, char **argv);
+int command_start(int argc, char **argv); /* `saga start` */
 int command_serve(int argc, char **argv);
 int command_token(int argc, char **argv);
 int command_replay(int argc, char **argv);
@@ -42,7 +43,7 @@ int command_refuse(const char *command, int exit_code, const char *format, ...)
 
 /* The folder of plug-ins and definitions beside the binary, "" if it cannot be told. Static. */
 const char *command_plugin_directory(void);
-/* Reads a file of at most bytes_max into memory that the caller frees. */
+/* Reads a file of at most bytes_max, and a zero behind it, into memory that the caller frees. */
 NODISCARD enum status command_read_file(const char *path, size_t bytes_max, char **ret_text,
                                         size_t *ret_bytes, struct problem *problem);
 

@@ -1,7 +1,7 @@
 /*
  * reach: asks whoever has a data directory: the engine that runs on it, by its socket, or else the
  * directory itself, opened for an operator's work (partition_options.offline): then nothing is
- * dispatched, and no plug-in is needed.
+ * dispatched, and no plug-in is needed. Or, by an address, an engine that serves somewhere else.
  *
  * Threads: the caller's. Memory: of a whole engine, once the directory itself was opened.
  */
@@ -18,9 +18,14 @@
 #define REACH_RETRY_MS     50u
 #define REACH_RETRY_MS_MAX 10000u
 
+struct flyover_client;
+
 struct reach {
-    const char *directory;
+    const char *directory;       /* NULL: by the address */
+    const char *address;         /* of an engine that serves (reach_remote.h); NULL: none */
+    const char *token, *ca_file; /* NULL: none */
     struct partition *partition; /* NULL: an engine answers, or nothing was asked yet */
+    struct flyover_client *client;
 };
 
 /* Asks admin.h's question; *ret_reply is the caller's. *ret_refused: the status is what was said to

@@ -277,8 +277,8 @@ static void enable(struct lane *lane)
 {
     if (lane->is_enabled)
         return;
-    long result = syscall(SYS_io_uring_register, lane->uring.ring_fd, IORING_REGISTER_ENABLE_RINGS,
-                          NULL, 0);
+    long result =
+        syscall(SYS_io_uring_register, lane->uring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
     assert(result == 0);
     lane->is_enabled = true;
 }
@@ -353,21 +353,27 @@ static void ring_owner(struct lane *lane)
     lane->has_told = false;
 }
 
-void lane_flush(struct lane *lane)
+/* What has to be with the kernel before it is entered. */
+static uint32_t prepare(struct lane *lane)
 {
     enable(lane);
-    take_commands(lane);
+    uint32_t taken = take_commands(lane);
+    if (!lane->stopping)
+        lane_accept_arm(lane);
+    return taken;
+}
+
+void lane_flush(struct lane *lane)
+{
+    prepare(lane);
     if (must_enter(lane))
         io_uring_submit_and_get_events(&lane->uring);
 }
 
 bool lane_turn(struct lane *lane)
 {
-    enable(lane);
-    uint32_t done = take_commands(lane);
-    if (!lane->stopping)
-        lane_accept_arm(lane);
     take_timers(lane);
+    uint32_t done = prepare(lane);
     if (must_enter(lane))
         io_uring_submit_and_get_events(&lane->uring);
     done += take_completions(lane);
@@ -412,8 +418,7 @@ static void sleep_in_kernel(struct lane *lane, uint64_t timeout_ns)
 /* wake_fd is emptied before it is looked at again, so that a write after that is seen. */
 void lane_wait(struct lane *lane, uint64_t timeout_ns)
 {
-    enable(lane);
-    take_commands(lane);
+    prepare(lane);
     ring_owner(lane);
     uint64_t timer_ns = until_timer_ns(lane);
     if (!lane->woken) {

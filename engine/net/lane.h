@@ -33,7 +33,6 @@
 #include "engine/net/transport.h"
 #include "queues/ring.h"
 
-#define LANE_POLITE_NS      (UINT64_C(5) * 1000 * 1000 * 1000)
 #define LANE_RETRY_NS       (UINT64_C(100) * 1000 * 1000)
 #define LANE_IOVECS_MAX     16u
 #define LANE_COMMANDS_COUNT 8191u
@@ -140,6 +139,7 @@ struct lane_options {
     uint32_t connections_max; /* of all lanes */
     uint32_t recv_buffers;
     uint64_t chunks_max;
+    uint64_t polite_ns;
     struct tls *tls;
     int wake_fd;             /* -1: none */
     struct bell *owner_bell; /* NULL: no thread */

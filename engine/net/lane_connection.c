@@ -2,10 +2,9 @@
  * A connection's life on its lane. Whatever happens to it changes a field, and then
  * lane_connection_settle looks what has to be done.
  *
- *     OPEN ── the peer's end, or cut politely ──► ENDING ── all is sent ──► LINGERING ── the peer's
- *       │                                            │                         │       end
- *       └────────── an error, or cut, or 5 s ────────┴─────────────────────────┴──► CLOSING ──►
- * DONE
+ *     OPEN ── cut politely, the peer's end ──► ENDING ── all is sent ──► LINGERING
+ *      │                                         │                          │ the peer's end
+ *      └──────── an error, cut, too late ────────┴──────────────────────────┴──► CLOSING ──► DONE
  */
 #include <assert.h>
 #include <errno.h>
@@ -46,7 +45,7 @@ static void begin_ending(struct lane *lane, struct lane_connection *connection)
     if (connection->state != LANE_OPEN)
         return;
     connection->state = LANE_ENDING;
-    connection->deadline_ns = clock_now_ns() + LANE_POLITE_NS;
+    connection->deadline_ns = clock_now_ns() + lane->options.polite_ns;
     TAILQ_INSERT_TAIL(&lane->polite, connection, polite_link);
 }
 

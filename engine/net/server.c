@@ -48,6 +48,13 @@ enum status server_open(const struct server_options *options, struct server **re
     server->writing_first = server->blocked_first = SERVER_NONE;
     server->requests_free = server->invocations_free = SERVER_NONE;
     server->pending = (struct request_list){SERVER_NONE, SERVER_NONE};
+    enum status status =
+        historian_open(options->directory, options->partition, &server->historian, problem);
+    if (status != STATUS_OK) {
+        free(server->peers);
+        free(server);
+        return status;
+    }
     *ret_server = server;
     return STATUS_OK;
 }
@@ -56,9 +63,13 @@ void server_close(struct server *server)
 {
     if (server == NULL)
         return;
+    historian_close(server->historian);
+    server_close_asks(server);
     for (uint32_t i = 0; i < server->options.connections_max; i++)
         peer_drop(server, &server->peers[i]);
     server_close_workers(server);
+    server_close_awaits(server);
+    server_close_watch(server);
     for (uint32_t i = 0; i < REQUEST_CHUNKS_MAX; i++)
         free(server->request_chunks[i]);
     free(server->peers);
@@ -117,6 +128,9 @@ bool server_turn(struct server *server)
     worked |= out_go_on(server);
     worked |= request_release(server);
     worked |= server_take_ends(server);
+    worked |= server_turn_asks(server);
+    worked |= server_turn_finds(server);
+    worked |= server_turn_watch(server);
     worked |= server_hand_out(server);
     look_at_times(server);
     out_finish_all(server);
@@ -140,7 +154,7 @@ bool server_drain(struct server *server)
             peer_goodbye(server, &server->peers[i], "the engine is stopping");
     server->draining = true;
     server_turn(server);
-    return server->pending.first == SERVER_NONE;
+    return server->pending.first == SERVER_NONE && server->asks == NULL;
 }
 
 /* ---- figures ------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@
  * bounded by its window; where its output has no room it is paused, not read from, until it has.
  *
  * Threads: the engine's. Memory: a connection's state when it says HELLO, its open requests as they
- *          come (48 bytes each), a partial frame while there is one; all bounded by the options.
+ *          come (64 bytes each), a partial frame while there is one; all bounded by the options.
  */
 #ifndef ENGINE_NET_SERVER_H
 #define ENGINE_NET_SERVER_H

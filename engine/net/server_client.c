@@ -167,10 +167,13 @@ static void accept(struct server *server, struct peer *peer, const struct start 
     request->saga_id = saga_id;
     request->wants_start = start->reply != REPLY_ENDED;
     request->wants_end = start->reply != REPLY_STARTED;
-    if (request->wants_start || request->existed)
+    if (request->wants_start) {
         request_pend(server, request);
-    else
-        request_wait(server, peer, request);
+        return;
+    }
+    request_wait(server, peer, request);
+    if (request->existed)
+        server_await_end(server, peer, request);
 }
 
 enum heard server_on_start(struct server *server, struct peer *peer, struct wire_message *message)
@@ -189,7 +192,8 @@ enum heard server_on_start(struct server *server, struct peer *peer, struct wire
     struct request *request = request_open(server, peer, start.id, REQUEST_START);
     if (request == NULL)
         return HEARD;
-    if (start.reply != REPLY_STARTED)
+    start.options.wants_output = start.reply != REPLY_STARTED;
+    if (start.options.wants_output)
         start.options.token = request_token(request);
     status = partition_start_with(server->partition, &start.options, &saga_id, &problem);
     if (status != STATUS_OK && status != STATUS_EXISTS) {
@@ -311,16 +315,6 @@ static bool send_started(struct server *server, struct peer *peer, const struct 
     return true;
 }
 
-static bool send_kept(struct server *server, struct peer *peer, const struct request *request)
-{
-    uint8_t *at = out_begin(server, peer, request->kept->bytes);
-    if (at == NULL)
-        return false;
-    memcpy(at, request->kept->message, request->kept->bytes);
-    out_end(server, peer, at + request->kept->bytes);
-    return true;
-}
-
 bool server_answer(struct server *server, struct peer *peer, struct request *request)
 {
     if (request->wants_start) {
@@ -330,87 +324,14 @@ bool server_answer(struct server *server, struct peer *peer, struct request *req
             return false;
         request->wants_start = false;
     }
-    if (request->has_end && !send_kept(server, peer, request))
+    if (request->has_end && !out_kept(server, peer, request->kept))
         return false;
-    if (request->wants_end && !request->has_end)
-        request_wait(server, peer, request);
-    else
+    if (request->has_end || !request->wants_end) {
         request_close(server, request);
-    return true;
-}
-
-/* ---- ends ---------------------------------------------------------------------------------------
- */
-
-static uint32_t ended_bytes_max(const struct reply *reply)
-{
-    (void)reply;
-    return WIRE_HEAD_BYTES_MAX;
-}
-
-static uint8_t *put_ended(uint8_t *at, const struct request *request, const struct reply *reply)
-{
-    at = wire_put_array(at, 7);
-    at = wire_put_uint(at, WIRE_ENDED);
-    at = wire_put_uint(at, request->id);
-    at = wire_put_uint(at, reply->saga_id);
-    at = wire_put_string(at, outcome_text(reply->outcome));
-    at = wire_put_nil(at);
-    at = wire_put_nil(at);
-    return wire_put_nil(at);
-}
-
-/* False: no room. */
-static bool send_ended(struct server *server, struct peer *peer, struct request *request,
-                       const struct reply *reply)
-{
-    uint8_t *at = out_begin(server, peer, ended_bytes_max(reply));
-    if (at == NULL)
-        return false;
-    out_end(server, peer, put_ended(at, request, reply));
-    return true;
-}
-
-/* Until its peer has room. */
-static bool keep_ended(struct server *server, struct request *request, struct reply *reply)
-{
-    struct kept *kept = malloc(sizeof *kept + ended_bytes_max(reply));
-    if (kept == NULL)
-        return false;
-    kept->bytes = (uint32_t)(put_ended(kept->message, request, reply) - kept->message);
-    server->kept_bytes += kept->bytes;
-    request->kept = kept;
-    request->has_end = true;
-    return true;
-}
-
-/* The saga of a request has ended. Its STARTED may still wait for room. */
-static void end_request(struct server *server, struct request *request, struct reply *reply)
-{
-    struct peer *peer = request_peer(server, request);
-    if (peer == NULL || !request->wants_end || request->has_end)
-        return;
-    assert(request->place == REQUEST_WAITING || request->place == REQUEST_READY);
-    bool waits = request->place == REQUEST_WAITING;
-    if (waits)
-        request_wait_no_more(server, peer, request);
-    if (waits && send_ended(server, peer, request, reply))
-        request_close(server, request);
-    else if (!keep_ended(server, request, reply))
-        peer_cut(server, peer, "no memory for an answer");
-    else if (waits)
-        request_make_ready(server, peer, request);
-}
-
-bool server_take_ends(struct server *server)
-{
-    struct reply reply;
-    bool worked = false;
-    while (partition_next_reply(server->partition, &reply)) {
-        struct request *request = request_of_token(server, reply.token);
-        if (request != NULL)
-            end_request(server, request, &reply);
-        worked = true;
+        return true;
     }
-    return worked;
+    request_wait(server, peer, request);
+    if (request->existed)
+        server_await_end(server, peer, request);
+    return true;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/net/server_parts.h"
+#include "engine/saga/utf8.h"
 
 /* ---- the frame of this turn ---------------------------------------------------------------------
  */
@@ -100,20 +101,59 @@ void out_end_answer(struct server *server, struct peer *peer, uint8_t *end)
         peer->owed->bytes = (uint32_t)(end - peer->owed->message);
 }
 
+/* What is to go to the wire has to be text. At most as long as a problem's. */
+static uint8_t *put_sentence(uint8_t *at, const char *sentence)
+{
+    char tidy[sizeof((struct problem *)0)->text];
+    struct flyover_bytes text = {(const uint8_t *)tidy, 0};
+    bool is_text = utf8_check((const uint8_t *)sentence, strlen(sentence));
+    for (; sentence[text.count] != '\0' && text.count < sizeof tidy; text.count++) {
+        char character = sentence[text.count];
+        tidy[text.count] = is_text || (uint8_t)character < 128 ? character : '?';
+    }
+    return wire_put_text(at, text);
+}
+
+static uint8_t *put_error(uint8_t *at, uint64_t id, enum status status, const char *sentence,
+                          uint32_t retry_after_ms)
+{
+    at = wire_put_array(at, 5);
+    at = wire_put_uint(at, WIRE_ERROR);
+    at = wire_put_uint(at, id);
+    at = wire_put_string(at, status_name(status));
+    at = put_sentence(at, sentence);
+    return wire_put_uint(at, retry_after_ms);
+}
+
 void out_error(struct server *server, struct peer *peer, uint64_t id, enum status status,
                const char *sentence, uint32_t retry_after_ms)
 {
     uint8_t *at = out_begin_answer(server, peer);
     server->counts.errors[status]++;
+    if (at != NULL)
+        out_end_answer(server, peer, put_error(at, id, status, sentence, retry_after_ms));
+}
+
+struct kept *out_keep_error(struct server *server, uint64_t id, enum status status,
+                            const char *sentence)
+{
+    struct kept *kept = malloc(sizeof *kept + SERVER_ANSWER_BYTES_MAX);
+    uint32_t retry_after_ms = status == STATUS_BUSY ? partition_busy_ms(server->partition) : 0;
+    server->counts.errors[status]++;
+    if (kept != NULL)
+        kept->bytes = (uint32_t)(put_error(kept->message, id, status, sentence, retry_after_ms) -
+                                 kept->message);
+    return kept;
+}
+
+bool out_kept(struct server *server, struct peer *peer, const struct kept *kept)
+{
+    uint8_t *at = out_begin(server, peer, kept->bytes);
     if (at == NULL)
-        return;
-    at = wire_put_array(at, 5);
-    at = wire_put_uint(at, WIRE_ERROR);
-    at = wire_put_uint(at, id);
-    at = wire_put_string(at, status_name(status));
-    at = wire_put_string(at, sentence);
-    at = wire_put_uint(at, retry_after_ms);
-    out_end_answer(server, peer, at);
+        return false;
+    memcpy(at, kept->message, kept->bytes);
+    out_end(server, peer, at + kept->bytes);
+    return true;
 }
 
 /* ---- no room ------------------------------------------------------------------------------------
@@ -133,16 +173,12 @@ void out_block(struct server *server, struct peer *peer)
 
 static bool send_owed(struct server *server, struct peer *peer)
 {
-    struct kept *owed = peer->owed;
-    if (owed == NULL)
+    if (peer->owed == NULL)
         return true;
-    uint8_t *at = out_begin(server, peer, owed->bytes);
-    if (at == NULL)
+    if (!out_kept(server, peer, peer->owed))
         return false;
-    memcpy(at, owed->message, owed->bytes);
-    out_end(server, peer, at + owed->bytes);
+    free(peer->owed);
     peer->owed = NULL;
-    free(owed);
     return true;
 }
 

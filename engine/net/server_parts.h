@@ -5,7 +5,8 @@
  *   server_session.c  a connection: frames in, HELLO, PING, who may do what, the message table
  *   server_out.c      a connection: frames out, what waits while there is no room
  *   server_request.c  open requests, and the line of those whose block is not durable yet
- *   server_client.c   DEFINE, START, AWAIT, and the ends of sagas
+ *   server_client.c   DEFINE, START
+ *   server_await.c    AWAIT, and the ends of sagas
  *   server_worker.c   REGISTER, INVOKE, DONE, FAILED, BEAT, DRAIN
  *   server_ask.c      ASK
  *   server_watch.c    SUBSCRIBE, EVENT, CREDIT
@@ -17,6 +18,8 @@
 #ifndef ENGINE_NET_SERVER_PARTS_H
 #define ENGINE_NET_SERVER_PARTS_H
 
+#include "engine/admin/admin.h"
+#include "engine/net/historian.h"
 #include "engine/net/server.h"
 #include "engine/net/wire.h"
 #include "engine/partition/remote.h"
@@ -50,7 +53,7 @@ enum request_place {
 
 enum request_kind { REQUEST_START, REQUEST_DEFINE, REQUEST_AWAIT };
 
-/* An ENDED that had no room yet, whole. */
+/* A message that had no room yet, whole. */
 struct kept {
     uint32_t bytes;
     uint8_t message[];
@@ -58,27 +61,41 @@ struct kept {
 
 /* Its number and generation are the token of its saga's reply. */
 struct request {
-    uint64_t id;      /* the client's */
-    uint64_t saga_id; /* DEFINE: the plan */
-    union {
-        uint64_t block_no; /* PENDING */
-        struct kept *kept; /* READY with has_end; owned */
-    };
-    uint32_t index; /* its own */
+    uint64_t id;       /* the client's */
+    uint64_t saga_id;  /* DEFINE: the plan */
+    uint64_t block_no; /* PENDING */
+    struct kept *kept; /* with has_end; owned */
+    uint32_t index;    /* its own */
     uint32_t connection;
-    uint32_t peer;       /* generation of the peer */
-    uint32_t generation; /* grows each time the place is given back */
-    uint32_t next, prev; /* in its list; prev only where it is WAITING */
+    uint32_t peer;          /* generation of the peer */
+    uint32_t generation;    /* grows each time the place is given back */
+    uint32_t next, prev;    /* in its list; prev only where it is WAITING */
+    uint32_t next_awaiting; /* is_awaiting: of its bucket */
     uint8_t place;
     uint8_t kind;
     bool existed : 1;
     bool wants_start : 1; /* a STARTED, or DEFINED, is to be sent */
     bool wants_end : 1;
-    bool has_end : 1; /* `kept` is it */
+    bool has_end : 1;     /* `kept` is it, or why there is none */
+    bool is_over : 1;     /* history is to be asked how it ended */
+    bool is_awaiting : 1; /* in server.awaits, by saga_id */
 };
 
 struct request_list {
     uint32_t first, last;
+};
+
+/* Requests that wait for the end of a saga that another began. */
+struct awaits {
+    uint32_t *buckets; /* owned; buckets_count, a power of two */
+    uint32_t buckets_count, count;
+};
+
+/* What history is asked for one of them. */
+struct find {
+    struct find *next;
+    uint64_t token; /* of the request */
+    struct errand errand;
 };
 
 /* ---- peers --------------------------------------------------------------------------------------
@@ -168,6 +185,63 @@ struct invocation {
     uint32_t next, prev; /* of its peer; next of the free ones */
 };
 
+/* ---- questions ----------------------------------------------------------------------------------
+ */
+
+#define SERVER_ASKS_MAX 256u /* under way at once */
+
+struct ask {
+    struct ask *next;
+    uint64_t id;
+    uint32_t connection;
+    uint32_t peer;     /* generation of the peer */
+    bool is_elsewhere; /* the errand is used, else the job */
+    struct admin_job job;
+    struct errand errand;
+    struct kept *answer; /* owned; the whole message, once it is there */
+};
+
+/* ---- subscribers --------------------------------------------------------------------------------
+ */
+
+#define SERVER_SUBSCRIPTIONS_MAX 1024u
+#define SERVER_EVENTS_MAX        65536u /* of the last ones, in memory; a power of two */
+
+struct watch_event {
+    uint64_t block_no, index;
+    uint64_t saga_id;
+    int64_t at_ms;
+    uint32_t plan;
+    uint8_t outcome;
+    uint8_t error_bytes;
+    uint8_t error[FLYOVER_ERROR_NAME_BYTES_MAX];
+};
+
+struct subscription {
+    struct subscription *next_of_all;
+    uint64_t id;
+    uint32_t connection;
+    bool is_over;   /* freed as soon as no page is on its way */
+    bool is_live;   /* `number` is its place in the ring */
+    bool is_asking; /* a page is on its way, or is being told */
+    uint64_t credit;
+    uint32_t outcomes;                           /* bit by bit */
+    char definition[FLYOVER_NAME_BYTES_MAX + 1]; /* "": any */
+    uint64_t number;
+    struct history_place_of_note next; /* not live: what is to be told next */
+    uint32_t told;                     /* of the page */
+    struct page page;
+    struct errand errand;
+};
+
+struct watch {
+    struct watch_event *ring; /* owned; events by number, from `first` to before `end` */
+    uint64_t first, end;
+    uint64_t whole_from_no;             /* of blocks from this on everything is in the ring */
+    uint32_t count;                     /* of subscriptions that are not over */
+    struct subscription *subscriptions; /* owned list */
+};
+
 struct server {
     struct server_options options;
     struct partition *partition;
@@ -186,6 +260,13 @@ struct server {
     uint32_t requests_count; /* places there are */
     uint32_t requests_free;
     struct request_list pending; /* by block */
+
+    struct watch watch;
+    struct awaits awaits;
+    struct find *finds; /* owned list */
+    struct historian *historian;
+    struct ask *asks; /* owned list */
+    uint32_t asks_count;
 
     struct offers offers[REMOTE_LANES_MAX];
     struct invocation *invocations;
@@ -233,6 +314,11 @@ uint8_t *out_begin_answer(struct server *server, struct peer *peer);
 void out_end_answer(struct server *server, struct peer *peer, uint8_t *end);
 void out_error(struct server *server, struct peer *peer, uint64_t id, enum status status,
                const char *sentence, uint32_t retry_after_ms);
+/* A message that waits until there is room: an ERROR, NULL: no memory; and sending one, false: no
+ * room. It stays the caller's. */
+struct kept *out_keep_error(struct server *server, uint64_t id, enum status status,
+                            const char *sentence);
+bool out_kept(struct server *server, struct peer *peer, const struct kept *kept);
 /* Also where the engine's room is what is short. */
 void out_block(struct server *server, struct peer *peer);
 /* Ends the frame of this turn and hands it over. */
@@ -271,12 +357,21 @@ struct peer *request_peer(const struct server *server, const struct request *req
 
 enum heard server_on_define(struct server *server, struct peer *peer, struct wire_message *message);
 enum heard server_on_start(struct server *server, struct peer *peer, struct wire_message *message);
-enum heard server_on_await(struct server *server, struct peer *peer, struct wire_message *message);
 /* Sends what the request is owed and closes it, or waits for the end of its saga. It is in no list.
  * False: no room; what was sent is not owed any more. */
 bool server_answer(struct server *server, struct peer *peer, struct request *request);
+
+/* ---- server_await.c ---- */
+
+enum heard server_on_await(struct server *server, struct peer *peer, struct wire_message *message);
+/* The request, which is WAITING, gets the end of its saga, which another request began. */
+void server_await_end(struct server *server, struct peer *peer, struct request *request);
+/* A request that is_awaiting is not to be any more. */
+void await_drop(struct server *server, struct request *request);
 /* Replies of the partition become ENDED. */
 bool server_take_ends(struct server *server);
+bool server_turn_finds(struct server *server);
+void server_close_awaits(struct server *server);
 
 /* ---- server_worker.c ---- */
 
@@ -293,6 +388,25 @@ void server_take_back(struct server *server, struct peer *peer);
 /* Whether any connection serves the service. */
 bool server_is_served(const struct server *server, const char *service);
 void server_close_workers(struct server *server);
+
+/* ---- server_ask.c ---- */
+
+enum heard server_on_ask(struct server *server, struct peer *peer, struct wire_message *message);
+/* A slice of each; sends the answers that are there. */
+bool server_turn_asks(struct server *server);
+void server_close_asks(struct server *server);
+
+/* ---- server_watch.c ---- */
+
+enum heard server_on_subscribe(struct server *server, struct peer *peer,
+                               struct wire_message *message);
+enum heard server_on_credit(struct server *server, struct peer *peer, struct wire_message *message);
+enum heard server_on_unsubscribe(struct server *server, struct peer *peer,
+                                 struct wire_message *message);
+void watch_add(struct server *server, const struct reply *reply);
+bool server_turn_watch(struct server *server);
+void watch_drop_all(struct server *server, const struct peer *peer);
+void server_close_watch(struct server *server);
 
 static inline struct peer *server_peer(const struct server *server, uint32_t connection)
 {

@@ -79,6 +79,8 @@ void request_close(struct server *server, struct request *request)
         free(request->kept);
         request->has_end = false;
     }
+    if (request->is_awaiting)
+        await_drop(server, request);
     server->counts.requests_open--;
     request->place = REQUEST_FREE;
     request->generation++;
@@ -86,10 +88,10 @@ void request_close(struct server *server, struct request *request)
     server->requests_free = request->index;
 }
 
-/* Never 0, which is no token: the number is one more. */
+/* Never 0, which is no token: the number is one more. And below 2^63. */
 uint64_t request_token(const struct request *request)
 {
-    return (uint64_t)request->generation << 32 | (request->index + 1u);
+    return (uint64_t)(request->generation & INT32_MAX) << 32 | (request->index + 1u);
 }
 
 struct request *request_of_token(const struct server *server, uint64_t token)
@@ -98,7 +100,7 @@ struct request *request_of_token(const struct server *server, uint64_t token)
     if (index >= server->requests_count)
         return NULL;
     struct request *request = request_at(server, index);
-    bool is_it = request->place != REQUEST_FREE && request->generation == (uint32_t)(token >> 32);
+    bool is_it = request->place != REQUEST_FREE && request_token(request) == token;
     return is_it ? request : NULL;
 }
 
@@ -168,7 +170,6 @@ bool request_release(struct server *server)
         if (request->block_no > durable_no)
             break;
         server->pending.first = request->next;
-        request->kept = NULL;
         release(server, request);
         worked = true;
     }

@@ -59,6 +59,7 @@ static void leave(struct server *server, struct peer *peer)
     peer->stage = PEER_LEAVING;
     server_take_back(server, peer);
     request_drop_all(server, peer);
+    watch_drop_all(server, peer);
     out_drop(server, peer);
     drop_held(server, peer);
     free(peer->grant);
@@ -295,6 +296,11 @@ static enum heard dispatch(struct server *server, struct peer *peer, struct wire
     case WIRE_PONG: return HEARD;
     case WIRE_GOODBYE: return on_goodbye(server, peer);
     case WIRE_DEFINE: return server_on_define(server, peer, message);
+    case WIRE_SUBSCRIBE: return server_on_subscribe(server, peer, message);
+    case WIRE_CREDIT: return server_on_credit(server, peer, message);
+    case WIRE_UNSUBSCRIBE: return server_on_unsubscribe(server, peer, message);
+    case WIRE_AWAIT: return server_on_await(server, peer, message);
+    case WIRE_ASK: return server_on_ask(server, peer, message);
     case WIRE_REGISTER: return server_on_register(server, peer, message);
     case WIRE_DRAIN: return server_on_drain(server, peer, message);
     default:

@@ -61,7 +61,8 @@ size_t tls_session_output(struct tls_session *session, uint8_t *out, size_t capa
 NODISCARD enum status tls_session_status(const struct tls_session *session,
                                          struct problem *problem);
 bool tls_session_is_ready(const struct tls_session *session);
-/* Says that nothing more comes (close_notify), to be fetched by tls_session_output. */
+/* Says that nothing more comes (close_notify), to be fetched by tls_session_output; before the
+ * handshake is done: once it is. */
 void tls_session_finish(struct tls_session *session);
 /* The subject of the peer's certificate, "" without one; terminated, cut. */
 const char *tls_session_subject(const struct tls_session *session);

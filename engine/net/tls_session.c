@@ -21,6 +21,7 @@ struct tls_session {
     BIO *in, *out; /* the SSL's */
     BIO *early;    /* plain bytes that wait for the handshake; NULL: none */
     size_t in_bytes_max, out_bytes_max;
+    bool finishing;         /* once the handshake is done */
     struct problem problem; /* its status: how it failed, or END */
     char subject[SUBJECT_BYTES];
 };
@@ -247,7 +248,10 @@ static enum status shake_hands(struct tls_session *session)
     if (result != 1)
         return look_at(session, result);
     note_subject(session);
-    return send_early(session);
+    enum status status = send_early(session);
+    if (status == STATUS_OK && session->finishing)
+        tls_session_finish(session);
+    return status;
 }
 
 bool tls_session_is_ready(const struct tls_session *session)
@@ -361,6 +365,7 @@ size_t tls_session_output(struct tls_session *session, uint8_t *out, size_t capa
 
 void tls_session_finish(struct tls_session *session)
 {
+    session->finishing = true;
     if (!tls_session_is_ready(session))
         return;
     ERR_clear_error();

@@ -133,6 +133,8 @@ static struct lane_options lane_options(struct transport *transport, uint32_t in
         .connections_max = options->connections_max,
         .recv_buffers = options->recv_buffers,
         .chunks_max = transport_out_chunks_max(options),
+        .polite_ns = UINT64_C(1000000) *
+                     (options->polite_ms == 0 ? TRANSPORT_POLITE_MS : options->polite_ms),
         .tls = options->tls,
         .wake_fd = has_threads(transport) ? -1 : options->wake_fd,
         .owner_bell = has_threads(transport) ? &transport->bell : NULL,

@@ -36,6 +36,7 @@
 #define TRANSPORT_CHUNK_BYTES   65536u
 #define TRANSPORT_RECV_BYTES    65536u
 #define TRANSPORT_ADDRESS_BYTES 128u
+#define TRANSPORT_POLITE_MS     5000u
 
 struct transport;
 struct tls; /* engine/net/tls.h */
@@ -49,6 +50,7 @@ struct transport_options {
     uint64_t out_bytes_max;              /* of all chunks */
     uint32_t out_bytes_a_connection_max; /* at least two frames */
     uint32_t recv_buffers;               /* of TRANSPORT_RECV_BYTES, a power of two, each thread */
+    uint32_t polite_ms;                  /* of transport_cut; 0: TRANSPORT_POLITE_MS */
     struct tls *tls;                     /* borrowed; NULL: plain. Unix sockets are always plain */
     int wake_fd; /* eventfd (EFD_NONBLOCK) that ends transport_wait, which empties it; -1: none */
 };
@@ -112,8 +114,9 @@ void transport_flush(struct transport *transport);
 uint32_t transport_backlog(const struct transport *transport, uint32_t connection);
 /* Reads no more from it, or goes on; what was read already still comes as DATA. */
 void transport_pause(struct transport *transport, uint32_t connection, bool pause);
-/* Closes it; `politely`: after what was committed is sent and the peer has ended too, but at most 5
- * s later. No DATA comes from it any more, then CLOSED. Politely first and then not is allowed. */
+/* Closes it; `politely`: after what was committed is sent and the peer has ended too, but at most
+ * polite_ms later. No DATA comes from it any more, then CLOSED. Politely first and then not is
+ * allowed. */
 void transport_cut(struct transport *transport, uint32_t connection, bool politely);
 /* After CLOSED: the number may be used again. */
 void transport_forget(struct transport *transport, uint32_t connection);

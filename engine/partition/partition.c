@@ -101,6 +101,9 @@ bool partition_reserve(struct partition *partition, size_t record_bytes)
     }
     if (open->record_count == 0) {
         open->now_ms = partition_now_ms(partition);
+        /* The first block of all makes the core. */
+        open->decided_before =
+            partition->state->core == NULL ? 0 : core_totals_decided(partition->state->core);
         atomic_store_explicit(&partition->now_ms, open->now_ms, memory_order_relaxed);
         if (partition->keeper.log != NULL)
             keeper_begin(&partition->keeper, open->buffer->index, open->now_ms);
@@ -229,11 +232,7 @@ static void release_effect(struct partition *partition, const struct effect *eff
         set_timer(partition, PARTITION_SAGA_KEY(partition, effect->saga),
                   core_deadline_ms(core, effect->saga));
         break;
-    case EFFECT_REPLY:
-        if (effect->token != PARTITION_NO_TOKEN)
-            partition->replies[partition->replies_tail++ & (partition->replies_capacity - 1)] =
-                (struct reply){effect->token, effect->id, (enum outcome)effect->outcome};
-        break;
+    case EFFECT_REPLY: partition_release_reply(partition, effect); break;
     case EFFECT_NONE: break;
     }
 }
@@ -510,15 +509,7 @@ enum status partition_start(struct partition *partition, uint32_t plan, uint32_t
     if (!partition_may_start(partition, plan) ||
         !partition_reserve(partition, event_encoded_bytes_max(&event)))
         return STATUS_BUSY;
-    return partition_apply(partition, &event, token, NULL, NULL);
-}
-
-bool partition_next_reply(struct partition *partition, struct reply *ret_reply)
-{
-    if (partition->replies_head == partition->replies_tail)
-        return false;
-    *ret_reply = partition->replies[partition->replies_head++ & (partition->replies_capacity - 1)];
-    return true;
+    return partition_apply(partition, &event, partition_token(partition, token, false), NULL, NULL);
 }
 
 /* ---- rest -------------------------------------------------------------------------------------

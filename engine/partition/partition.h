@@ -89,11 +89,23 @@ struct partition_options {
     bool (*may_step)(enum partition_part part);
 };
 
-/* A saga has ended, or is parked. */
+/* A saga has ended, or is parked. What it says beyond the outcome is there if it was asked for: by
+ * wants_output, partition_await or partition_watch; bytes are lent until the next reply is asked
+ * for. */
 struct reply {
     uint64_t token;
     uint64_t saga_id;
     enum outcome outcome;
+    uint32_t plan;
+    uint64_t block_no;   /* in which it ended; 0: this and all that follows was not asked for */
+    uint32_t index;      /* in that block, of those that ended or got stuck, from 0: a replay of the
+                            block counts them in the same order */
+    bool output_omitted; /* there was no room to keep it */
+    int64_t ended_ms;
+    struct flyover_bytes output; /* of a saga that succeeded, msgpack; count 0: nil, or not asked
+                                    for by wants_output or partition_await */
+    struct flyover_bytes error;  /* its name, and the cause; count 0: none */
+    struct flyover_bytes cause;
 };
 
 struct partition_thread {
@@ -161,7 +173,8 @@ struct partition_start_options {
     struct flyover_bytes input;
     struct flyover_bytes name; /* count 0: none */
     int64_t at_ms;             /* begin then; 0: now */
-    uint64_t token;
+    uint64_t token;            /* below 2^63; 0: no reply comes, but of a watch */
+    bool wants_output;         /* the reply has all that struct reply can say */
 };
 /* STATUS_EXISTS: it was started under this name with this input before: *ret_saga_id is that saga,
  * and no reply comes. STATUS_INVALID: with another input; or a time more than PLAN_WAIT_MS_MAX off.
@@ -196,9 +209,19 @@ NODISCARD enum status partition_redrive(struct partition *partition, const struc
 uint64_t partition_pending_no(const struct partition *partition);
 uint64_t partition_durable_no(const struct partition *partition);
 
+/* The clock of the journal, which never goes back. */
+int64_t partition_now_ms(struct partition *partition);
+
 /* For who was told BUSY: about how many milliseconds until it is worth asking again. */
 uint32_t partition_busy_ms(const struct partition *partition);
 
+/* The reply of this saga, which runs and is not stuck (else false), will have all that struct reply
+ * can say; with the token of its start, or 0. Not beyond a restart. */
+bool partition_await(struct partition *partition, uint64_t saga_id);
+/* While on, a reply comes for every saga that ends or gets stuck, with token 0 for those that have
+ * none, without its output if nobody asked for that. They have to be taken: where 65,536 wait, no
+ * effect leaves any more. */
+void partition_watch(struct partition *partition, bool on);
 bool partition_next_reply(struct partition *partition, struct reply *ret_reply);
 
 /* One turn: durable blocks, results, timers, sealing. *ret_worked: something was done. */

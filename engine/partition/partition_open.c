@@ -506,6 +506,10 @@ static enum status take_memory(struct partition *partition)
     if (partition->replies == NULL || partition->handlers == NULL || partition->in_hand == NULL)
         return STATUS_NO_MEMORY;
     enum status status = dispatch_init(&partition->dispatch, branches_max);
+    /* One a REPLY that waits, a reply that waits, and the one that is lent. */
+    uint64_t endings_max = (uint64_t)partition->state->effects.capacity_max + REPLIES_CAPACITY + 1;
+    if (status == STATUS_OK)
+        status = endings_init(&partition->endings, endings_max);
     if (status != STATUS_OK)
         return status;
     return timers_init(&partition->timers,
@@ -693,6 +697,7 @@ void partition_free(struct partition *partition)
         region_unmap(partition->in_hand,
                      core_branches_max(partition->state->core) * sizeof *partition->in_hand);
     free(partition->replies);
+    endings_fini(&partition->endings);
     keeper_close(&partition->keeper);
     timers_fini(&partition->timers);
     dispatch_fini(&partition->dispatch);

@@ -96,7 +96,8 @@ enum status partition_start_with(struct partition *partition,
         status = core_check_name(core, options->name, options->input, now_ms, ret_saga_id, problem);
     if (status != STATUS_OK)
         return status;
-    return partition_apply(partition, &event, options->token, ret_saga_id, problem);
+    uint64_t token = partition_token(partition, options->token, options->wants_output);
+    return partition_apply(partition, &event, token, ret_saga_id, problem);
 }
 
 enum status partition_cancel(struct partition *partition, uint64_t saga_id, bool abort,
@@ -187,6 +188,7 @@ enum status partition_redrive(struct partition *partition, const struct event *e
         return refuse_busy(partition, problem);
     enum status status = reserve(partition, event, problem);
     if (status == STATUS_OK)
-        status = partition_apply(partition, event, token, ret_saga_id, problem);
+        status = partition_apply(partition, event, partition_token(partition, token, false),
+                                 ret_saga_id, problem);
     return status;
 }

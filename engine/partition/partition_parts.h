@@ -9,6 +9,7 @@
 #include "engine/partition/admission.h"
 #include "engine/partition/checkpoint.h"
 #include "engine/partition/dispatch.h"
+#include "engine/partition/endings.h"
 #include "engine/partition/history_keeper.h"
 #include "engine/partition/partition.h"
 #include "engine/partition/remote.h"
@@ -48,6 +49,7 @@ struct open_block {
     uint32_t used_bytes;
     uint32_t record_count;
     int64_t now_ms;
+    uint64_t decided_before; /* core_totals_decided when it began */
 };
 
 /* A block with the journal thread; its effects are those before effects_tail. */
@@ -76,6 +78,14 @@ struct checkpointing {
     uint64_t journal_bytes; /* of all blocks so far */
     uint32_t milestones_count;
     struct milestone milestones[MILESTONES_MAX];
+};
+
+/* One that may be asked for. */
+struct pending_reply {
+    uint64_t token;
+    uint64_t saga_id;
+    uint8_t outcome;
+    bool has_ending;
 };
 
 struct partition {
@@ -112,10 +122,12 @@ struct partition {
     struct admission admission;
     uint64_t turn_ns; /* when this turn began */
     struct timers timers;
-    struct reply *replies;
+    struct pending_reply *replies;
     uint32_t replies_capacity;
     uint64_t replies_head;
     uint64_t replies_tail;
+    struct endings endings; /* what the replies say beyond the outcome, where that is wanted */
+    bool watched;
 
     struct sleeper sleeper;
     _Atomic bool woken; /* by partition_wake, and not heard yet */
@@ -138,14 +150,16 @@ bool partition_reserve(struct partition *partition, size_t record_bytes);
 void partition_seal(struct partition *partition);
 /* True unless a threadless engine's options say that the part takes no step in this turn. */
 bool partition_may_step(const struct partition *partition, enum partition_part part);
-/* The clock of the journal, which never goes back. */
-int64_t partition_now_ms(struct partition *partition);
 /* The clock that paces journal and limits. */
 uint64_t partition_now_ns(const struct partition *partition);
 /* Whether there is room for a saga of this plan, and it may have it. */
 bool partition_may_start(const struct partition *partition, uint32_t plan);
 /* Takes all results that can be read; false where the journal had no room for one. */
 bool partition_take_results(struct partition *partition);
+/* The token that the core is given for one that a reply is to have. */
+uint64_t partition_token(struct partition *partition, uint64_t token, bool wants_output);
+/* Room has been seen to. */
+void partition_release_reply(struct partition *partition, const struct effect *effect);
 /* What of a step's output has to be journalled. */
 struct flyover_bytes partition_kept_output(const struct partition *partition, uint32_t branch,
                                            struct flyover_bytes output);

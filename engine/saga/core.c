@@ -112,6 +112,17 @@ static uint8_t count_error(struct core *core, struct flyover_bytes error)
     return (uint8_t)index;
 }
 
+static void tell_end(const struct work *work, enum outcome outcome)
+{
+    struct core *core = work->core;
+    struct core_end end = {.token = work->saga->token, .plan = work->saga->plan};
+    if (outcome == OUTCOME_SUCCEEDED)
+        end.output = core_payload(core, work->branch->payload);
+    else
+        end.error = core_error_of(core, work->saga);
+    core->on_end(core->on_end_context, &end);
+}
+
 void work_decide(struct work *work, enum outcome outcome)
 {
     struct core *core = work->core;
@@ -129,6 +140,8 @@ void work_decide(struct work *work, enum outcome outcome)
     case OUTCOME_ABORTED: core->totals.aborted++; break;
     case OUTCOME_RUNNING: assert(false && "running is no outcome"); break;
     }
+    if (core->on_end != NULL)
+        tell_end(work, outcome);
 }
 
 /* ---- who is meant ----------------------------------------------------------------------------

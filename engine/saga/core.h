@@ -168,6 +168,16 @@ struct core_note {
 #define CORE_NO_ERROR UINT8_MAX
 typedef void (*core_on_note)(void *context, const struct core_note *note);
 
+/* What can be told of a saga when it ends or gets stuck, before its slot is given back. Its REPLY
+ * is the next effect. The bytes are lent for the call. */
+struct core_end {
+    uint64_t token;
+    uint32_t plan;
+    struct flyover_bytes output; /* of one that has succeeded; count 0: nil */
+    struct flyover_bytes error;  /* {"Error", "Cause"}; count 0: none */
+};
+typedef void (*core_on_end)(void *context, const struct core_end *end);
+
 /* Returns owned. STATUS_INVALID, STATUS_NO_MEMORY. */
 NODISCARD enum status core_open(const struct core_limits *limits, struct core **ret_core);
 /* Accepts NULL. */
@@ -180,6 +190,9 @@ const struct plan *core_plan(const struct core *core, uint32_t index);
 
 /* Whom to tell; NULL: nobody. No part of the state. */
 void core_set_on_note(struct core *core, core_on_note on_note, void *context);
+void core_set_on_end(struct core *core, core_on_end on_end, void *context);
+/* Adds bits to the token of the saga in this slot. */
+void core_mark_token(struct core *core, uint32_t slot, uint64_t bits);
 /* Another retention of names; the rest stays as at open. */
 void core_set_name_retention(struct core *core, uint64_t retention_ms);
 
@@ -278,6 +291,8 @@ struct flyover_bytes core_saga_error(const struct core *core, uint32_t branch);
 
 struct core_totals core_totals(const struct core *core);
 uint64_t core_totals_ended(const struct core *core);
+/* How often a saga has ended or got stuck. */
+uint64_t core_totals_decided(const struct core *core);
 /* Number of names, most in core_errors[0 .. n-1]. */
 uint32_t core_errors(const struct core *core, const struct core_error **ret_errors);
 uint32_t core_sources(const struct core *core, const struct core_source **ret_sources);

@@ -107,6 +107,8 @@ struct core {
     uint32_t index_missed; /* sagas that found no place in it */
     core_on_note on_note;
     void *on_note_context;
+    core_on_end on_end;
+    void *on_end_context;
     uint8_t scratch[FLYOVER_PAYLOAD_BYTES_MAX];
 };
 

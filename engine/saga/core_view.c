@@ -41,6 +41,17 @@ void core_set_on_note(struct core *core, core_on_note on_note, void *context)
     core->on_note_context = context;
 }
 
+void core_set_on_end(struct core *core, core_on_end on_end, void *context)
+{
+    core->on_end = on_end;
+    core->on_end_context = context;
+}
+
+void core_mark_token(struct core *core, uint32_t slot, uint64_t bits)
+{
+    core->sagas[slot].token |= bits;
+}
+
 void core_set_name_retention(struct core *core, uint64_t retention_ms)
 {
     core->limits.name_retention_ms = retention_ms;
@@ -312,6 +323,14 @@ struct core_totals core_totals(const struct core *core)
 uint64_t core_totals_ended(const struct core *core)
 {
     return core->totals.ended;
+}
+
+uint64_t core_totals_decided(const struct core *core)
+{
+    const struct core_totals *totals = &core->totals;
+    /* Each that was mended had been stuck, and is not counted there any more. */
+    return totals->succeeded + totals->compensated + totals->failed + totals->aborted +
+           totals->stuck + totals->mended;
 }
 
 uint32_t core_errors(const struct core *core, const struct core_error **ret_errors)
