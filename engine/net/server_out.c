@@ -61,6 +61,7 @@ uint8_t *out_begin(struct server *server, struct peer *peer, uint32_t bytes)
         return peer->frame + peer->frame_used;
     out_finish(server, peer);
     if (!open_frame(server, peer, bytes)) {
+        peer->wanted_bytes = bytes;
         out_block(server, peer);
         return NULL;
     }
@@ -203,6 +204,10 @@ static bool send_ready(struct server *server, struct peer *peer)
 static bool go_on(struct server *server, struct peer *peer)
 {
     peer->blocked = false;
+    /* Not before there is room for what had none, or the two would go round and round. */
+    if (peer->wanted_bytes > 0 && out_begin(server, peer, peer->wanted_bytes) == NULL)
+        return false;
+    peer->wanted_bytes = 0;
     if (!send_owed(server, peer) || !send_ready(server, peer))
         return false;
     peer_go_on(server, peer);

@@ -133,7 +133,8 @@ struct peer {
     uint32_t frame_used, frame_capacity;
     uint32_t next_writing;
     uint32_t next_blocked;
-    struct kept *owed; /* one direct answer that had no room */
+    uint32_t wanted_bytes; /* blocked: what had no room; 0: it is the engine that has none */
+    struct kept *owed;     /* one direct answer that had no room */
 
     uint32_t open_count; /* requests */
     uint32_t waiting_first;

@@ -7,8 +7,10 @@
 
 #include <cmocka.h>
 
+#include <ftw.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +35,9 @@ const char rig_two_far_tasks[] =
     "\"A\": {\"Type\": \"Task\", \"Resource\": \"service:far.do\","
     " \"Compensate\": {\"Resource\": \"service:far.undo\"}, \"Next\": \"B\"},"
     "\"B\": {\"Type\": \"Task\", \"Resource\": \"service:far.other\", \"End\": true}}}";
+
+const char rig_pass[] =
+    "{\"StartAt\": \"A\", \"States\": {\"A\": {\"Type\": \"Pass\", \"End\": true}}}";
 
 static int64_t wall_ms(void)
 {
@@ -67,7 +72,9 @@ static void open_partition(struct rig *rig)
 {
     struct problem problem = {0};
     struct partition_options options = {
-        .durability = DURABILITY_MEMORY,
+        .directory = rig->directory[0] == '\0' ? NULL : rig->directory,
+        .durability = rig->directory[0] == '\0' ? DURABILITY_MEMORY : DURABILITY_ASYNC,
+        .history_bytes = UINT64_MAX,
         .limits = {.sagas_max = 64,
                    .payload_bytes_max = 16u << 20,
                    .names_max = 64,
@@ -93,10 +100,8 @@ void rig_open_server(struct rig *rig)
         fail_msg("%s", problem.text);
 }
 
-int rig_set_up(void **state)
+static int set_up(struct rig *rig)
 {
-    struct rig *rig = &the_rig;
-    *rig = (struct rig){0};
     rig_now_ms = 1000000;
     rig_now_ns = 1000000000;
     scripted_reset();
@@ -112,9 +117,32 @@ int rig_set_up(void **state)
                                            .now_ns = now_ns,
                                            .on_log = on_log,
                                            .log_context = rig};
+    rig->options.directory = rig->directory[0] == '\0' ? NULL : rig->directory;
     rig_open_server(rig);
-    *state = rig;
     return 0;
+}
+
+int rig_set_up(void **state)
+{
+    the_rig = (struct rig){0};
+    *state = &the_rig;
+    return set_up(&the_rig);
+}
+
+int rig_set_up_on_disk(void **state)
+{
+    the_rig = (struct rig){.directory = "/tmp/test_server_XXXXXX"};
+    assert_non_null(mkdtemp(the_rig.directory));
+    *state = &the_rig;
+    return set_up(&the_rig);
+}
+
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+    (void)status;
+    (void)type;
+    (void)walk;
+    return remove(path);
 }
 
 int rig_tear_down(void **state)
@@ -124,6 +152,8 @@ int rig_tear_down(void **state)
     transport_close(rig->transport);
     partition_free(rig->partition);
     free(rig->log);
+    if (rig->directory[0] != '\0')
+        nftw(rig->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     return 0;
 }
 
@@ -193,6 +223,18 @@ const char *rig_hear(struct rig *rig, uint32_t connection)
         return "";
     assert_int_equal(wire_find_frame(bytes, count, &body), WIRE_FOUND);
     return take_message(rig, connection, bytes, body);
+}
+
+const char *rig_await(struct rig *rig, uint32_t connection)
+{
+    size_t count;
+    for (;;) {
+        fake_received(rig->transport, connection, &count);
+        if (count > 0)
+            return rig_hear(rig, connection);
+        rig_turn(rig);
+        sched_yield();
+    }
 }
 
 const char *rig_hear_error(struct rig *rig, uint32_t connection, uint64_t id, const char *status)

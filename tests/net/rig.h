@@ -14,6 +14,7 @@
 #include "tests/net/fake_transport.h"
 
 struct rig {
+    char directory[64]; /* "": mode memory */
     struct partition *partition;
     struct transport *transport;
     struct server *server;
@@ -26,6 +27,8 @@ extern int64_t rig_now_ms;  /* of the engine */
 extern uint64_t rig_now_ns; /* of both */
 
 int rig_set_up(void **state);
+/* With a data directory of its own, so that there is history. */
+int rig_set_up_on_disk(void **state);
 int rig_tear_down(void **state);
 /* Another server, with rig->options. */
 void rig_open_server(struct rig *rig);
@@ -39,6 +42,8 @@ void rig_say(struct rig *rig, uint32_t connection, const char *json);
 size_t rig_frame(const char *json, uint8_t *bytes, size_t capacity);
 /* The next message that has come, as JSON, "" if there is none; lent until the next call. */
 const char *rig_hear(struct rig *rig, uint32_t connection);
+/* The same, turning until there is one: what another thread answers. */
+const char *rig_await(struct rig *rig, uint32_t connection);
 /* Turns of engine and server: one, or until nothing is left to do by itself. */
 void rig_turn(struct rig *rig);
 void rig_settle(struct rig *rig);
@@ -47,9 +52,10 @@ const char *rig_hear_error(struct rig *rig, uint32_t connection, uint64_t id, co
 /* DEFINE, and DEFINED heard. */
 void rig_define(struct rig *rig, uint32_t connection, const char *name, const char *text);
 /* A definition of one Task, of the service "test" that is built in, or "far", which is not. */
-extern const char rig_task[], rig_far_task[], rig_two_far_tasks[];
+extern const char rig_task[], rig_far_task[], rig_two_far_tasks[], rig_pass[];
 void rig_pass_ms(struct rig *rig, uint64_t ms);
 
-#define RIG_TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
+#define RIG_DISK_TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up_on_disk, rig_tear_down)
+#define RIG_TEST(name)      cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 
 #endif

@@ -104,8 +104,9 @@ TEST(questions_are_answered_with_what_admin_says)
     RIG;
     uint32_t a = rig_greet(rig);
     begin(rig, a);
-    rig_say(rig, a, "[16, 2, {\"do\": \"list\"}] [16, 3, {\"do\": \"nothing\"}] "
-                    "[16, 4, {\"do\": \"show\", \"name\": \"A\"}]");
+    rig_say(rig, a,
+            "[16, 2, {\"do\": \"list\"}] [16, 3, {\"do\": \"nothing\"}] "
+            "[16, 4, {\"do\": \"show\", \"name\": \"A\"}]");
     rig_settle(rig);
     const char *heard = rig_hear(rig, a);
     for (int i = 0; i < 3; i++, heard = rig_hear(rig, a)) {
