@@ -36,7 +36,7 @@ enum flyover_status flyover_register(struct flyover_client *client, const char *
                                      const char *const *handlers, uint32_t handlers_count,
                                      uint32_t credit)
 {
-    size_t bytes;
+    size_t bytes = 0;
     uint32_t slot;
     uint8_t *at;
     enum flyover_status status =
