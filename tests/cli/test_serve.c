@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "engine/client/flyover.h"
+#include "tests/net/certificates.h"
 
 #define PASS "{\"StartAt\":\"P\",\"States\":{\"P\":{\"Type\":\"Pass\",\"End\":true}}}"
 #define FAR                                                                                        \
@@ -449,18 +450,53 @@ static void a_limit_of_a_service_holds_from_a_reload_on(void **state)
     serve_stop(&rig);
 }
 
+static void expect_says(struct cli_result result, int exit_code, const char *word)
+{
+    cli_expect_says(&result, exit_code, word, (char *)NULL);
+    cli_free(&result);
+}
+
+static struct cli_result by_tls(const char *ca_file)
+{
+    return cli_run("saga", "list", "--connect", rig.address, "--ca", ca_file, (char *)NULL);
+}
+
+/* What was exchanged on the disk under a running engine is shown to clients after SIGHUP. */
+static void certificates_are_shown_and_exchanged_while_it_runs(void **state)
+{
+    (void)state;
+    char folder[64];
+    certificates_make_folder(folder);
+    struct identity authority = certificates_make(folder, "ca", "Test", 1, NULL);
+    struct identity other_one = certificates_make(folder, "ca2", "Other", 1, NULL);
+    struct identity server = certificates_make(folder, "server", "127.0.0.1", 1, &authority);
+    serve_start(&rig, ARGS(ON_ANY_PORT, "--tls-certificate", server.certificate_file, "--tls-key",
+                           server.key_file));
+    assert_non_null(strstr(rig.log, "tls=yes"));
+    cli_expect_done(by_tls(authority.certificate_file));
+    expect_says(by_tls(other_one.certificate_file), CLI_FAILED, "certificate");
+    certificates_free(&server);
+    server = certificates_make(folder, "server", "127.0.0.1", 1, &other_one);
+    cli_expect_done(by_tls(authority.certificate_file));
+    reload();
+    cli_expect_done(by_tls(other_one.certificate_file));
+    cli_write(server.key_file, "nonsense");
+    kill(rig.pid, SIGHUP);
+    serve_await(&rig, "event=reload_failed of=certificates");
+    cli_expect_done(by_tls(other_one.certificate_file));
+    serve_stop(&rig);
+    certificates_free(&server);
+    certificates_free(&other_one);
+    certificates_free(&authority);
+    certificates_remove(folder);
+}
+
 /* ---- from elsewhere -------------------------------------------------------------------------- */
 
 static struct cli_result there(const char *command, const char *a, const char *b, const char *c,
                                const char *d)
 {
     return cli_run(command, "--connect", rig.address, a, b, c, d, (char *)NULL);
-}
-
-static void expect_says(struct cli_result result, int exit_code, const char *word)
-{
-    cli_expect_says(&result, exit_code, word, (char *)NULL);
-    cli_free(&result);
 }
 
 static void expect_prints(struct cli_result result, const char *word)
@@ -759,6 +795,7 @@ int main(void)
         TEST(what_can_change_changes_and_what_cannot_is_said),
         TEST(a_reload_that_fails_leaves_everything_as_it_was),
         TEST(a_limit_of_a_service_holds_from_a_reload_on),
+        TEST(certificates_are_shown_and_exchanged_while_it_runs),
         TEST(what_is_done_on_the_spot_is_done_by_an_address_too),
         TEST(by_an_address_it_is_asked_who_asks),
         TEST(orders_sent_twice_and_over_a_kill_nine_are_done_once),
