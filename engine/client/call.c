@@ -64,6 +64,7 @@ static bool take_served(const struct flyover_client *client, uint32_t slot,
 enum flyover_status call_wait(struct flyover_client *client, uint32_t slot,
                               struct flyover_answer_message *ret_answer, int32_t timeout_ms)
 {
+    client_begin(client); /* not before: the request may have been made of what was lent */
     client->table.requests[slot].is_private = true;
     int64_t until_ms = next_until_ms(timeout_ms);
     for (;;) {
@@ -126,7 +127,6 @@ static bool adopt(struct flyover_client *client, uint64_t saga_id, uint32_t *ret
 enum flyover_status flyover_await(struct flyover_client *client, uint64_t saga_id,
                                   struct flyover_answer_message *ret_end, int32_t timeout_ms)
 {
-    client_begin(client);
     uint32_t slot;
     enum flyover_status status = FLYOVER_OK;
     if (saga_id == 0 || !adopt(client, saga_id, &slot))

@@ -293,7 +293,7 @@ static bool has_more(const struct flyover_client *client)
 {
     return client->kept_answers.first != NULL || client->kept_invocations.first != NULL ||
            client->is_reconnected || client->table.failed_first != TABLE_NONE ||
-           input_has_more(&client->input);
+           input_has_more(&client->input) || client->pipe.may_have_more;
 }
 
 int32_t flyover_timeout_ms(const struct flyover_client *client)
@@ -311,7 +311,6 @@ int32_t flyover_timeout_ms(const struct flyover_client *client)
 
 enum flyover_status flyover_flush(struct flyover_client *client)
 {
-    client_begin(client);
     line_write(client);
     return client->state == LINE_LOST ? client->lost_status : FLYOVER_OK;
 }

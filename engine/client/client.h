@@ -82,7 +82,7 @@ enum flyover_status client_fail(struct flyover_client *client, enum flyover_stat
                                 const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* As an ERROR names it. */
 enum flyover_status client_status_of(struct flyover_bytes name);
-/* At the start of every call: what was lent is given back. */
+/* At the start of every call that lends or waits: what was lent before is given back. */
 void client_begin(struct flyover_client *client);
 
 #endif

@@ -124,10 +124,12 @@ static void begin(struct flyover_client *client)
         return;
     }
     client->state = LINE_CONNECTING;
-    if (pipe_open(&client->pipe, fd, client->address.host) != STATUS_OK) {
-        client_fail(client, FLYOVER_NO_MEMORY, "no memory for a TLS session");
-        line_lose(client, FLYOVER_NO_MEMORY);
-    }
+    enum status status = pipe_open(&client->pipe, fd, client->address.host);
+    if (status == STATUS_OK)
+        return;
+    client_fail(client, FLYOVER_NO_MEMORY, "TLS with %s cannot begin: %s", client->address.host,
+                status_text(status));
+    line_lose(client, FLYOVER_NO_MEMORY);
 }
 
 /* True: it is decided. */

@@ -101,6 +101,9 @@ static enum pipe_result tls_read(struct pipe *pipe, uint8_t *bytes, size_t capac
     uint8_t sealed[PLAIN_BYTES_MAX];
     while ((*ret_read = tls_session_read(pipe->session, bytes, capacity)) == 0) {
         size_t count;
+        enum status state = tls_session_status(pipe->session, problem);
+        if (state != STATUS_OK)
+            return state == STATUS_END ? PIPE_ENDED : PIPE_FAILED;
         enum pipe_result result = socket_read(pipe->fd, sealed, sizeof sealed, &count);
         if (result != PIPE_DONE)
             return result;
@@ -136,8 +139,11 @@ enum pipe_result pipe_read(struct pipe *pipe, uint8_t *bytes, size_t capacity, s
                            struct problem *problem)
 {
     problem->status = STATUS_OK;
-    if (pipe->session != NULL)
-        return tls_read(pipe, bytes, capacity, ret_read, problem);
+    if (pipe->session != NULL) {
+        enum pipe_result read = tls_read(pipe, bytes, capacity, ret_read, problem);
+        pipe->may_have_more = read == PIPE_DONE;
+        return read;
+    }
     enum pipe_result result = socket_read(pipe->fd, bytes, capacity, ret_read);
     if (result == PIPE_FAILED)
         problem_set(problem, STATUS_IO, "%s", strerror(errno));
@@ -155,6 +161,7 @@ void pipe_close(struct pipe *pipe)
     if (pipe->session != NULL)
         tls_session_close(pipe->session);
     pipe->session = NULL;
+    pipe->may_have_more = false;
     if (pipe->fd >= 0)
         close(pipe->fd);
     pipe->fd = -1;

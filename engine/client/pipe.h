@@ -21,6 +21,7 @@ struct pipe {
     struct tls_session *session;
     uint8_t *stage; /* TLS: bytes for the socket, [stage_at, stage_end) */
     size_t stage_at, stage_end;
+    bool may_have_more; /* TLS: of which poll(2) knows nothing */
 };
 
 enum pipe_result { PIPE_DONE, PIPE_BLOCKED, PIPE_ENDED, PIPE_FAILED };

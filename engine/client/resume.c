@@ -50,7 +50,16 @@ static bool ask_again(struct flyover_client *client, struct output *output, uint
         return false;
     output_commit(output, put_again(request, table_id(&client->table, slot), at));
     request->frame_no = output->frame_no;
+    request->was_seen = true;
     return true;
+}
+
+static void give_up(struct flyover_client *client, uint32_t slot)
+{
+    if (client->table.requests[slot].state == REQUEST_SERVING)
+        table_remove(&client->table, slot); /* whoever drains knows that it ends */
+    else
+        table_fail(&client->table, slot, FLYOVER_UNKNOWN);
 }
 
 static bool resume_touched(struct flyover_client *client, struct output *output)
@@ -62,7 +71,7 @@ static bool resume_touched(struct flyover_client *client, struct output *output)
         if (!is_there || request->frame_no >= untouched_no)
             continue;
         if (!may_be_asked_again(client, request))
-            table_fail(&client->table, slot, FLYOVER_UNKNOWN);
+            give_up(client, slot);
         else if (!ask_again(client, output, slot))
             return false;
     }
@@ -157,7 +166,9 @@ void resume_nothing(struct flyover_client *client)
             table_remove(&client->table, slot);
         else if (request->state == REQUEST_OPEN)
             table_fail(&client->table, slot,
-                       request->frame_no < untouched_no ? FLYOVER_UNKNOWN : FLYOVER_NOT_CONNECTED);
+                       request->was_seen || request->frame_no < untouched_no
+                           ? FLYOVER_UNKNOWN
+                           : FLYOVER_NOT_CONNECTED);
     }
     output_fini(&client->output);
 }

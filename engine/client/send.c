@@ -46,7 +46,6 @@ static enum flyover_status no_memory(struct flyover_client *client)
 enum flyover_status send_begin(struct flyover_client *client, enum wire_kind kind, uint32_t fields,
                                size_t bytes, uint64_t word, uint32_t *ret_slot, uint8_t **ret_at)
 {
-    client_begin(client);
     enum flyover_status status = check_line(client);
     if (status == FLYOVER_OK)
         status = check_window(client);
@@ -348,7 +347,6 @@ static uint32_t find_subscription(const struct table *table, uint64_t word)
 
 enum flyover_status flyover_unsubscribe(struct flyover_client *client, uint64_t word)
 {
-    client_begin(client);
     uint32_t slot = find_subscription(&client->table, word);
     if (slot == TABLE_NONE)
         return client_fail(client, FLYOVER_NOT_FOUND, "no subscription has this word");

@@ -46,6 +46,7 @@ struct request {
     uint8_t when;  /* START: enum flyover_when */
     uint8_t state; /* enum request_state */
     uint8_t failed_status;
+    bool was_seen;     /* perhaps, by an engine, on a connection before this one */
     bool is_private;   /* a blocking call waits for it, or gave it up */
     bool is_abandoned; /* that call did not wait any longer: the answer is dropped */
 };

@@ -36,7 +36,7 @@ enum flyover_status flyover_register(struct flyover_client *client, const char *
                                      const char *const *handlers, uint32_t handlers_count,
                                      uint32_t credit)
 {
-    size_t bytes;
+    size_t bytes = 0;
     uint32_t slot;
     uint8_t *at;
     enum flyover_status status =
@@ -88,7 +88,6 @@ static void end_answer(struct flyover_client *client, const uint8_t *end)
 enum flyover_status flyover_answer_done(struct flyover_client *client, uint64_t invocation,
                                         const void *output, size_t output_bytes)
 {
-    client_begin(client);
     enum flyover_status status = send_check_value(client, output, output_bytes, "the output");
     if (status != FLYOVER_OK)
         return status;
@@ -113,7 +112,6 @@ static struct flyover_bytes cut(const char *text, size_t bytes_max)
 enum flyover_status flyover_answer_failed(struct flyover_client *client, uint64_t invocation,
                                           bool retryable, const char *error, const char *cause)
 {
-    client_begin(client);
     if (error == NULL || error[0] == '\0' || strlen(error) > FLYOVER_ERROR_NAME_BYTES_MAX)
         return client_fail(client, FLYOVER_INVALID, "the error's name has 1 to %u bytes",
                            FLYOVER_ERROR_NAME_BYTES_MAX);
@@ -131,7 +129,6 @@ enum flyover_status flyover_answer_failed(struct flyover_client *client, uint64_
 
 enum flyover_status flyover_answer_beat(struct flyover_client *client, uint64_t invocation)
 {
-    client_begin(client);
     if (output_waiting(&client->output) >= OUTPUT_BYTES_MAX)
         return client_fail(client, FLYOVER_BUSY, "%u bytes wait to be sent", OUTPUT_BYTES_MAX);
     enum flyover_status status;

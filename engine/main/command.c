@@ -57,15 +57,20 @@ int command_refuse(const char *command, int exit_code, const char *format, ...)
 const char *command_plugin_directory(void)
 {
     static char directory[PATH_MAX];
+    static const char installed[] = "/../lib/flyover/plugins";
     if (directory[0] != '\0')
         return directory;
-    ssize_t bytes = readlink("/proc/self/exe", directory, sizeof directory - 16);
+    ssize_t bytes = readlink("/proc/self/exe", directory, sizeof directory - sizeof installed);
     if (bytes <= 0)
         return "";
     directory[bytes] = '\0';
     char *slash = strrchr(directory, '/');
-    if (slash != NULL)
-        strcpy(slash, "/plugins");
+    if (slash == NULL)
+        return directory;
+    /* Beside the program where it was built, and where `cmake --install` puts them else. */
+    strcpy(slash, "/plugins");
+    if (access(directory, F_OK) != 0)
+        strcpy(slash, installed);
     return directory;
 }
 

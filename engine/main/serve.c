@@ -214,11 +214,18 @@ static enum status open_transport(struct serve *serve, const cpu_set_t *cpus,
     return status;
 }
 
-/* Of a server, for its lines in the log. */
+/* That clients come and go is no news where there are many; that one was turned away is. */
+static enum log_level level_of(const char *event)
+{
+    if (strcmp(event, "cut") == 0 || strcmp(event, "refused") == 0)
+        return LOG_WARN;
+    return strcmp(event, "registered") == 0 ? LOG_INFO : LOG_DEBUG;
+}
+
 static void on_server_log(void *context, const char *event, const char *peer, const char *text)
 {
     struct serve *serve = context;
-    log_say(&serve->log, LOG_INFO, event, LOG_TEXT("peer", peer), LOG_TEXT("text", text));
+    log_say(&serve->log, level_of(event), event, LOG_TEXT("peer", peer), LOG_TEXT("text", text));
 }
 
 static enum status open_server(struct serve *serve, struct problem *problem)

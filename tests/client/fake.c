@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,9 +50,9 @@ static void listen_unix(struct fake *fake)
 /* ---- one connection -----------------------------------------------------------------------------
  */
 
-static bool wait_readable(struct fake *fake, int fd)
+static bool wait_for(struct fake *fake, int fd, short events)
 {
-    struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = fake->wake, .events = POLLIN}};
+    struct pollfd fds[2] = {{.fd = fd, .events = events}, {.fd = fake->wake, .events = POLLIN}};
     while (poll(fds, 2, -1) < 0 && errno == EINTR)
         ;
     if (fds[1].revents != 0) {
@@ -60,6 +61,46 @@ static bool wait_readable(struct fake *fake, int fd)
     }
     return fds[0].revents != 0;
 }
+
+/* ---- TLS ----------------------------------------------------------------------------------------
+ */
+
+static bool send_sealed(struct fake_connection *connection)
+{
+    uint8_t sealed[4096];
+    size_t count;
+    while ((count = tls_session_output(connection->session, sealed, sizeof sealed)) > 0)
+        if (send(connection->fd, sealed, count, MSG_NOSIGNAL) != (ssize_t)count)
+            return false;
+    return true;
+}
+
+static ssize_t read_sealed(struct fake_connection *connection, uint8_t *bytes, size_t capacity)
+{
+    uint8_t sealed[4096];
+    ssize_t count = recv(connection->fd, sealed, sizeof sealed, 0);
+    if (count <= 0)
+        return -1;
+    struct problem problem;
+    bool is_good =
+        tls_session_input(connection->session, sealed, (size_t)count, &problem) == STATUS_OK;
+    if (!send_sealed(connection) || !is_good)
+        return -1;
+    return (ssize_t)tls_session_read(connection->session, bytes, capacity);
+}
+
+static ssize_t write_some(struct fake_connection *connection, const uint8_t *bytes, size_t count)
+{
+    if (connection->session == NULL)
+        return send(connection->fd, bytes, count, MSG_NOSIGNAL);
+    if (tls_session_write(connection->session, bytes, count) != STATUS_OK ||
+        !send_sealed(connection))
+        return -1;
+    return (ssize_t)count;
+}
+
+/* ---- bytes --------------------------------------------------------------------------------------
+ */
 
 /* How many bytes of `count` may still go before the cut. */
 static size_t until_cut(uint64_t cut_after, uint64_t so_far, size_t count)
@@ -81,7 +122,7 @@ static bool send_all(struct fake_connection *connection)
             return false;
         if (fake->options.is_byte_by_byte)
             count = 1;
-        ssize_t sent = send(connection->fd, connection->out + at, count, MSG_NOSIGNAL);
+        ssize_t sent = write_some(connection, connection->out + at, count);
         if (sent <= 0)
             return false;
         connection->sent += (uint64_t)sent;
@@ -107,9 +148,13 @@ static bool read_some(struct fake_connection *connection)
     uint64_t cut_after = connection->fake->options.cut_after_read[connection->no];
     size_t room = sizeof connection->in - connection->in_count;
     size_t count = until_cut(cut_after, connection->read, room);
+    if (count == 0)
+        return false;
+    uint8_t *to = connection->in + connection->in_count;
+    bool is_plain = connection->session == NULL;
     ssize_t got =
-        count == 0 ? 0 : recv(connection->fd, connection->in + connection->in_count, count, 0);
-    if (got <= 0)
+        is_plain ? recv(connection->fd, to, count, 0) : read_sealed(connection, to, count);
+    if (got < 0 || (got == 0 && is_plain))
         return false;
     connection->read += (uint64_t)got;
     connection->in_count += (size_t)got;
@@ -120,7 +165,9 @@ static bool on_frames(struct fake_connection *connection)
 {
     struct flyover_bytes body;
     size_t at = 0;
-    while (wire_find_frame(connection->in + at, connection->in_count - at, &body) == WIRE_FOUND) {
+    enum wire_find framed;
+    while ((framed = wire_find_frame(connection->in + at, connection->in_count - at, &body)) ==
+           WIRE_FOUND) {
         const uint8_t *next = body.at;
         struct wire_message message;
         enum wire_find found;
@@ -131,6 +178,9 @@ static bool on_frames(struct fake_connection *connection)
             abort(); /* the library says no nonsense */
         at += WIRE_LENGTH_BYTES + body.count;
     }
+    if (framed == WIRE_TOO_LONG && connection->fake->options.is_any)
+        return false;
+    assert(framed == WIRE_PART);
     memmove(connection->in, connection->in + at, connection->in_count - at);
     connection->in_count -= at;
     return flush(connection);
@@ -139,12 +189,14 @@ static bool on_frames(struct fake_connection *connection)
 static bool turn(struct fake_connection *connection)
 {
     struct fake *fake = connection->fake;
-    bool is_readable = wait_readable(fake, connection->is_deaf ? -1 : connection->fd);
+    bool is_readable = wait_for(fake, connection->fd, connection->is_deaf ? POLLRDHUP : POLLIN);
     pthread_mutex_lock(&fake->lock);
     bool goes_on = !fake->is_stopping && !fake->is_cut;
     if (goes_on && fake->is_let_go)
         goes_on = fake_answer_muted(connection) && flush(connection);
-    if (goes_on && is_readable)
+    if (connection->is_deaf)
+        goes_on = goes_on && !is_readable; /* that is: the other side has gone */
+    else if (goes_on && is_readable)
         goes_on = read_some(connection) && on_frames(connection);
     fake->counts.read = connection->read;
     fake->counts.sent = connection->sent;
@@ -161,8 +213,12 @@ static void serve(struct fake *fake, int fd)
     connection->no = fake->counts.connections++ % FAKE_CONNECTIONS_MAX;
     fake->is_cut = false;
     pthread_mutex_unlock(&fake->lock);
+    if (fake->options.tls != NULL &&
+        tls_session_open(fake->options.tls, NULL, &connection->session) != STATUS_OK)
+        abort();
     while (turn(connection))
         ;
+    tls_session_close(connection->session);
     pthread_mutex_lock(&fake->lock);
     fake->muted_count = 0;
     fake->is_cut = false;
@@ -191,8 +247,11 @@ static bool may_accept(struct fake *fake)
 static void *run(void *context)
 {
     struct fake *fake = context;
+    sigset_t all; /* signals are for the test's thread */
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
     while (may_accept(fake)) {
-        if (!wait_readable(fake, fake->listener))
+        if (!wait_for(fake, fake->listener, POLLIN))
             continue;
         int fd = accept(fake->listener, NULL, NULL);
         int on = 1;

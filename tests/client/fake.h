@@ -5,11 +5,12 @@
  *     "order"          as an engine: a new saga, or the one of that name; it ends at once
  *     "refuse:STATUS"  ERROR with that status, the sentence "said so", again after 7 ms
  *     "mute"           nothing, until fake_let_go
+ *     "slow"           STARTED, and ENDED at fake_let_go
  *     "cut"            the START is done, then the connection is cut; asked again: as "order"
  *     "twice"          each answer comes twice
  *     "ping"           a PING before the answer, which comes once it is answered
  *     "goodbye"        GOODBYE, and the end of the stream; asked again: as "order"
- *     "deaf"           from now on this connection reads and says nothing
+ *     "deaf"           from now on this connection reads and says nothing; asked again: as "order"
  *     "garbage"        bytes that are no message, once; asked again: as "order"
  *     "lose"           ERROR with id 0, INVALID
  *     "halfway"        STARTED, and a cut before ENDED; asked again: as "order"
@@ -44,6 +45,8 @@ struct fake_options {
     bool is_byte_by_byte;  /* each byte by a send of its own */
     bool says_garbage;     /* instead of WELCOME */
     uint32_t events;       /* 0: FAKE_EVENTS */
+    bool is_any;           /* who says no Flyover is cut, and not taken for a bug */
+    struct tls *tls;       /* borrowed; NULL: plain */
 };
 
 struct fake_counts {

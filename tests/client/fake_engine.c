@@ -190,6 +190,8 @@ static bool on_first_time(struct fake_connection *connection, const struct asked
         return true;
     }
     *ret_goes_on = true;
+    if (is(asked, "deaf"))
+        return connection->is_deaf = true;
     return is(asked, "garbage") && say_garbage(connection);
 }
 
@@ -244,8 +246,11 @@ static bool on_start(struct fake_connection *connection, struct wire_message *me
         return goes_on;
     if (is(&asked, "mute"))
         return mute(connection, &asked, saga_id);
-    if (is(&asked, "deaf"))
-        return connection->is_deaf = true;
+    if (is(&asked, "slow")) {
+        say_started(connection, asked.id, saga_id, existed);
+        asked.reply = 1;
+        return mute(connection, &asked, saga_id);
+    }
     if (is(&asked, "ping"))
         return ping_first(connection, &asked, saga_id);
     answer_start(connection, asked.id, saga_id, asked.reply, existed);

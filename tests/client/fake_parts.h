@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#include "engine/net/tls.h"
 #include "engine/net/wire.h"
 #include "tests/client/fake.h"
 
@@ -40,6 +41,7 @@ struct fake_connection {
     struct fake *fake;
     int fd;
     uint32_t no;
+    struct tls_session *session; /* NULL: plain */
     bool is_deaf, is_greeted;
     uint64_t read, sent;
     uint64_t pinged_id, pinged_saga, pinged_reply; /* to be answered when the PONG is there */
