@@ -29,6 +29,21 @@ json_t *admin_refusal(const struct problem *problem)
     return refusal;
 }
 
+enum status admin_check_reply(json_t *reply, json_t **ret_reply, bool *ret_refused,
+                              struct problem *problem)
+{
+    const char *error = json_string_value(json_object_get(reply, "error"));
+    const char *message = json_string_value(json_object_get(reply, "message"));
+    if (error == NULL || message == NULL) {
+        *ret_reply = reply;
+        return STATUS_OK;
+    }
+    enum status status = problem_set(problem, status_find(error), "%s", message);
+    *ret_refused = status != STATUS_IN_USE;
+    json_decref(reply);
+    return status;
+}
+
 /* ---- fields ----------------------------------------------------------------------------------
  */
 

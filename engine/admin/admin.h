@@ -67,6 +67,11 @@ json_t *admin_end(struct admin_job *job);
 /* {"error": ..., "message": ...}; returns owned. */
 json_t *admin_refusal(const struct problem *problem);
 
+/* A refusal is a reply that says so: then its status, with its sentence. Takes the reply; else it
+ * is *ret_reply. *ret_refused: it is about the question, and not that the engine stops. */
+NODISCARD enum status admin_check_reply(json_t *reply, json_t **ret_reply, bool *ret_refused,
+                                        struct problem *problem);
+
 /* ---- between admin.c and admin_look.c -------------------------------------------------------- */
 
 enum status admin_read_saga(const json_t *request, const struct partition *partition,

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static const struct {
     const char *name;
@@ -30,6 +31,14 @@ enum status_class status_class(enum status status)
 {
     assert((size_t)status < sizeof statuses / sizeof statuses[0]);
     return statuses[status].class;
+}
+
+enum status status_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
+        if (name != NULL && strcmp(statuses[i].name, name) == 0)
+            return (enum status)i;
+    return STATUS_INVALID;
 }
 
 enum status problem_set(struct problem *problem, enum status status, const char *format, ...)

@@ -46,6 +46,8 @@ enum status_class { STATUS_CLASS_RETRY, STATUS_CLASS_REJECT, STATUS_CLASS_FATAL 
 const char *status_name(enum status status);
 const char *status_text(enum status status);
 enum status_class status_class(enum status status);
+/* The status of this name; STATUS_INVALID where there is none. */
+enum status status_find(const char *name);
 
 /* The reason of a failure, for the person who has to mend it. */
 struct problem {

@@ -11,7 +11,7 @@
 
 #include "engine/service/plugin.h"
 
-static int exit_code_of(enum status status)
+int command_exit_code(enum status status)
 {
     switch (status) {
     case STATUS_OK: return EXIT_DONE;
@@ -40,7 +40,7 @@ int command_fail(const char *command, const struct problem *problem)
 {
     fprintf(stderr, "flyover %s: %s\n", command,
             problem->text[0] != '\0' ? problem->text : status_text(problem->status));
-    return exit_code_of(problem->status);
+    return command_exit_code(problem->status);
 }
 
 int command_refuse(const char *command, int exit_code, const char *format, ...)
@@ -57,15 +57,20 @@ int command_refuse(const char *command, int exit_code, const char *format, ...)
 const char *command_plugin_directory(void)
 {
     static char directory[PATH_MAX];
+    static const char installed[] = "/../lib/flyover/plugins";
     if (directory[0] != '\0')
         return directory;
-    ssize_t bytes = readlink("/proc/self/exe", directory, sizeof directory - 16);
+    ssize_t bytes = readlink("/proc/self/exe", directory, sizeof directory - sizeof installed);
     if (bytes <= 0)
         return "";
     directory[bytes] = '\0';
     char *slash = strrchr(directory, '/');
-    if (slash != NULL)
-        strcpy(slash, "/plugins");
+    if (slash == NULL)
+        return directory;
+    /* Beside the program where it was built, and where `cmake --install` puts them else. */
+    strcpy(slash, "/plugins");
+    if (access(directory, F_OK) != 0)
+        strcpy(slash, installed);
     return directory;
 }
 
@@ -92,21 +97,23 @@ enum status command_read_file(const char *path, size_t bytes_max, char **ret_tex
         free(text);
         return status;
     }
+    text[bytes] = '\0';
     *ret_text = text;
     *ret_bytes = bytes;
     return STATUS_OK;
 }
 
-void command_add_plugin_directory(struct argp_state *state, struct plugin_path *plugins,
-                                  const char *directory)
+enum status command_add_plugin_directory(struct plugin_path *plugins, const char *directory,
+                                         struct problem *problem)
 {
     struct stat file;
     if (plugins->directories_count == PLUGIN_DIRECTORIES_MAX - 1)
-        argp_error(state, "more than %u plug-in folders", PLUGIN_DIRECTORIES_MAX - 1);
-    else if (stat(directory, &file) != 0 || !S_ISDIR(file.st_mode))
-        argp_error(state, "--plugin-dir %s is no folder", directory);
-    else
-        plugins->directories[plugins->directories_count++] = directory;
+        return problem_set(problem, STATUS_INVALID, "is there more than %u times",
+                           PLUGIN_DIRECTORIES_MAX - 1);
+    if (stat(directory, &file) != 0 || !S_ISDIR(file.st_mode))
+        return problem_set(problem, STATUS_INVALID, "%s is no folder", directory);
+    plugins->directories[plugins->directories_count++] = directory;
+    return STATUS_OK;
 }
 
 void command_parse(const struct argp *argp, int argc, char **argv, void *input)

@@ -29,8 +29,12 @@ int command_ingest(int argc, char **argv);
 int command_journal(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_saga(int argc, char **argv);
+int command_start(int argc, char **argv); /* `saga start` */
+int command_serve(int argc, char **argv);
+int command_token(int argc, char **argv);
 int command_replay(int argc, char **argv);
 
+int command_exit_code(enum status status);
 /* Prints "flyover NAME: sentence" to stderr; returns the exit code for the problem's status. */
 int command_fail(const char *command, const struct problem *problem);
 /* As above, for a reason that is the command's own. */
@@ -39,15 +43,16 @@ int command_refuse(const char *command, int exit_code, const char *format, ...)
 
 /* The folder of plug-ins and definitions beside the binary, "" if it cannot be told. Static. */
 const char *command_plugin_directory(void);
-/* Reads a file of at most bytes_max into memory that the caller frees. */
+/* Reads a file of at most bytes_max, and a zero behind it, into memory that the caller frees. */
 NODISCARD enum status command_read_file(const char *path, size_t bytes_max, char **ret_text,
                                         size_t *ret_bytes, struct problem *problem);
 
 struct plugin_path;
-/* What every command does with --plugin-dir: an argp_error for too many, or for what is no folder.
- * One place is kept for the folder beside the program. */
-void command_add_plugin_directory(struct argp_state *state, struct plugin_path *plugins,
-                                  const char *directory);
+/* What every command does with --plugin-dir. STATUS_INVALID, with what goes behind the option's
+ * name, for too many, or for what is no folder. One place is kept for the folder beside the
+ * program. */
+NODISCARD enum status command_add_plugin_directory(struct plugin_path *plugins,
+                                                   const char *directory, struct problem *problem);
 
 /* Runs argp over the options of one command, usage errors exiting with EXIT_USAGE. */
 void command_parse(const struct argp *argp, int argc, char **argv, void *input);

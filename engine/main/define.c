@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/admin/timeline.h"
 #include "engine/main/command.h"
-#include "engine/main/reach.h"
+#include "engine/main/reach_remote.h"
 #include "engine/main/report.h"
 #include "engine/main/saga_print.h"
 #include "engine/saga/plan.h"
@@ -18,7 +19,7 @@ struct define_options {
     const char *file;
     const char *name; /* NULL: the file's base name up to the first dot */
     struct plugin_path plugins;
-    const char *directory; /* with `list` */
+    struct reach reach; /* its directory: with `list` */
     bool list;
     bool json;
     bool no_services;
@@ -46,8 +47,14 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 {
     struct define_options *options = state->input;
     switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = &options->reach; return 0;
     case 'n': options->name = text; return 0;
-    case KEY_PLUGIN_DIR: command_add_plugin_directory(state, &options->plugins, text); return 0;
+    case KEY_PLUGIN_DIR: {
+        struct problem problem;
+        if (command_add_plugin_directory(&options->plugins, text, &problem) != STATUS_OK)
+            argp_error(state, "--plugin-dir %s", problem.text);
+        return 0;
+    }
     case KEY_NO_SERVICES: options->no_services = true; return 0;
     case KEY_JSON: options->json = true; return 0;
     case KEY_DIAGRAM: transition_print_diagram(stdout); exit(EXIT_DONE);
@@ -57,10 +64,14 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         options->file = text;
         return 0;
     case KEY_LIST: options->list = true; return 0;
-    case 'd': options->directory = text; return 0;
+    case 'd': options->reach.directory = text; return 0;
     case ARGP_KEY_END:
-        if (options->list != (options->directory != NULL))
+        if (options->reach.directory != NULL && options->reach.address != NULL)
+            argp_error(state, "--data or --connect, not both");
+        if (options->reach.directory != NULL && !options->list)
             argp_error(state, "--list and --data DIR go together");
+        if (options->list && options->reach.directory == NULL && options->reach.address == NULL)
+            argp_error(state, "--list and --data DIR go together, or --connect ADDRESS");
         if (options->list && options->file != NULL)
             argp_error(state, "--list or a file, not both");
         if (!options->list && options->file == NULL)
@@ -73,12 +84,14 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
 static const struct argp argp = {
     options_list,
     parse_option,
-    "FILE\n--list --data DIR",
+    "FILE\n--list --data DIR\n--connect ADDRESS FILE",
     "Checks a saga definition (Amazon States Language, JSON; - is standard input) and prints the "
-    "plan that it compiles to. Every service and handler that it names is looked for."
-    "\vNothing is written: ingest and bench take definitions from their files.\n\n"
+    "plan that it compiles to. Every service and handler that it names is looked for. With "
+    "--connect an engine that serves there takes it, under its name, for sagas from then on."
+    "\vWithout --connect nothing is written: ingest, bench and serve take definitions from their "
+    "files.\n\n"
     "Example: flyover define order.asl.json",
-    NULL,
+    reach_argp_child,
     NULL,
     NULL,
 };
@@ -94,8 +107,9 @@ static const char *source_of(const struct define_options *options)
     return is_standard_input(options) ? "stdin" : options->file;
 }
 
+/* *ret_text is the caller's. */
 static enum status compile(const struct define_options *options, struct plan **ret_plan,
-                           struct problem *problem)
+                           char **ret_text, struct problem *problem)
 {
     const char *source = source_of(options);
     const char *path = is_standard_input(options) ? "/dev/stdin" : options->file;
@@ -110,7 +124,10 @@ static enum status compile(const struct define_options *options, struct plan **r
         command_read_file(path, PLAN_DEFINITION_BYTES_MAX, &text, &text_bytes, problem);
     if (status == STATUS_OK)
         status = plan_compile(name, source, text, text_bytes, ret_plan, problem);
-    free(text);
+    if (status == STATUS_OK)
+        *ret_text = text;
+    else
+        free(text);
     free(name);
     return status;
 }
@@ -234,7 +251,7 @@ static void print_json(const struct plan *plan)
 
 static int list(const struct define_options *options)
 {
-    struct reach reach = {.directory = options->directory};
+    struct reach reach = options->reach;
     struct problem problem = {0};
     bool refused;
     json_t *reply = NULL;
@@ -253,6 +270,73 @@ static int list(const struct define_options *options)
     return status == STATUS_OK ? EXIT_DONE : command_fail(COMMAND, &problem);
 }
 
+/* ---- an engine elsewhere -------------------------------------------------------------------- */
+
+static enum status await_defined(struct flyover_client *client,
+                                 struct flyover_answer_message *ret_answer, struct problem *problem)
+{
+    while (flyover_next(client, ret_answer, -1)) {
+        if (ret_answer->kind == FLYOVER_DEFINED)
+            return STATUS_OK;
+        if (ret_answer->kind == FLYOVER_REFUSED_REQUEST)
+            return problem_set(problem, reach_status(ret_answer->status), "%s",
+                               ret_answer->problem);
+    }
+    return problem_set(problem, STATUS_IO, "%s", flyover_problem(client));
+}
+
+/* `services` of DEFINED: those that nobody serves yet. */
+static void print_defined(const struct define_options *options, const struct plan *plan,
+                          const struct flyover_answer_message *answer)
+{
+    json_t *services = timeline_payload_to_json(
+        (struct flyover_bytes){answer->output, (uint32_t)answer->output_bytes});
+    if (!json_is_array(services)) {
+        json_decref(services);
+        services = json_array();
+    }
+    if (options->json) {
+        report_print_json(json_pack("{s:s, s:i, s:i, s:o}", "name", plan->name, "version",
+                                    (int)answer->version, "plan", (int)answer->plan, "unserved",
+                                    services),
+                          stdout);
+        return;
+    }
+    printf("%s: version %u (plan %u) is durable\n", plan->name, answer->version, answer->plan);
+    size_t index;
+    json_t *service;
+    json_array_foreach(services, index, service)
+        printf("nobody serves '%s' yet: its steps wait for a worker\n", json_string_value(service));
+    json_decref(services);
+}
+
+static enum status send_definition(struct define_options *options, const struct plan *plan,
+                                   const char *text, struct problem *problem)
+{
+    struct flyover_answer_message answer;
+    enum status status = reach_connect(&options->reach, problem);
+    if (status != STATUS_OK)
+        return status;
+    struct flyover_client *client = options->reach.client;
+    enum flyover_status sent = flyover_send_define(client, plan->name, text, 0);
+    if (sent != FLYOVER_OK)
+        return problem_set(problem, reach_status(sent), "%s", flyover_problem(client));
+    status = await_defined(client, &answer, problem);
+    if (status == STATUS_OK)
+        print_defined(options, plan, &answer);
+    return status;
+}
+
+static int define_there(struct define_options *options, const struct plan *plan, const char *text)
+{
+    struct problem problem = {0}, closing;
+    enum status status = send_definition(options, plan, text, &problem);
+    problem.status = status;
+    if (reach_close(&options->reach, &closing) != STATUS_OK && status == STATUS_OK)
+        return command_fail(COMMAND, &closing);
+    return status == STATUS_OK ? EXIT_DONE : command_fail(COMMAND, &problem);
+}
+
 int command_define(int argc, char **argv)
 {
     struct define_options options = {0};
@@ -263,8 +347,10 @@ int command_define(int argc, char **argv)
     plugins->directories[plugins->directories_count++] = command_plugin_directory();
     struct plan *plan = NULL;
     struct problem problem = {0};
-    enum status status = compile(&options, &plan, &problem);
-    if (status == STATUS_OK && !options.no_services) {
+    char *text = NULL;
+    enum status status = compile(&options, &plan, &text, &problem);
+    bool is_there = options.reach.address != NULL; /* whose services are its own */
+    if (status == STATUS_OK && !options.no_services && !is_there) {
         struct problem inner = {0};
         status = check_services(plan, plugins, &inner);
         if (status != STATUS_OK)
@@ -275,10 +361,13 @@ int command_define(int argc, char **argv)
         exit_code = command_fail(COMMAND, &problem);
     else if (status != STATUS_OK)
         exit_code = command_refuse(COMMAND, EXIT_INPUT, "%s", problem.text);
+    else if (is_there)
+        exit_code = define_there(&options, plan, text);
     else if (options.json)
         print_json(plan);
     else
         print_summary(plan, !options.no_services);
     plan_free(plan);
+    free(text);
     return exit_code;
 }

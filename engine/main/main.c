@@ -9,9 +9,12 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *text;
 } commands[] = {
+    {"serve", command_serve, "run the engine for clients and workers, over sockets"},
+    {"token", command_token, "make a secret for a client, a worker or an operator"},
     {"ingest", command_ingest, "take in orders from CSV or NDJSON files as durable sagas"},
     {"generate", command_generate, "write made-up orders as CSV"},
     {"run", command_run, "run one saga of a definition and tell its life"},
+    {"start", command_start, "start a saga: short for saga start"},
     {"saga", command_saga,
      "start, list, show, cancel, signal, mend sagas: with or without an engine"},
     {"bench", command_bench, "load-test the engine and print what it reached"},

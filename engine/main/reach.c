@@ -8,32 +8,9 @@
 
 #include "engine/admin/admin.h"
 #include "engine/main/control.h"
+#include "engine/main/reach_remote.h"
 
 #define WAIT_NS_MAX 100000000u
-
-static enum status status_of_name(const char *name)
-{
-    for (enum status status = STATUS_OK; status <= STATUS_IO; status++)
-        if (name != NULL && strcmp(status_name(status), name) == 0)
-            return status;
-    return STATUS_INVALID;
-}
-
-/* A refusal is a reply that says so. */
-static enum status check_reply(json_t *reply, json_t **ret_reply, bool *ret_refused,
-                               struct problem *problem)
-{
-    const char *error = json_string_value(json_object_get(reply, "error"));
-    const char *message = json_string_value(json_object_get(reply, "message"));
-    if (error == NULL || message == NULL) {
-        *ret_reply = reply;
-        return STATUS_OK;
-    }
-    enum status status = problem_set(problem, status_of_name(error), "%s", message);
-    *ret_refused = status != STATUS_IN_USE;
-    json_decref(reply);
-    return status;
-}
 
 /* One is not made by a question that was put to the wrong place. */
 static enum status check_directory(const char *directory, struct problem *problem)
@@ -94,7 +71,7 @@ static enum status ask_once(struct reach *reach, json_t *request, json_t **ret_r
         if (status == STATUS_OK)
             status = ask_partition(reach, request, &reply, problem);
     }
-    return status == STATUS_OK ? check_reply(reply, ret_reply, ret_refused, problem) : status;
+    return status == STATUS_OK ? admin_check_reply(reply, ret_reply, ret_refused, problem) : status;
 }
 
 enum status reach_ask(struct reach *reach, json_t *request, json_t **ret_reply, bool *ret_refused,
@@ -102,12 +79,26 @@ enum status reach_ask(struct reach *reach, json_t *request, json_t **ret_reply, 
 {
     static const struct timespec pause = {.tv_nsec = REACH_RETRY_MS * 1000000};
     *ret_refused = false;
+    if (reach->address != NULL)
+        return reach_ask_remote(reach, request, ret_reply, ret_refused, problem);
     for (uint32_t waited_ms = 0;; waited_ms += REACH_RETRY_MS) {
         enum status status = ask_once(reach, request, ret_reply, ret_refused, problem);
         if (status != STATUS_IN_USE || waited_ms >= REACH_RETRY_MS_MAX)
             return status;
         nanosleep(&pause, NULL);
     }
+}
+
+static enum status ask(void *context, json_t *request, json_t **ret_reply, bool *ret_refused,
+                       struct problem *problem)
+{
+    return reach_ask(context, request, ret_reply, ret_refused, problem);
+}
+
+struct asker reach_asker(struct reach *reach)
+{
+    return (struct asker){
+        .directory = reach->directory, .ask = ask, .context = reach, .may_replay = true};
 }
 
 enum status reach_close(struct reach *reach, struct problem *problem)
@@ -117,5 +108,7 @@ enum status reach_close(struct reach *reach, struct problem *problem)
         status = partition_stop(reach->partition, NULL, problem);
     partition_free(reach->partition);
     reach->partition = NULL;
+    flyover_close(reach->client);
+    reach->client = NULL;
     return status;
 }

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/admin/life.h"
 #include "engine/base/clock.h"
 #include "engine/main/command.h"
-#include "engine/main/life.h"
 #include "engine/main/session.h"
 #include "engine/saga/value_json.h"
 

@@ -5,14 +5,14 @@
 #include <string.h>
 #include <time.h>
 
-#include "engine/base/clock.h"
 #include "engine/admin/admin.h"
+#include "engine/admin/life.h"
+#include "engine/admin/redrive.h"
+#include "engine/admin/saga_list.h"
+#include "engine/base/clock.h"
 #include "engine/main/command.h"
-#include "engine/main/life.h"
-#include "engine/main/reach.h"
-#include "engine/main/redrive.h"
+#include "engine/main/reach_remote.h"
 #include "engine/main/report.h"
-#include "engine/main/saga_list.h"
 #include "engine/main/saga_print.h"
 #include "engine/saga/plan.h"
 
@@ -46,7 +46,7 @@ enum {
 
 struct saga_options {
     const struct verb *verb;
-    const char *directory;
+    struct reach reach;
     const char *words[WORDS_MAX]; /* behind the verb */
     uint32_t words_count;
     bool json;
@@ -114,13 +114,25 @@ static int run_change(struct saga_options *options, struct reach *reach)
     return EXIT_DONE;
 }
 
+/* An engine elsewhere reads its history itself. */
+static enum status list(struct saga_options *options, struct reach *reach, json_t **ret_reply,
+                        bool *ret_refused, struct problem *problem)
+{
+    if (reach->address != NULL) {
+        if (options->cursor != NULL)
+            json_object_set_new(options->request, "cursor", json_string(options->cursor));
+        return reach_ask(reach, options->request, ret_reply, ret_refused, problem);
+    }
+    struct asker asker = reach_asker(reach);
+    return saga_list(&asker, options->request, options->cursor, ret_reply, ret_refused, problem);
+}
+
 static int run_list(struct saga_options *options, struct reach *reach)
 {
     struct problem problem = {0};
     json_t *reply = NULL;
     bool refused;
-    enum status status =
-        saga_list(reach, options->request, options->cursor, &reply, &refused, &problem);
+    enum status status = list(options, reach, &reply, &refused, &problem);
     if (status != STATUS_OK)
         return fail(&problem, refused);
     if (options->json)
@@ -161,12 +173,27 @@ static bool has_ended(const json_t *look)
     return state != NULL && strcmp(state, "ENDED") == 0;
 }
 
+/* Of a saga of an engine elsewhere: it is told as JSON. */
+static int tell_remote(struct reach *reach, uint64_t saga_id)
+{
+    int exit_code;
+    json_t *request = json_pack("{s:s, s:I}", "do", "history", "saga", (json_int_t)saga_id);
+    json_t *life = ask(reach, request, &exit_code);
+    json_decref(request);
+    if (life != NULL)
+        report_print_json(life, stdout);
+    return exit_code;
+}
+
 static int tell(const struct saga_options *options, struct reach *reach, const json_t *look)
 {
     struct problem problem = {0};
     json_t *life = NULL;
     uint64_t saga_id = (uint64_t)json_integer_value(json_object_get(look, "saga"));
-    enum status status = life_tell(reach, saga_id, options->json ? NULL : stdout, &life, &problem);
+    if (reach->address != NULL)
+        return tell_remote(reach, saga_id);
+    struct asker asker = reach_asker(reach);
+    enum status status = life_tell(&asker, saga_id, options->json ? NULL : stdout, &life, &problem);
     if (status != STATUS_OK)
         return fail(&problem, status == STATUS_NOT_FOUND);
     if (life != NULL) {
@@ -221,9 +248,12 @@ static int run_redrive(struct saga_options *options, struct reach *reach)
                                       "stuck at, or resolve it"
                                     : "saga %" PRIu64 " has not ended: cancel it, or wait",
                               saga_id);
+    if (reach->address != NULL) /* which reads what it had done itself */
+        return run_change(options, reach);
     struct problem problem = {0};
     json_t *request = NULL;
-    enum status status = redrive_prepare(reach, saga_id, &request, &problem);
+    struct asker asker = reach_asker(reach);
+    enum status status = redrive_prepare(&asker, saga_id, &request, &problem);
     if (status != STATUS_OK)
         return fail(&problem, status != STATUS_IO && status != STATUS_NO_MEMORY);
     json_decref(options->request);
@@ -482,16 +512,19 @@ static void check(struct argp_state *state)
                    option_name(strange & -strange));
     if ((options->given & BIT(KEY_AT)) != 0 && (options->given & BIT(KEY_DELAY)) != 0)
         argp_error(state, "a saga begins --at a time or after a --delay, not both");
-    if (options->directory == NULL)
-        argp_error(state, "say where the data is with --data DIR");
+    if ((options->reach.directory == NULL) == (options->reach.address == NULL))
+        argp_error(state, "say where the data is with --data DIR, or where an engine serves with "
+                          "--connect ADDRESS");
     place_words(state);
 }
 
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
     struct saga_options *options = state->input;
-    if (key == 'd')
-        options->directory = text;
+    if (key == ARGP_KEY_INIT)
+        state->child_inputs[0] = &options->reach;
+    else if (key == 'd')
+        options->reach.directory = text;
     else if (key >= KEY_JSON && key < KEY_END)
         set_option(state, key, text);
     else if (key == ARGP_KEY_ARG)
@@ -509,12 +542,14 @@ static const struct argp argp = {
     "start DEFINITION[:VERSION]\n"
     "list\ncounts\nshow SAGA\nhistory SAGA\nwait SAGA\ncancel SAGA\nsignal SAGA SIGNAL\n"
     "answer TOKEN\nheartbeat TOKEN\nretry SAGA\nskip SAGA\nresolve SAGA\nredrive SAGA",
-    "What an operator does with sagas, on a running engine (by DIR/control.sock) or on a data "
-    "directory that none runs on; a change is reported when it is durable."
+    "What an operator does with sagas, on a running engine (by DIR/control.sock, or where it "
+    "serves with --connect) or on a data directory that none runs on; a change is reported when it "
+    "is durable."
     "\vSAGA is its number, or --name NAME in place of it. retry, skip and resolve are for one that "
-    "is stuck; skip also ends the waiting of one that sleeps.\n\n"
+    "is stuck; skip also ends the waiting of one that sleeps. With --connect the history of a saga "
+    "is printed as JSON.\n\n"
     "Example: flyover saga signal --data ./data 42 approved --payload '{\"by\": \"Ada\"}'",
-    NULL,
+    reach_argp_child,
     NULL,
     NULL,
 };
@@ -523,11 +558,24 @@ int command_saga(int argc, char **argv)
 {
     struct saga_options options = {.request = json_object(), .timeout_s = -1};
     command_parse(&argp, argc, argv, &options);
-    struct reach reach = {.directory = options.directory};
-    int exit_code = options.verb->run(&options, &reach);
+    int exit_code = options.verb->run(&options, &options.reach);
     struct problem problem = {0};
-    if (reach_close(&reach, &problem) != STATUS_OK && exit_code == EXIT_DONE)
+    if (reach_close(&options.reach, &problem) != STATUS_OK && exit_code == EXIT_DONE)
         exit_code = command_fail(COMMAND, &problem);
     json_decref(options.request);
+    return exit_code;
+}
+
+int command_start(int argc, char **argv)
+{
+    static char title[] = "flyover saga", verb[] = "start";
+    char **longer = calloc((size_t)argc + 2, sizeof *longer);
+    if (longer == NULL)
+        return command_refuse(COMMAND, EXIT_FAILED, "out of memory");
+    longer[0] = title;
+    longer[1] = verb;
+    memcpy(longer + 2, argv + 1, (size_t)(argc - 1) * sizeof *longer);
+    int exit_code = command_saga(argc + 1, longer);
+    free(longer);
     return exit_code;
 }

@@ -13,175 +13,10 @@
 #include "engine/base/clock.h"
 #include "engine/main/command.h"
 #include "engine/main/control.h"
-#include "engine/saga/names.h"
 
-#define WAIT_NS_MAX         200000000u
-#define IN_USE_RETRY_NS     20000000
-#define IN_USE_RETRIES_MAX  250u
-#define RETENTION_HOURS_MAX (24u * 36525)
-#define PAYLOAD_MIB_MIN     16u
-#define PAYLOAD_MIB_MAX     (1u << 16)
-
-enum {
-    KEY_PLUGIN_DIR = 1000,
-    KEY_ACCEPT_LOSS,
-    KEY_SAGAS_MAX,
-    KEY_NAMES_MAX,
-    KEY_NAME_RETENTION,
-    KEY_PAYLOAD,
-    KEY_CHECKPOINT,
-    KEY_HISTORY,
-    KEY_HISTORY_HOURS,
-    KEY_LIMIT,
-    KEY_NO_PIN
-};
-
-static const struct argp_option options_list[] = {
-    {"data", 'd', "DIR", 0, "The data directory; made if it is not there", 1},
-    {"durability", 'D', "MODE", 0,
-     "sync (default): acknowledged means on disk; async: with the OS; memory: nothing survives", 1},
-    {"set", 's', "SERVICE.KEY=VALUE", 0, "A setting of a service, may be given again", 1},
-    {"plugin-dir", KEY_PLUGIN_DIR, "DIR", 0, "Look for plug-ins here first, may be given again", 1},
-    {"sagas-max", KEY_SAGAS_MAX, "N", 0,
-     "Sagas that may run at once, for a new data directory (default 65536)", 1},
-    {"names-max", KEY_NAMES_MAX, "N", 0,
-     "Names of sagas kept at once, for a new data directory (default 1048576)", 1},
-    {"name-retention-hours", KEY_NAME_RETENTION, "N", 0,
-     "How long a name starts no second saga (default 24, and while its saga runs)", 1},
-    {"payload-mib", KEY_PAYLOAD, "N", 0,
-     "Room for inputs and outputs, for a new data directory (default 256)", 1},
-    {"checkpoint-mib", KEY_CHECKPOINT, "N", 0,
-     "Journal between two checkpoints, in MiB (default 1024); 0: none is taken", 1},
-    {"history-mib", KEY_HISTORY, "N", 0,
-     "Journal kept to tell of finished sagas, in MiB (default 4096); older blocks go with a "
-     "checkpoint; 0: none is kept",
-     1},
-    {"history-hours", KEY_HISTORY_HOURS, "N", 0,
-     "Nothing older than this is kept for history either (default 0: however old)", 1},
-    {"limit", KEY_LIMIT, "SERVICE.in-flight=N|SERVICE.rate=N", 0,
-     "At most N steps with the service at once, or begun there a second; may be given again", 1},
-    {"accept-loss", KEY_ACCEPT_LOSS, NULL, 0,
-     "Go on without blocks that are damaged or missing; they are saved aside", 1},
-    {"no-pin", KEY_NO_PIN, NULL, 0, "Do not pin threads to cores", 1},
-    {0},
-};
-
-static void add_setting(struct argp_state *state, struct plugin_path *plugins, const char *text)
-{
-    struct problem problem;
-    if (plugins->settings_count == PLUGIN_SETTINGS_MAX)
-        argp_error(state, "more than %u settings", PLUGIN_SETTINGS_MAX);
-    else if (plugin_setting_parse(text, &plugins->settings[plugins->settings_count++], &problem) !=
-             STATUS_OK)
-        argp_error(state, "%s", problem.text);
-}
-
-/* The limits of the service, new or given before. */
-static struct dispatch_limits *limits_of(struct argp_state *state, struct session_options *options,
-                                         const char *name, size_t name_bytes)
-{
-    struct partition_service_limits *found = options->service_limits;
-    struct partition_service_limits *end = found + options->service_limits_count;
-    while (found < end &&
-           (strlen(found->service) != name_bytes || memcmp(found->service, name, name_bytes) != 0))
-        found++;
-    if (found == end) {
-        if (options->service_limits_count == PARTITION_SERVICES_MAX)
-            argp_error(state, "limits for more than %u services", PARTITION_SERVICES_MAX);
-        options->service_limits_count++;
-        memcpy(found->service, name, name_bytes);
-    }
-    return &found->limits;
-}
-
-static void add_limit(struct argp_state *state, struct session_options *options, const char *text)
-{
-    const char *dot = strchr(text, '.');
-    const char *equals = strchr(text, '=');
-    char *end = NULL;
-    unsigned long count = equals == NULL ? 0 : strtoul(equals + 1, &end, 10);
-    if (dot == NULL || equals == NULL || dot > equals || dot == text ||
-        dot - text > (ptrdiff_t)FLYOVER_NAME_BYTES_MAX || *end != '\0' || equals[1] < '0' ||
-        equals[1] > '9' || count == 0 || count > UINT32_MAX)
-        argp_error(state, "--limit '%s' is not of the form SERVICE.in-flight=N or SERVICE.rate=N",
-                   text);
-    struct dispatch_limits *limits = limits_of(state, options, text, (size_t)(dot - text));
-    size_t bytes = (size_t)(equals - dot - 1);
-    if (bytes == strlen("in-flight") && memcmp(dot + 1, "in-flight", bytes) == 0)
-        limits->in_flight_max = (uint32_t)count;
-    else if (bytes == strlen("rate") && memcmp(dot + 1, "rate", bytes) == 0)
-        limits->rate_per_s = (uint32_t)count;
-    else
-        argp_error(state, "--limit '%s': there are in-flight and rate", text);
-}
-
-/* A whole number from `least` to `most`, in units of `unit`. */
-static uint64_t parse_amount(struct argp_state *state, const char *option, const char *text,
-                             uint64_t least, uint64_t most, uint64_t unit)
-{
-    char *end;
-    unsigned long long amount = strtoull(text, &end, 10);
-    if (end == text || *end != '\0' || *text == '-' || amount < least || amount > most)
-        argp_error(state, "--%s takes %" PRIu64 " to %" PRIu64, option, least, most);
-    return amount * unit;
-}
-
-static error_t parse_option(int key, char *text, struct argp_state *state)
-{
-    struct session_options *options = state->input;
-    switch (key) {
-    case 'd': options->directory = text; return 0;
-    case 'D':
-        if (durability_parse(text, &options->durability) != STATUS_OK)
-            argp_error(state, "durability '%s' is none of sync, async, memory", text);
-        return 0;
-    case 's': add_setting(state, &options->plugins, text); return 0;
-    case KEY_PLUGIN_DIR: command_add_plugin_directory(state, &options->plugins, text); return 0;
-    case KEY_SAGAS_MAX:
-        options->limits.sagas_max =
-            (uint32_t)parse_amount(state, "sagas-max", text, 1, CORE_SAGAS_MAX, 1);
-        return 0;
-    case KEY_NAMES_MAX:
-        options->limits.names_max =
-            (uint32_t)parse_amount(state, "names-max", text, 1, NAMES_MAX, 1);
-        return 0;
-    case KEY_NAME_RETENTION:
-        options->limits.name_retention_ms =
-            parse_amount(state, "name-retention-hours", text, 1, RETENTION_HOURS_MAX, 3600000);
-        return 0;
-    case KEY_PAYLOAD:
-        options->limits.payload_bytes_max =
-            parse_amount(state, "payload-mib", text, PAYLOAD_MIB_MIN, PAYLOAD_MIB_MAX, 1u << 20);
-        return 0;
-    case KEY_CHECKPOINT:
-        options->checkpoint_bytes =
-            parse_amount(state, "checkpoint-mib", text, 0, 1u << 30, 1u << 20);
-        return 0;
-    case KEY_HISTORY:
-        options->history_bytes = parse_amount(state, "history-mib", text, 0, 1u << 30, 1u << 20);
-        return 0;
-    case KEY_HISTORY_HOURS:
-        options->history_ms = parse_amount(state, "history-hours", text, 0, 24 * 36525, 3600000);
-        return 0;
-    case KEY_LIMIT: add_limit(state, options, text); return 0;
-    case KEY_ACCEPT_LOSS: options->accept_loss = true; return 0;
-    case KEY_NO_PIN: options->pin = false; return 0;
-    default: return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static const struct argp session_argp = {options_list, parse_option, NULL, NULL, NULL, NULL, NULL};
-const struct argp_child session_argp_child[] = {{&session_argp, 0, "Engine:", 1}, {0}};
-
-void session_options_init(struct session_options *options)
-{
-    *options = (struct session_options){
-        .durability = DURABILITY_SYNC,
-        .checkpoint_bytes = PARTITION_CHECKPOINT_BYTES_DEFAULT,
-        .history_bytes = PARTITION_HISTORY_BYTES_DEFAULT,
-        .pin = true,
-    };
-}
+#define WAIT_NS_MAX        200000000u
+#define IN_USE_RETRY_NS    20000000
+#define IN_USE_RETRIES_MAX 250u
 
 static volatile sig_atomic_t signal_seen;
 
@@ -201,8 +36,6 @@ static void catch_signals(void)
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    /* Ignored by whoever started this, the children that write checkpoints could not be heard. */
-    signal(SIGCHLD, SIG_DFL);
 }
 
 static void say_recovered(const struct session *session, const char *directory)
@@ -250,14 +83,13 @@ static void open_control(struct session *session, const struct session_options *
 {
     struct control_options control = {
         .directory = options->directory, .partition = session->partition, .cpus = cpus};
-    struct problem problem = {0};
     if (options->durability != DURABILITY_MEMORY &&
-        control_open(&control, &session->control, &problem) != STATUS_OK)
-        fprintf(stderr, "`flyover saga` cannot reach this engine: %s\n", problem.text);
+        control_open(&control, &session->control, &session->control_problem) != STATUS_OK)
+        session->control = NULL;
 }
 
-enum status session_open(const struct session_options *options, struct session *ret_session,
-                         struct problem *problem)
+enum status session_open_engine(const struct session_options *options, struct session *ret_session,
+                                struct problem *problem)
 {
     struct partition_options engine = {
         .directory = options->directory,
@@ -271,6 +103,8 @@ enum status session_open(const struct session_options *options, struct session *
         .service_limits_count = options->service_limits_count,
         .accept_loss = options->accept_loss,
         .pin = options->pin,
+        .remote = options->remote,
+        .sleep = options->sleep,
     };
     engine.plugins.directories[engine.plugins.directories_count++] = command_plugin_directory();
     struct session session = {.latency_ns = calloc(1, sizeof *session.latency_ns)};
@@ -278,16 +112,30 @@ enum status session_open(const struct session_options *options, struct session *
         return problem_set(problem, STATUS_NO_MEMORY, "out of memory");
     cpu_set_t cpus;
     bool has_cpus = sched_getaffinity(0, sizeof cpus, &cpus) == 0; /* before the engine is pinned */
+    /* Ignored by whoever started this, the children that write checkpoints could not be heard. */
+    signal(SIGCHLD, SIG_DFL);
     journal_setup();
     enum status status = open_partition(&engine, &session.partition, problem);
     if (status != STATUS_OK) {
         free(session.latency_ns);
         return status;
     }
-    catch_signals();
-    say_recovered(&session, options->directory);
     open_control(&session, options, has_cpus ? &cpus : NULL);
     *ret_session = session;
+    return STATUS_OK;
+}
+
+enum status session_open(const struct session_options *options, struct session *ret_session,
+                         struct problem *problem)
+{
+    enum status status = session_open_engine(options, ret_session, problem);
+    if (status != STATUS_OK)
+        return status;
+    catch_signals();
+    say_recovered(ret_session, options->directory);
+    if (ret_session->control_problem.text[0] != '\0')
+        fprintf(stderr, "`flyover saga` cannot reach this engine: %s\n",
+                ret_session->control_problem.text);
     return STATUS_OK;
 }
 

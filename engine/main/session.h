@@ -1,6 +1,6 @@
 /*
- * session: an engine opened for a command that runs one: `ingest`, `bench`, `run`. While it is open
- * it answers on DIR/control.sock (control.h).
+ * session: an engine opened for a command that runs one: `ingest`, `bench`, `run`, `serve`. While
+ * it is open it answers on DIR/control.sock (control.h).
  *
  * Threads: the caller's thread is the engine thread.
  */
@@ -10,6 +10,7 @@
 #include <argp.h>
 
 #include "engine/base/histogram.h"
+#include "engine/main/config.h"
 #include "engine/partition/partition.h"
 
 /* What --data, --durability, --set, --plugin-dir, --accept-loss, --sagas-max, --names-max,
@@ -26,10 +27,16 @@ struct session_options {
     uint32_t service_limits_count;
     bool accept_loss;
     bool pin;
+    /* No options, but the program's: services may be in other processes, and how it sleeps. */
+    bool remote;
+    struct partition_sleep sleep;
 };
 
+/* The table of them (config.h), and the same as flags for argp. */
+extern const struct config_key session_keys[];
+extern const uint32_t session_keys_count;
 extern const struct argp_child session_argp_child[];
-/* The child parser's input; set before the parse. */
+/* The defaults; the child parser's input, set before the parse. */
 void session_options_init(struct session_options *options);
 
 struct control;
@@ -37,13 +44,17 @@ struct control;
 struct session {
     struct partition *partition;
     struct control *control; /* served in every turn; NULL: in mode memory, or where it cannot be */
-    uint64_t outstanding_count;   /* started here and not yet replied */
-    struct histogram *latency_ns; /* of whole sagas: start to durable end */
+    struct problem control_problem; /* why it cannot be, "" if it can */
+    uint64_t outstanding_count;     /* started here and not yet replied */
+    struct histogram *latency_ns;   /* of whole sagas: start to durable end */
 };
 
 /* Opens the engine, says on stderr what was recovered. Sets SIGINT and SIGTERM to be noticed. */
 NODISCARD enum status session_open(const struct session_options *options,
                                    struct session *ret_session, struct problem *problem);
+/* The same for who says it in another way, and looks after signals. */
+NODISCARD enum status session_open_engine(const struct session_options *options,
+                                          struct session *ret_session, struct problem *problem);
 void session_close(struct session *session);
 
 /* Defines the file under its base name up to the first dot. */

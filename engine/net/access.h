@@ -1,6 +1,6 @@
 /*
  * access: who may do what. A token is a secret; the engine keeps its SHA-256 only (a token is made
- * of 256 random bits, so that no slow hash is needed), and compares in constant time.
+ * of 238 random bits, so that no slow hash is needed), and compares in constant time.
  *
  * A line of the token file, or an entry of the config:
  *
@@ -8,9 +8,11 @@
  *     mailer         worker:email,shipping  2c26b46b68ffc68f...
  *     ada            operator               fcde2b2edba56bf4...
  *
+ * The last word is the SHA-256 of the token in hexadecimal; '#' begins a comment.
+ *
  * Roles: client (START, AWAIT, SUBSCRIBE, signals and answers by token, show, list, counts); worker
  * of the services named ("worker:*": any); operator (everything, with DEFINE, cancel, abort, retry,
- * skip, resolve, redrive). An operator is a client too.
+ * skip, resolve, redrive). An operator is a client and a worker of any service too.
  *
  * Threads: read by any after it was loaded; access_reload by the engine's thread.
  * Limits:  ACCESS_TOKENS_MAX.
@@ -19,6 +21,7 @@
 #define ENGINE_NET_ACCESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "engine/base/status.h"
@@ -47,14 +50,16 @@ NODISCARD enum status access_open(const char *file, struct access **ret_access,
                                   struct problem *problem);
 /* On failure what was there stays. */
 NODISCARD enum status access_reload(struct access *access, struct problem *problem);
+/* Accepts NULL. */
 void access_close(struct access *access);
 
 /* Looks at every token, whatever is found. NULL: none of them. Lent until a reload. */
 const struct access_grant *access_find(const struct access *access, struct flyover_bytes token);
 bool access_may_serve(const struct access_grant *grant, const char *service);
 
-/* A new token, terminated, and the line for the file. */
-NODISCARD enum status access_make(const char *name, const char *role, char ret_token[64],
-                                  char *ret_line, size_t line_capacity, struct problem *problem);
+/* A new token, terminated, and the line for the file, without its end. `role` as in the file. */
+NODISCARD enum status access_make(const char *name, const char *role,
+                                  char ret_token[ACCESS_TOKEN_BYTES + 1], char *ret_line,
+                                  size_t line_capacity, struct problem *problem);
 
 #endif

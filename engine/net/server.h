@@ -12,7 +12,7 @@
  * bounded by its window; where its output has no room it is paused, not read from, until it has.
  *
  * Threads: the engine's. Memory: a connection's state when it says HELLO, its open requests as they
- *          come (48 bytes each), a partial frame while there is one; all bounded by the options.
+ *          come (64 bytes each), a partial frame while there is one; all bounded by the options.
  */
 #ifndef ENGINE_NET_SERVER_H
 #define ENGINE_NET_SERVER_H
@@ -24,6 +24,7 @@
 #include "engine/net/transport.h"
 #include "engine/partition/partition.h"
 
+#define SERVER_CONNECTIONS_DEFAULT  10000u
 #define SERVER_WINDOW_DEFAULT       16384u
 #define SERVER_HELLO_MS_DEFAULT     5000u
 #define SERVER_FRAME_MS_DEFAULT     30000u
@@ -32,14 +33,15 @@
 struct server;
 
 struct server_options {
-    struct partition *partition;  /* borrowed */
-    struct transport *transport;  /* borrowed */
-    const struct access *access;  /* borrowed; NULL: everybody is an operator */
-    const char *version, *commit; /* borrowed, for WELCOME */
-    const char *directory;        /* borrowed; for what is told of history; NULL: mode memory */
+    struct partition *partition;               /* borrowed */
+    struct transport *transport;               /* borrowed */
+    const struct access *access;               /* borrowed; NULL: everybody is an operator */
+    const char *version, *commit, *durability; /* borrowed, for WELCOME */
+    const char *directory; /* borrowed; for what is told of history; NULL: mode memory */
     uint32_t connections_max;
     uint32_t window;
-    uint32_t hello_ms, frame_ms, heartbeat_ms;
+    uint32_t hello_ms, frame_ms, heartbeat_ms; /* 0, here and above: the default */
+    uint64_t (*now_ns)(void);                  /* NULL: the machine's */
     void (*on_log)(void *context, const char *event, const char *peer, const char *text);
     void *log_context;
 };

@@ -3,8 +3,9 @@
  *
  * Writing goes into memory that the caller has: WIRE_HEAD_BYTES_MAX for each head, and the
  * payloads' own bytes. Reading finds frames and messages in bytes that came from the wire, and
- * checks each message whole (msgpack, depth, limits) before anybody looks into it; fields are then
- * read with the functions of flyover_service.h.
+ * checks that each message is whole before anybody looks into it; fields are then read with the
+ * functions below. How deep a payload is, and whether it is text where it says so, is not looked at
+ * here: value_check does, so that only its own request is refused.
  *
  * Threads: pure functions, any thread. Memory: none. Used by the engine and by libflyover.
  */
@@ -23,8 +24,6 @@
 #define WIRE_ITEM_BYTES_MAX  9u /* a number, nil, or the head of a text, a map, an array */
 /* What a message takes on the wire beside its texts and payloads. */
 #define WIRE_HEAD_BYTES_MAX 160u
-/* The message's array, an options map, and a payload in it. */
-#define WIRE_DEPTH_MAX FLYOVER_DEPTH_MAX
 
 #define WIRE_LIST(X)                                                                               \
     X(HELLO, 1)                                                                                    \
@@ -87,18 +86,22 @@ enum wire_find {
     WIRE_FOUND,
     WIRE_PART,     /* not all of it is there yet */
     WIRE_TOO_LONG, /* longer than WIRE_FRAME_BYTES_MAX, or empty */
-    WIRE_GARBAGE,  /* no message: not msgpack, too deep, no array, no kind; and at its end, no more
-                    */
+    WIRE_GARBAGE,  /* no message: not msgpack, cut off, no array, no kind */
     WIRE_NO_MORE
 };
 
 /* The first frame in the bytes; its body without the length. */
 enum wire_find wire_find_frame(const uint8_t *bytes, size_t count, struct flyover_bytes *ret_body);
 
+#define WIRE_FIELDS_KNOWN 6u
+
 struct wire_message {
     int64_t kind;
     uint32_t fields_count; /* behind the kind */
     struct flyover_cursor fields;
+    /* wire.c's own: where the first fields start, from `start` on. */
+    const uint8_t *start;
+    uint32_t starts[WIRE_FIELDS_KNOWN];
 };
 
 /* The next message of a frame's body, from *at on, which moves behind it. WIRE_FOUND, WIRE_NO_MORE,
@@ -113,6 +116,8 @@ bool wire_take_bool(struct wire_message *message, bool *ret_value);
 bool wire_take_text(struct wire_message *message, struct flyover_bytes *ret_text);
 /* nil is a text of none: count 0, at NULL. */
 bool wire_take_text_or_nil(struct wire_message *message, struct flyover_bytes *ret_text);
+/* Over one whole value, however deep it is; false where it is none, and then it has not moved. */
+bool wire_skip(struct flyover_cursor *cursor);
 /* A whole value as it stands. */
 bool wire_take_value(struct wire_message *message, struct flyover_bytes *ret_value);
 

@@ -146,6 +146,11 @@ uint64_t partition_recovered_from(const struct partition *partition);
 /* What is wrong with the index of history, "" if nothing is. */
 const char *partition_history_problem(const struct partition *partition);
 
+/* Other limits for services from now on, borrowed as those of the options were; a service that is
+ * not among them has none. */
+void partition_set_limits(struct partition *partition,
+                          const struct partition_service_limits *limits, uint32_t count);
+
 /* Makes a definition known and its services ready. The same name and text give the same plan; the
  * same name with another text gives a new version, and running sagas keep theirs. */
 NODISCARD enum status partition_define(struct partition *partition, const char *name,
@@ -217,6 +222,9 @@ NODISCARD enum status partition_redrive(struct partition *partition, const struc
 /* The block that holds what was applied last, and the last durable one. */
 uint64_t partition_pending_no(const struct partition *partition);
 uint64_t partition_durable_no(const struct partition *partition);
+
+/* The clock of the journal, which never goes back. */
+int64_t partition_now_ms(struct partition *partition);
 
 /* For who was told BUSY: about how many milliseconds until it is worth asking again. */
 uint32_t partition_busy_ms(const struct partition *partition);

@@ -115,10 +115,20 @@ static enum status declare_service(struct partition *partition, const char *name
 static void limit_service(struct partition *partition, const char *name, uint32_t index)
 {
     const struct partition_options *options = &partition->options;
+    struct dispatch_limits limits = {0};
     for (uint32_t i = 0; i < options->service_limits_count; i++)
         if (strcmp(options->service_limits[i].service, name) == 0)
-            dispatch_set_limits(&partition->dispatch, index, &options->service_limits[i].limits,
-                                partition_now_ns(partition));
+            limits = options->service_limits[i].limits;
+    dispatch_set_limits(&partition->dispatch, index, &limits, partition_now_ns(partition));
+}
+
+void partition_set_limits(struct partition *partition,
+                          const struct partition_service_limits *limits, uint32_t count)
+{
+    partition->options.service_limits = limits;
+    partition->options.service_limits_count = count;
+    for (uint32_t i = 0; i < partition->state->services_count; i++)
+        limit_service(partition, partition->state->services[i].name, i);
 }
 
 /* A service without a plug-in may be remote, unless its tables are kept here: those only its

@@ -154,8 +154,6 @@ bool partition_reserve(struct partition *partition, size_t record_bytes);
 void partition_seal(struct partition *partition);
 /* True unless a threadless engine's options say that the part takes no step in this turn. */
 bool partition_may_step(const struct partition *partition, enum partition_part part);
-/* The clock of the journal, which never goes back. */
-int64_t partition_now_ms(struct partition *partition);
 /* The time that the next event would have: the open block's, if it has any. */
 int64_t partition_event_ms(struct partition *partition);
 /* The clock that paces journal and limits. */

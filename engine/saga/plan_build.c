@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/base/nearest.h"
 #include "engine/saga/utf8.h"
 
 #define POINTER_BYTES  512u
@@ -181,11 +182,11 @@ bool plan_build_state(struct plan_build *build, const json_t *object, const char
             return true;
         }
     }
-    struct plan_nearest nearest = plan_nearest_to(name);
+    struct nearest nearest = nearest_to(name);
     for (uint32_t i = 0; i < plan->states_count; i++)
-        plan_nearest_offer(&nearest, plan->states[i].name);
-    char hint[PLAN_HINT_BYTES];
-    plan_nearest_hint(&nearest, "; name one that stands under States", hint);
+        nearest_offer(&nearest, plan->states[i].name);
+    char hint[NEAREST_HINT_BYTES];
+    nearest_hint(&nearest, "; name one that stands under States", hint);
     return plan_build_refuse(build, STATUS_INVALID, PLACE_FIELD(at, field),
                              "there is no state \"%.80s\"%s", name, hint);
 }
@@ -267,11 +268,11 @@ bool plan_build_check_error_name(struct plan_build *build, const char *name, con
     for (size_t i = 0; i < reserved_count; i++)
         if (strcmp(reserved_error_names[i], name) == 0)
             return true;
-    struct plan_nearest nearest = plan_nearest_to(name);
+    struct nearest nearest = nearest_to(name);
     for (size_t i = 0; i < reserved_count; i++)
-        plan_nearest_offer(&nearest, reserved_error_names[i]);
-    char hint[PLAN_HINT_BYTES];
-    plan_nearest_hint(&nearest, "; give errors of your own another prefix", hint);
+        nearest_offer(&nearest, reserved_error_names[i]);
+    char hint[NEAREST_HINT_BYTES];
+    nearest_hint(&nearest, "; give errors of your own another prefix", hint);
     return plan_build_refuse(
         build, STATUS_INVALID, at,
         "names that begin with \"States.\" are reserved, and \"%s\" is not one "

@@ -118,19 +118,4 @@ bool plan_wait_compile(struct plan_build *build, const json_t *json, const struc
  * on the way that a Catch of a Compensate leads to. */
 bool plan_graph_check(struct plan_build *build);
 
-/* Finds what somebody may have meant: offer every name there is, then ask for the hint. */
-#define PLAN_HINT_BYTES 128u
-
-struct plan_nearest {
-    const char *wanted;
-    const char *best; /* NULL: nothing near */
-    uint32_t distance;
-};
-
-struct plan_nearest plan_nearest_to(const char *wanted);
-void plan_nearest_offer(struct plan_nearest *nearest, const char *name);
-/* `; did you mean "Confirm"?`, or `otherwise` where nothing is near. */
-void plan_nearest_hint(const struct plan_nearest *nearest, const char *otherwise,
-                       char ret_hint[PLAN_HINT_BYTES]);
-
 #endif

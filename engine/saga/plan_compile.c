@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/nearest.h"
 #include "engine/saga/plan_build.h"
 
 #define STATE_TYPES "Task, Wait, Pass, Choice, Succeed and Fail"
@@ -187,21 +188,21 @@ static bool read_type(struct plan_build *build, const json_t *json, const struct
     const char *text = NULL;
     if (!plan_build_text(build, json, "Type", at, &text))
         return false;
-    struct plan_nearest nearest = plan_nearest_to(text);
+    struct nearest nearest = nearest_to(text);
     for (size_t i = 0; i < STATE_TYPES_COUNT; i++) {
         if (strcmp(state_types[i].name, text) == 0) {
             *ret_type = (enum state_type)i;
             return true;
         }
-        plan_nearest_offer(&nearest, state_types[i].name);
+        nearest_offer(&nearest, state_types[i].name);
     }
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++)
         if (strcmp(later[i], text) == 0)
             return plan_build_refuse(build, STATUS_UNSUPPORTED, here,
                                      "%s states are not supported yet; there are " STATE_TYPES,
                                      text);
-    char hint[PLAN_HINT_BYTES];
-    plan_nearest_hint(&nearest, "", hint);
+    char hint[NEAREST_HINT_BYTES];
+    nearest_hint(&nearest, "", hint);
     return plan_build_refuse(build, STATUS_INVALID, here,
                              "there is no type \"%.80s\"; there are " STATE_TYPES "%s", text, hint);
 }

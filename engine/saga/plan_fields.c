@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/base/nearest.h"
 #include "engine/saga/plan_build.h"
 
 #define COUNT_OF(list) (sizeof(list) / sizeof((list)[0]))
@@ -123,13 +124,13 @@ static bool refuse_misplaced(struct plan_build *build, const char *name,
 static bool refuse_unknown(struct plan_build *build, const char *name,
                            const struct plan_fields *fields, const struct place *here)
 {
-    struct plan_nearest nearest = plan_nearest_to(name);
+    struct nearest nearest = nearest_to(name);
     for (size_t i = 0; fields->names[i] != NULL; i++)
-        plan_nearest_offer(&nearest, fields->names[i]);
+        nearest_offer(&nearest, fields->names[i]);
     for (size_t i = 0; i < COUNT_OF(unsupported_fields); i++)
-        plan_nearest_offer(&nearest, unsupported_fields[i]);
-    char hint[PLAN_HINT_BYTES];
-    plan_nearest_hint(&nearest, "; leave it out, or say it in a Comment", hint);
+        nearest_offer(&nearest, unsupported_fields[i]);
+    char hint[NEAREST_HINT_BYTES];
+    nearest_hint(&nearest, "; leave it out, or say it in a Comment", hint);
     return plan_build_refuse(build, STATUS_INVALID, here, "%s has no field \"%.80s\"%s",
                              fields->owner, name, hint);
 }

@@ -7,6 +7,7 @@ struct sink {
     uint8_t *next;
     uint8_t *end;
     bool full;
+    uint32_t depth_max;
     msgpack_packer packer;
 };
 
@@ -56,7 +57,7 @@ static bool pack_object(struct sink *sink, json_t *object, uint32_t depth)
 /* False where it is nested too deep. */
 static bool pack(struct sink *sink, const json_t *value, uint32_t depth)
 {
-    if (depth == FLYOVER_DEPTH_MAX && (json_is_object(value) || json_is_array(value)))
+    if (depth == sink->depth_max && (json_is_object(value) || json_is_array(value)))
         return false;
     switch (json_typeof(value)) {
     case JSON_OBJECT: return pack_object(sink, (json_t *)value, depth + 1);
@@ -73,7 +74,13 @@ static bool pack(struct sink *sink, const json_t *value, uint32_t depth)
 
 enum status value_from_json(const json_t *json, uint8_t *out, size_t capacity, size_t *ret_bytes)
 {
-    struct sink sink = {.next = out, .end = out + capacity};
+    return value_from_deep_json(json, FLYOVER_DEPTH_MAX, out, capacity, ret_bytes);
+}
+
+enum status value_from_deep_json(const json_t *json, uint32_t depth_max, uint8_t *out,
+                                 size_t capacity, size_t *ret_bytes)
+{
+    struct sink sink = {.next = out, .end = out + capacity, .depth_max = depth_max};
     msgpack_packer_init(&sink.packer, &sink, append);
     if (!pack(&sink, json, 0))
         return STATUS_UNSUPPORTED;

@@ -16,5 +16,8 @@
  * nested more than FLYOVER_DEPTH_MAX deep. */
 NODISCARD enum status value_from_json(const json_t *json, uint8_t *out, size_t capacity,
                                       size_t *ret_bytes);
+/* The same of JSON that has payloads in it, and may be nested up to depth_max; recurses as deep. */
+NODISCARD enum status value_from_deep_json(const json_t *json, uint32_t depth_max, uint8_t *out,
+                                           size_t capacity, size_t *ret_bytes);
 
 #endif

@@ -59,6 +59,11 @@ static struct cli_process start_program(const char *program, int in, const char 
     return process;
 }
 
+const char *cli_program(void)
+{
+    return FLYOVER_PROGRAM;
+}
+
 struct cli_process cli_start_list(int in, const char *const *arguments)
 {
     return start_program(FLYOVER_PROGRAM, in, arguments);

@@ -63,6 +63,8 @@ struct cli_process {
     int out, err; /* files in memory */
 };
 
+/* Where the program is. */
+const char *cli_program(void);
 /* Arguments follow the name of the command, the last one NULL. */
 struct cli_result cli_run(const char *command, ...) __attribute__((sentinel));
 /* The same with another program, whose path comes first. */

@@ -1,71 +1,61 @@
 /*
- * rig: a transport with an owner that remembers everything, and peers with plain sockets. All on
- * the test's thread: where a test waits for something, rig_until turns the transport until it is
- * so.
+ * rig: an engine without threads, a server on it, and a transport in memory: what the tests of the
+ * server share. Messages are written as JSON and read as JSON, so that a test reads like the page
+ * of the protocol:
+ *
+ *     rig_say(rig, a, "[12, 7, \"order\", {\"k\": 1}, null]");
+ *     rig_settle(rig);
+ *     assert_string_equal(rig_hear(rig, a), "[13,7,1,false]");
  */
 #ifndef TESTS_NET_RIG_H
 #define TESTS_NET_RIG_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/socket.h>
-
-#include "engine/net/transport.h"
-
-#define RIG_CONNECTIONS_MAX 64u
-
-/* What has come from a connection in its present life. */
-struct rig_connection {
-    bool is_open, is_closed;
-    uint32_t lives;
-    uint8_t *bytes;
-    size_t count;
-    uint32_t data_count;
-    enum status reason;
-    char text[512];
-};
+#include "engine/net/server.h"
+#include "tests/net/fake_transport.h"
 
 struct rig {
-    struct transport_options options;
+    char directory[64]; /* "": mode memory */
+    struct partition *partition;
     struct transport *transport;
-    struct rig_connection connections[RIG_CONNECTIONS_MAX];
-    uint32_t opened, closed, last_opened;
-    bool keeps_lent, has_lent; /* keeps_lent: stops at a DATA and does not ask for the next */
-    bool keeps_closed;         /* does not forget */
-    bool echoes;               /* sends back what comes */
+    struct server *server;
+    struct server_options options; /* for rig_open_server again */
+    char *log;                     /* lines "event peer text", since rig_set_up */
+    bool journal_held;             /* no block becomes durable */
 };
 
-/* Options for small tests, at an ephemeral port of 127.0.0.1. */
-struct transport_options rig_options(uint32_t threads);
-void rig_open(struct rig *rig, const struct transport_options *options);
-void rig_close(struct rig *rig);
+extern int64_t rig_now_ms;  /* of the engine */
+extern uint64_t rig_now_ns; /* of both */
 
-/* One turn: takes all events, echoes, flushes. */
+int rig_set_up(void **state);
+/* With a data directory of its own, so that there is history. */
+int rig_set_up_on_disk(void **state);
+int rig_tear_down(void **state);
+/* Another server, with rig->options. */
+void rig_open_server(struct rig *rig);
+
+/* A connection without and with its HELLO said and heard. */
+uint32_t rig_connect(struct rig *rig);
+uint32_t rig_greet(struct rig *rig);
+/* A message, or as many as the text has values, in one frame. */
+void rig_say(struct rig *rig, uint32_t connection, const char *json);
+/* The frame of it into bytes[capacity]; returns its bytes. */
+size_t rig_frame(const char *json, uint8_t *bytes, size_t capacity);
+/* The next message that has come, as JSON, "" if there is none; lent until the next call. */
+const char *rig_hear(struct rig *rig, uint32_t connection);
+/* The same, turning until there is one: what another thread answers. */
+const char *rig_await(struct rig *rig, uint32_t connection);
+/* Turns of engine and server: one, or until nothing is left to do by itself. */
 void rig_turn(struct rig *rig);
-/* Turns until `is_so`, and fails the test if it never is. */
-void rig_until(struct rig *rig, bool (*is_so)(struct rig *rig, void *context), void *context,
-               const char *what);
-void rig_until_opened(struct rig *rig, uint32_t count);
-void rig_until_closed(struct rig *rig, uint32_t count);
-void rig_until_bytes(struct rig *rig, uint32_t connection, size_t count);
-/* Sends: reserve, fill, commit, flush. False where there is no room. */
-bool rig_send(struct rig *rig, uint32_t connection, const void *bytes, uint32_t count);
-/* Commits chunks of 4096 pattern bytes as long as there is room; how many bytes. */
-uint64_t rig_fill(struct rig *rig, uint32_t connection);
+void rig_settle(struct rig *rig);
+/* Fails the test unless an ERROR comes with this id and status; returns its sentence. */
+const char *rig_hear_error(struct rig *rig, uint32_t connection, uint64_t id, const char *status);
+/* DEFINE, and DEFINED heard. */
+void rig_define(struct rig *rig, uint32_t connection, const char *name, const char *text);
+/* A definition of one Task, of the service "test" that is built in, or "far", which is not. */
+extern const char rig_task[], rig_far_task[], rig_two_far_tasks[], rig_pass[];
+void rig_pass_ms(struct rig *rig, uint64_t ms);
 
-/* A socket that is connected to listener `index`, not blocking; and whose connection is told of.
- * rcvbuf 0: the kernel's. */
-int rig_connect(struct rig *rig, uint32_t index, int rcvbuf);
-int rig_dial(struct rig *rig, uint32_t index, int rcvbuf);
-/* The peer writes it all / reads exactly so many bytes, with turns in between. */
-void rig_peer_write(struct rig *rig, int fd, const void *bytes, size_t count);
-void rig_peer_read(struct rig *rig, int fd, void *ret_bytes, size_t count);
-/* The peer reads to the end, which must be an orderly one; how many bytes there were. */
-size_t rig_peer_read_all(struct rig *rig, int fd);
-
-/* Byte `at` of the pattern that tests send. */
-uint8_t rig_pattern(uint64_t at);
-void rig_fill_pattern(uint8_t *bytes, size_t count, uint64_t from);
+#define RIG_DISK_TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up_on_disk, rig_tear_down)
+#define RIG_TEST(name)      cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 
 #endif

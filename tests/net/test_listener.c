@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/net/rig.h"
+#include "tests/net/transport_rig.h"
 
 static char folder[] = "/tmp/flyover-listen-XXXXXX";
 static char unix_path[64], unix_address[80];

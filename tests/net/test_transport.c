@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/net/rig.h"
+#include "tests/net/transport_rig.h"
 
 static uint32_t threads_of(void **state)
 {

@@ -16,7 +16,7 @@
 
 #include "engine/net/tls.h"
 #include "tests/net/certificates.h"
-#include "tests/net/rig.h"
+#include "tests/net/transport_rig.h"
 
 static char folder[64], unix_address[96];
 static struct identity authority, server, client, stranger;

@@ -670,6 +670,31 @@ static void the_lanes_of_a_service_share_its_limit_in_flight(void **state)
     assert_int_equal(done(rig, "b", &call), STATUS_OK);
 }
 
+static void limits_said_anew_hold_at_once_and_for_services_to_come(void **state)
+{
+    struct rig *rig = *state;
+    static const struct partition_service_limits other_limits = {"later", {.in_flight_max = 1}};
+    static const char of_later[] = SAGA("L", TASK("L", "later.l", "\"End\":true"));
+    open_limited(rig, (struct dispatch_limits){.in_flight_max = 1});
+    rig_start(rig, rig->plan, "x", "y");
+    rig_start(rig, rig->plan, "x", "y");
+    take(rig, "a");
+    struct remote_invocation call;
+    assert_false(remote_take(rig->partition, lane_of(rig, "a"), &call));
+    partition_set_limits(rig->partition, &other_limits, 1);
+    assert_true(remote_take(rig->partition, lane_of(rig, "a"), &call));
+    uint32_t later = rig_define(rig, "later", of_later);
+    rig_start(rig, later, "x", "y");
+    rig_start(rig, later, "x", "y");
+    turns(rig, 10);
+    uint32_t lane;
+    assert_int_equal(remote_open_lane(rig->partition, "later", "l", &lane, NULL), STATUS_OK);
+    assert_true(remote_take(rig->partition, lane, &call));
+    assert_false(remote_take(rig->partition, lane, &call));
+    partition_set_limits(rig->partition, NULL, 0);
+    assert_true(remote_take(rig->partition, lane, &call));
+}
+
 static void the_lanes_of_a_service_share_its_rate(void **state)
 {
     struct rig *rig = *state;
@@ -759,6 +784,7 @@ int main(void)
         RIG_TEST(a_checkpoint_is_taken_while_remote_work_is_out),
         RIG_TEST(while_the_journal_has_no_room_an_answer_stays_out),
         RIG_TEST(the_lanes_of_a_service_share_its_limit_in_flight),
+        RIG_TEST(limits_said_anew_hold_at_once_and_for_services_to_come),
         RIG_TEST(the_lanes_of_a_service_share_its_rate),
         RIG_TEST(compensations_of_a_lane_go_first),
         RIG_TEST(slow_remote_work_holds_up_no_block),

@@ -1,0 +1,150 @@
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/clock.h"
+#include "engine/main/control.h"
+#include "engine/main/serve_parts.h"
+
+/* Where threads have cores of their own, asking once more is cheaper than being woken. */
+#define SPIN_NS 30000u
+
+static volatile sig_atomic_t stop_signal;
+static volatile sig_atomic_t reload_asked;
+static _Atomic int wake_fd;
+
+static void wake(void)
+{
+    static const uint64_t one = 1;
+    ssize_t written = write(atomic_load(&wake_fd), &one, sizeof one);
+    (void)written; /* one that is full is as good */
+}
+
+static void on_stop(int signal)
+{
+    if (stop_signal != 0)
+        _exit(128 + signal);
+    stop_signal = signal;
+    wake();
+}
+
+static void on_reload(int signal)
+{
+    (void)signal;
+    reload_asked = 1;
+    wake();
+}
+
+void serve_catch_signals(struct serve *serve)
+{
+    struct sigaction stop = {.sa_handler = on_stop, .sa_flags = SA_RESTART};
+    struct sigaction reload = {.sa_handler = on_reload, .sa_flags = SA_RESTART};
+    atomic_store(&wake_fd, serve->wake_fd);
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGHUP, &reload, NULL);
+}
+
+/* ---- a turn ---------------------------------------------------------------------------------- */
+
+void serve_block(void *context, uint64_t timeout_ns)
+{
+    struct serve *serve = context;
+    transport_wait(serve->transport, timeout_ns);
+}
+
+static enum status turn(struct serve *serve, bool *ret_worked, struct problem *problem)
+{
+    bool worked = transport_turn(serve->transport);
+    worked |= server_turn(serve->server);
+    bool polled = false;
+    enum status status = partition_poll(serve->session.partition, &polled, problem);
+    if (status != STATUS_OK)
+        return status;
+    /* What has become durable leaves in the same turn. */
+    if (polled)
+        worked |= server_turn(serve->server);
+    worked |= polled;
+    if (serve->session.control != NULL)
+        worked |= control_turn(serve->session.control);
+    *ret_worked = worked;
+    return STATUS_OK;
+}
+
+static uint64_t smaller(uint64_t left, uint64_t right)
+{
+    return left < right ? left : right;
+}
+
+/* Not more often than asked for: the log and the watchdog, and what they need is when to come
+ * again. */
+static uint64_t look_after(struct serve *serve, uint64_t now_ns)
+{
+    log_turn(&serve->log, false);
+    return smaller(notify_turn(&serve->notify, now_ns), SERVE_LOOK_NS_MAX);
+}
+
+static void rest(struct serve *serve, uint64_t now_ns)
+{
+    if (serve->may_spin && now_ns - serve->busy_ns < SPIN_NS)
+        return;
+    uint64_t timeout_ns = look_after(serve, now_ns);
+    timeout_ns = smaller(timeout_ns, server_wait_ns(serve->server));
+    partition_wait(serve->session.partition, timeout_ns);
+}
+
+/* A turn, and a rest where there was nothing to do. Under load the watchdog is looked after too. */
+static enum status step(struct serve *serve, struct problem *problem)
+{
+    bool worked = false;
+    enum status status = turn(serve, &worked, problem);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t now_ns = clock_now_ns();
+    if (!worked) {
+        rest(serve, now_ns);
+        return STATUS_OK;
+    }
+    serve->busy_ns = now_ns;
+    look_after(serve, now_ns);
+    return STATUS_OK;
+}
+
+enum status serve_run(struct serve *serve, int *ret_signal, struct problem *problem)
+{
+    struct partition_counts counts = partition_counts(serve->session.partition);
+    serve->may_spin = counts.threads_count + 1 + serve->options.threads <= counts.cpus_count;
+    while (stop_signal == 0) {
+        if (reload_asked != 0) {
+            reload_asked = 0;
+            serve_reload(serve);
+        }
+        enum status status = step(serve, problem);
+        if (status != STATUS_OK)
+            return status;
+    }
+    *ret_signal = stop_signal;
+    return STATUS_OK;
+}
+
+enum status serve_drain(struct serve *serve, struct problem *problem)
+{
+    uint64_t until_ns = clock_now_ns() + serve->options.drain_ms * UINT64_C(1000000);
+    transport_stop_listening(serve->transport);
+    enum status status = STATUS_OK;
+    bool is_drained = false;
+    while (status == STATUS_OK && clock_now_ns() < until_ns) {
+        is_drained = server_drain(serve->server);
+        if (is_drained && transport_counts(serve->transport).out_bytes == 0)
+            break; /* and all of it is with the kernel */
+        status = step(serve, problem);
+    }
+    struct server_counts counts = server_counts(serve->server);
+    if (status == STATUS_OK && !is_drained)
+        log_say(&serve->log, LOG_WARN, "not_drained",
+                LOG_NUMBER("requests_open", counts.requests_open),
+                LOG_NUMBER("connections", counts.connections),
+                LOG_TEXT("text", "what was accepted goes on at the next start"));
+    return status;
+}

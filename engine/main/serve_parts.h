@@ -1,0 +1,45 @@
+/*
+ * serve_parts: the state of `flyover serve`, for serve.c (start and end), serve_loop.c (what
+ * happens between) and serve_reload.c (SIGHUP). One thread, the engine's.
+ */
+#ifndef ENGINE_MAIN_SERVE_PARTS_H
+#define ENGINE_MAIN_SERVE_PARTS_H
+
+#include "engine/main/config.h"
+#include "engine/main/notify.h"
+#include "engine/main/serve_options.h"
+#include "engine/net/server.h"
+#include "engine/net/tls.h"
+
+#define SERVE_LOOK_NS_MAX 500000000u
+
+struct serve {
+    struct serve_options options;
+    struct config *config;   /* of the start: the engine borrows its texts */
+    struct config *current;  /* the same, or that of the last SIGHUP */
+    const char *config_file; /* NULL: none */
+    struct log log;
+    struct notify notify;
+    int wake_fd; /* an eventfd: the engine has something to do while it waits for sockets */
+    struct session session;
+    struct access *access; /* NULL: nobody asks who it is */
+    struct tls *tls;       /* NULL: plain */
+    struct transport *transport;
+    struct server *server;
+    uint64_t busy_ns; /* when there was something to do last */
+    bool may_spin;
+};
+
+/* Signals are noticed from now on; one that ends the program, for the second time, ends it at once,
+ * as a crash would. */
+void serve_catch_signals(struct serve *serve);
+/* What the engine's wait for sockets and for its threads at once is: struct partition_sleep. */
+void serve_block(void *context, uint64_t timeout_ns);
+/* Turns until a signal asks for the end, or the engine fails. */
+NODISCARD enum status serve_run(struct serve *serve, int *ret_signal, struct problem *problem);
+/* Answers what is open, for drain_ms at most. */
+NODISCARD enum status serve_drain(struct serve *serve, struct problem *problem);
+/* Reads the configuration, tokens and certificates again. What fails stays as it was. */
+void serve_reload(struct serve *serve);
+
+#endif
