@@ -41,6 +41,7 @@
 #define FLYOVER_ERROR_NAME_BYTES_MAX  64u
 #define FLYOVER_ERROR_CAUSE_BYTES_MAX 256u /* longer ones are cut */
 #define FLYOVER_TOKEN_BYTES           64u  /* of a token, with its end */
+#define FLYOVER_TRACE_BYTES           56u  /* of a traceparent, with its end */
 
 /* ---- msgpack, read in place ---------------------------------------------------------------- */
 
@@ -120,6 +121,9 @@ struct flyover_key flyover_call_key(const struct flyover_call *call);
  * handler only begins it (sends a mail, say, with the token in it); its own output is dropped. A
  * retry has another token, and the one before is then refused. */
 void flyover_call_token(const struct flyover_call *call, char ret_token[FLYOVER_TOKEN_BYTES]);
+
+/* The W3C traceparent that the saga was started with, as text; false where it has none. */
+bool flyover_call_trace(const struct flyover_call *call, char ret_trace[FLYOVER_TRACE_BYTES]);
 
 /* Answers: `return flyover_done(call);` with an output of nil, or of one msgpack value (copied;
  * checked by the engine: garbage fails the step as Flyover.BadOutput). `return

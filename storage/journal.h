@@ -30,9 +30,10 @@
 #include "engine/base/status.h"
 #include "storage/block.h"
 
-/* 2: like 1, but may begin behind block 1 and hold records that the programs of 1 do not know. A
- * journal of format 1 is marked 2 when it is opened for writing. */
-#define JOURNAL_FORMAT           2u
+/* 2: like 1, but may begin behind block 1 and hold records that the programs of 1 do not know; 3:
+ * like 2, with parts of records that the programs of 2 do not know. An earlier one is marked 3 when
+ * it is opened for writing. */
+#define JOURNAL_FORMAT           3u
 #define JOURNAL_MEMORY_BYTES_MAX (384u << 20)
 /* A journal is opened for writing only where this much is free: RocksDB writes some of it at once,
  * and on a disk too full for its info log it ends the process instead of saying so. */

@@ -102,6 +102,7 @@ static void before_event(struct redrive *redrive, const struct core *core,
         made.redrive.state++;
     made.redrive.step_no = saga.step_no;
     made.redrive.payload = core_branch_payload(core, saga.branch);
+    made.redrive.trace = core_trace(core, saga.branch);
     if (!encode_steps(redrive, core, slot, &made))
         return;
     made.redrive.plan = CORE_PLANS_MAX; /* room for the number that it will be */

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "engine/admin/begin.h"
+
 #define LINE_COLUMNS      119u
 #define BLOCK_COLUMNS     7
 #define CLOCK_COLUMNS     12
@@ -141,7 +143,7 @@ static void print_text(struct timeline *self, const char *lead, const char *text
     }
 }
 
-static void print_heading(struct timeline *self, uint32_t plan)
+static void print_heading(struct timeline *self, uint32_t plan, const struct event *event)
 {
     size_t columns = STATE_COLUMNS_MIN;
     for (uint32_t i = 0; i < self->plan->states_count; i++)
@@ -150,8 +152,10 @@ static void print_heading(struct timeline *self, uint32_t plan)
     self->state_columns = (uint32_t)(columns < STATE_COLUMNS_MAX ? columns : STATE_COLUMNS_MAX);
     char started[TIMELINE_TIME_BYTES];
     timeline_format_time(self->started_ms, started);
-    fprintf(self->out, "saga %" PRIu64 " of %s (plan %" PRIu32 "), started %s UTC\n\n",
-            self->saga_id, self->plan->name, plan, started);
+    fprintf(self->out, "saga %" PRIu64 " of %s (plan %" PRIu32 "), started %s UTC", self->saga_id,
+            self->plan->name, plan, started);
+    begin_print(event, self->out);
+    fputs("\n\n", self->out);
     fprintf(self->out, "%*s  %-*s  %-*s  %-*s  %-*s  %*s  %*s  %s\n", BLOCK_COLUMNS, "block",
             CLOCK_COLUMNS, "time (UTC)", EVENT_COLUMNS, "event", (int)self->state_columns, "state",
             PHASE_COLUMNS, "phase", STEP_COLUMNS, "step", ATTEMPT_COLUMNS, "try",
@@ -290,6 +294,8 @@ static void collect_row(struct timeline *self, const struct block_header *header
         json_object_set_new(row, "step", json_integer(step->step_no));
         json_object_set_new(row, "attempt", json_integer(step->attempt_no));
     }
+    if (is_begin(event))
+        begin_set(event, row);
     if (carried.count > 0)
         json_object_set_new(row, "carried", timeline_payload_to_json(carried));
     self->nexts = json_array();
@@ -498,7 +504,7 @@ static void after_event(struct timeline *self, const struct block_header *header
         self->started_ms = self->last_ms = header->now_ms;
         self->first_block = header->block_no;
         if (self->out != NULL)
-            print_heading(self, plan + self->plan_offset);
+            print_heading(self, plan + self->plan_offset, event);
     }
     uint8_t made[CARRIED_BYTES_MAX];
     struct flyover_bytes carried = carried_by(event, made);

@@ -220,6 +220,17 @@ uint8_t *slab_bytes(const struct slab *slab, slab_ref ref)
     return (uint8_t *)(object_at(slab, ref) + 1);
 }
 
+const uint8_t *slab_region(const struct slab *slab)
+{
+    return slab->region;
+}
+
+const uint8_t *slab_bytes_in(const uint8_t *region, slab_ref ref)
+{
+    assert(ref.at != 0);
+    return region + (uint64_t)ref.at * UNIT_BYTES + sizeof(struct object);
+}
+
 uint32_t slab_bytes_count(const struct slab *slab, slab_ref ref)
 {
     return object_at(slab, ref)->bytes_count;

@@ -46,6 +46,9 @@ void slab_retain(struct slab *slab, slab_ref ref);
 void slab_release(struct slab *slab, slab_ref ref);
 
 uint8_t *slab_bytes(const struct slab *slab, slab_ref ref);
+/* The same for another thread, that is given `region` once and then refs of objects which stay. */
+const uint8_t *slab_region(const struct slab *slab);
+const uint8_t *slab_bytes_in(const uint8_t *region, slab_ref ref);
 uint32_t slab_bytes_count(const struct slab *slab, slab_ref ref);
 
 /* Whole pages that are in use, and the region, in bytes: what admission looks at. */

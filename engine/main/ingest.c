@@ -13,7 +13,10 @@
 #include "engine/base/clock.h"
 #include "engine/ingest/order_reader.h"
 #include "engine/main/command.h"
+#include "engine/main/ingest_remote.h"
 #include "engine/main/progress.h"
+#include "engine/main/reach_remote.h"
+#include "engine/main/rejects.h"
 #include "engine/main/report.h"
 #include "engine/main/session.h"
 
@@ -24,6 +27,7 @@
 
 struct ingest_options {
     struct session_options session;
+    struct reach reach;  /* with an address: an engine elsewhere, and no session */
     const char *rejects; /* NULL: DIR/rejects.csv, in mode memory none */
     uint32_t in_flight;
     bool json;
@@ -35,8 +39,7 @@ struct ingest {
     const struct ingest_options *options;
     struct session session;
     struct progress progress;
-    FILE *rejects;
-    char rejects_path[4096];
+    struct rejects rejects;
     uint32_t plans[2]; /* by enum order_kind */
     uint64_t read_count;
     uint64_t rejected_count;
@@ -79,7 +82,10 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     struct ingest_options *options = state->input;
     char *end;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &options->session; return 0;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &options->session;
+        state->child_inputs[1] = &options->reach;
+        return 0;
     case 'i': {
         unsigned long count = strtoul(text, &end, 10);
         if (*end != '\0' || count == 0 || count > CORE_SAGAS_MAX)
@@ -95,14 +101,20 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         options->files[options->files_count++] = text;
         return 0;
     case ARGP_KEY_END:
-        if (options->session.directory == NULL && options->session.durability != DURABILITY_MEMORY)
-            argp_error(state, "say where the data goes with --data DIR");
+        if (options->reach.address != NULL && options->session.directory != NULL)
+            argp_error(state, "--data or --connect, not both");
+        if (options->session.directory == NULL && options->reach.address == NULL &&
+            options->session.durability != DURABILITY_MEMORY)
+            argp_error(state, "say where the data goes with --data DIR, or where an engine serves "
+                              "with --connect ADDRESS");
         if (options->files_count == 0)
             argp_error(state, "name a file of orders, or - for standard input");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
+
+static struct argp_child children[3];
 
 static const struct argp argp = {
     options_list,
@@ -111,9 +123,11 @@ static const struct argp argp = {
     "Takes in orders as durable sagas: CSV in the columns of UCI Online Retail (a line a row or an "
     "invoice a row), or NDJSON; - is standard input. An order is a sale, an invoice number that "
     "starts with C a return.\vA run that was stopped, by kill -9 or a power cut too, is run again "
-    "with the same files: it goes on where it was, and does no order twice.\n\n"
+    "with the same files: it goes on where it was, and does no order twice. With --connect that "
+    "holds for as long as the engine there keeps names, and the options of an engine have no "
+    "meaning.\n\n"
     "Example: flyover ingest --data ./data orders.csv",
-    session_argp_child,
+    children,
     NULL,
     NULL,
 };
@@ -124,45 +138,21 @@ static const struct argp argp = {
 static enum status open_rejects(struct ingest *ingest, struct problem *problem)
 {
     const struct ingest_options *options = ingest->options;
-    if (options->rejects != NULL)
-        snprintf(ingest->rejects_path, sizeof ingest->rejects_path, "%s", options->rejects);
-    else if (options->session.durability != DURABILITY_MEMORY)
-        snprintf(ingest->rejects_path, sizeof ingest->rejects_path, "%s/rejects.csv",
-                 options->session.directory);
-    else
+    char path[sizeof ingest->rejects.path];
+    if (options->rejects == NULL && options->session.durability == DURABILITY_MEMORY)
         return STATUS_OK;
-    ingest->rejects = fopen(ingest->rejects_path, "w");
-    if (ingest->rejects == NULL)
-        return problem_set(problem, STATUS_NO_PERMISSION,
-                           "the file for rejected orders, %s, cannot be written: %s. Name another "
-                           "with --rejects",
-                           ingest->rejects_path, strerror(errno));
-    fputs("File,Line,InvoiceNo,Reason\n", ingest->rejects);
-    return STATUS_OK;
-}
-
-static void write_csv_field(FILE *out, const char *text, char end)
-{
-    fputc('"', out);
-    for (; *text != '\0'; text++) {
-        if (*text == '"')
-            fputc('"', out);
-        fputc(*text, out);
-    }
-    fputc('"', out);
-    fputc(end, out);
+    if (options->rejects != NULL)
+        snprintf(path, sizeof path, "%s", options->rejects);
+    else
+        snprintf(path, sizeof path, "%s/rejects.csv", options->session.directory);
+    return rejects_open(&ingest->rejects, path, problem);
 }
 
 static void reject(struct ingest *ingest, struct intake *intake,
                    const struct order_reject *rejected)
 {
     intake->rejected_count++;
-    if (ingest->rejects == NULL)
-        return;
-    write_csv_field(ingest->rejects, intake->name, ',');
-    fprintf(ingest->rejects, "%" PRIu64 ",", rejected->line_no);
-    write_csv_field(ingest->rejects, rejected->number, ',');
-    write_csv_field(ingest->rejects, rejected->reason, '\n');
+    rejects_add(&ingest->rejects, intake->name, rejected);
 }
 
 /* ---- one file ---------------------------------------------------------------------------------
@@ -285,8 +275,8 @@ static enum status rewind_intake(struct ingest *ingest, struct intake *intake, u
                            "standard input begins like orders that were taken in before but goes "
                            "on otherwise, and it cannot be read twice: put it into a file");
     close_intake(intake);
-    if (ingest->rejects != NULL && strcmp(name, "-") == 0)
-        fflush(ingest->rejects);
+    if (ingest->rejects.file != NULL && strcmp(name, "-") == 0)
+        fflush(ingest->rejects.file);
     enum status status = open_intake(ingest, intake, name, problem);
     while (status == STATUS_OK && intake->taken_count < count) {
         status = read_order(ingest, intake, problem);
@@ -303,7 +293,7 @@ static enum status rewind_intake(struct ingest *ingest, struct intake *intake, u
 static enum status resume(struct ingest *ingest, struct intake *intake, struct problem *problem)
 {
     const struct core *core = partition_state(ingest->session.partition)->core;
-    uint64_t rejects_at = ingest->rejects == NULL ? 0 : (uint64_t)ftell(ingest->rejects);
+    uint64_t rejects_at = ingest->rejects.file == NULL ? 0 : (uint64_t)ftell(ingest->rejects.file);
     enum status status = read_order(ingest, intake, problem);
     if (status != STATUS_OK || intake->ended)
         return status;
@@ -323,8 +313,8 @@ static enum status resume(struct ingest *ingest, struct intake *intake, struct p
         intake->pending = false;
     } else if (count_max > 0) {
         uint32_t source = intake->source;
-        if (ingest->rejects != NULL)
-            fseek(ingest->rejects, (long)rejects_at, SEEK_SET);
+        if (ingest->rejects.file != NULL)
+            fseek(ingest->rejects.file, (long)rejects_at, SEEK_SET);
         status = rewind_intake(ingest, intake, known_count, problem);
         intake->source = source;
     }
@@ -416,8 +406,8 @@ static void print_report(const struct ingest *ingest, const struct report *repor
     printf("%s orders read from %u file%s, %s rejected", progress_number(a, ingest->read_count),
            options->files_count, options->files_count == 1 ? "" : "s",
            progress_number(b, ingest->rejected_count));
-    if (ingest->rejected_count > 0 && ingest->rejects_path[0] != '\0')
-        printf(" (see %s)", ingest->rejects_path);
+    if (ingest->rejected_count > 0 && ingest->rejects.path[0] != '\0')
+        printf(" (see %s)", ingest->rejects.path);
     if (ingest->skipped_count > 0)
         printf(", %s taken in by an earlier run", progress_number(c, ingest->skipped_count));
     printf("\n");
@@ -480,9 +470,11 @@ static int finish(struct ingest *ingest, enum status status, struct problem *pro
         *problem = stop_problem;
     if (status == STATUS_OK)
         status = stopped;
-    if (ingest->rejects != NULL && fclose(ingest->rejects) != 0 && status == STATUS_OK)
-        status = problem_set(problem, STATUS_IO, "%s cannot be written: %s", ingest->rejects_path,
-                             strerror(errno));
+    struct problem rejects_problem = {0};
+    if (rejects_close(&ingest->rejects, &rejects_problem) != STATUS_OK && status == STATUS_OK) {
+        *problem = rejects_problem;
+        status = rejects_problem.status;
+    }
     double seconds = (double)(clock_now_ns() - started_ns) / 1e9;
     progress_end(&ingest->progress);
     struct report report;
@@ -504,11 +496,26 @@ static int finish(struct ingest *ingest, enum status status, struct problem *pro
     return EXIT_DONE;
 }
 
+static int ingest_elsewhere(const struct ingest_options *options)
+{
+    struct ingest_remote_options remote = {.reach = options->reach,
+                                           .rejects = options->rejects,
+                                           .in_flight = options->in_flight,
+                                           .json = options->json,
+                                           .files = options->files,
+                                           .files_count = options->files_count};
+    return ingest_remote(&remote);
+}
+
 int command_ingest(int argc, char **argv)
 {
     static struct ingest_options options = {.in_flight = IN_FLIGHT_DEFAULT};
     session_options_init(&options.session);
+    children[0] = session_argp_child[0];
+    children[1] = reach_argp_child[0];
     command_parse(&argp, argc, argv, &options);
+    if (options.reach.address != NULL)
+        return ingest_elsewhere(&options);
     struct ingest ingest = {.options = &options};
     struct problem problem = {0};
     enum status status = session_open(&options.session, &ingest.session, &problem);

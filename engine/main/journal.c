@@ -8,10 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/admin/begin.h"
+#include "engine/admin/timeline.h"
 #include "engine/main/command.h"
 #include "engine/main/progress.h"
 #include "engine/main/report.h"
-#include "engine/admin/timeline.h"
 #include "engine/saga/event.h"
 #include "engine/saga/value.h"
 #include "storage/block.h"
@@ -278,6 +279,7 @@ static void print_outside(const struct event *event)
     case EVENT_REDRIVE:
         printf("of saga %" PRIu64 ", plan %" PRIu32 ", %" PRIu32 " steps done",
                event->redrive.of_saga_id, event->redrive.plan, event->redrive.steps_count);
+        begin_print(event, stdout);
         print_value(event->redrive.payload);
         break;
     case EVENT_LIMITS:
@@ -315,11 +317,7 @@ static void print_record(const struct block_header *header, uint32_t record_no,
         if (event->start.source != EVENT_NO_SOURCE)
             printf(", source %" PRIu32, event->start.source);
         print_text(", named ", event->start.name);
-        if (event->start.at_ms > 0) {
-            char time[TIMELINE_TIME_BYTES];
-            timeline_format_time(event->start.at_ms, time);
-            printf(", not before %s", time);
-        }
+        begin_print(event, stdout);
         print_value(event->start.input);
         break;
     case EVENT_RESULT:
@@ -396,8 +394,7 @@ static void set_start(json_t *record, const struct event *event)
         json_object_set_new(record, "source", json_integer(event->start.source));
     if (event->start.name.count > 0)
         json_object_set_new(record, "name", text_to_json(event->start.name));
-    if (event->start.at_ms > 0)
-        json_object_set_new(record, "at_ms", json_integer(event->start.at_ms));
+    begin_set(event, record);
     json_object_set_new(record, "input", timeline_payload_to_json(event->start.input));
 }
 
@@ -441,6 +438,7 @@ static void set_outside(json_t *record, const struct event *event)
         set_u64(record, "plan", event->redrive.plan);
         set_u64(record, "state", event->redrive.state);
         set_u64(record, "steps_done", event->redrive.steps_count);
+        begin_set(event, record);
         json_object_set_new(record, "input", timeline_payload_to_json(event->redrive.payload));
         break;
     case EVENT_LIMITS:

@@ -86,7 +86,9 @@ static void on_event(struct server *server, const struct transport_event *event)
     switch (event->kind) {
     case TRANSPORT_OPENED: peer_open(server, event->connection); break;
     case TRANSPORT_DATA: peer_on_data(server, peer, event->bytes, event->count); break;
-    case TRANSPORT_CLOSED: peer_close(server, peer); break;
+    case TRANSPORT_CLOSED:
+        peer_close(server, peer, event->count > 0 ? (const char *)event->bytes : NULL);
+        break;
     }
 }
 
@@ -96,6 +98,8 @@ static bool take_events(struct server *server)
     bool worked = false;
     while (transport_next(server->transport, &event)) {
         on_event(server, &event);
+        /* What the transport lends for output it lends until the next event. */
+        out_finish_all(server);
         worked = true;
     }
     return worked;

@@ -100,6 +100,17 @@ static bool read_up_to_2(struct wire_message *message, uint64_t *ret_value)
     return wire_take_uint(message, ret_value) && *ret_value <= 2;
 }
 
+static bool read_priority(struct wire_message *message, struct partition_start_options *options)
+{
+    static const enum partition_priority priorities[] = {
+        PARTITION_PRIORITY_LOW, PARTITION_PRIORITY_NORMAL, PARTITION_PRIORITY_HIGH};
+    uint64_t priority;
+    if (!read_up_to_2(message, &priority))
+        return false;
+    options->priority = priorities[priority];
+    return true;
+}
+
 /* False: it is of another type, or out of range. */
 static bool read_option(struct wire_message *message, struct flyover_bytes key, struct start *start)
 {
@@ -110,8 +121,11 @@ static bool read_option(struct wire_message *message, struct flyover_bytes key, 
         return wire_take_text(message, &options->name) && options->name.count > 0;
     if (text_is(key, "at_ms"))
         return read_time(message, &options->at_ms);
-    return !text_is(key, "deadline_ms") && !text_is(key, "priority") && !text_is(key, "trace") &&
-           wire_skip(&message->fields);
+    if (text_is(key, "deadline_ms"))
+        return read_time(message, &options->deadline_ms);
+    if (text_is(key, "trace"))
+        return wire_take_text(message, &options->trace);
+    return text_is(key, "priority") ? read_priority(message, options) : wire_skip(&message->fields);
 }
 
 /* What is wrong with a value stands in `problem`, and concerns its request only. */

@@ -20,7 +20,8 @@ static void note_writing(struct server *server, struct peer *peer)
 static bool open_frame(struct server *server, struct peer *peer, uint32_t bytes)
 {
     uint32_t least = WIRE_LENGTH_BYTES + bytes;
-    uint32_t capacity = least > SERVER_OUT_BYTES ? least : SERVER_OUT_BYTES;
+    uint32_t capacity = peer->is_writing ? SERVER_OUT_BYTES : SERVER_OUT_BYTES_FIRST;
+    capacity = least > capacity ? least : capacity;
     peer->frame = transport_reserve(server->transport, peer->connection, capacity);
     if (peer->frame == NULL && capacity > least) {
         capacity = least;

@@ -25,8 +25,10 @@
 #include "engine/partition/remote.h"
 
 #define SERVER_NONE UINT32_MAX
-/* Room asked for at once for the frame of a turn; a larger message asks for its own. */
-#define SERVER_OUT_BYTES 16384u
+/* Room asked for at once for the first frame of a turn, as much as a small chunk of the transport
+ * has, and for further ones; a larger message asks for its own. */
+#define SERVER_OUT_BYTES_FIRST 4096u
+#define SERVER_OUT_BYTES       16384u
 /* A direct answer: an ERROR is the longest. */
 #define SERVER_ANSWER_BYTES_MAX (WIRE_HEAD_BYTES_MAX + sizeof((struct problem *)0)->text)
 /* A first frame, which HELLO has to fit. */
@@ -288,8 +290,8 @@ void peer_open(struct server *server, uint32_t connection);
 void peer_on_data(struct server *server, struct peer *peer, const uint8_t *bytes, uint32_t count);
 /* What was kept, after the output has room again. */
 void peer_go_on(struct server *server, struct peer *peer);
-/* CLOSED. */
-void peer_close(struct server *server, struct peer *peer);
+/* CLOSED; `why` may be NULL. */
+void peer_close(struct server *server, struct peer *peer, const char *why);
 /* What it owns, at the end of the server. */
 void peer_drop(struct server *server, struct peer *peer);
 /* Says why with an ERROR of id 0, and cuts. */

@@ -83,10 +83,10 @@ void peer_drop(struct server *server, struct peer *peer)
     peer->name = NULL;
 }
 
-void peer_close(struct server *server, struct peer *peer)
+void peer_close(struct server *server, struct peer *peer, const char *why)
 {
     leave(server, peer);
-    server_log(server, peer, "closed", peer->name);
+    server_log(server, peer, "closed", why != NULL ? why : peer->name);
     peer_drop(server, peer);
     peer->stage = PEER_FREE;
     peer->generation++;

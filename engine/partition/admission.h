@@ -5,7 +5,8 @@
  * The rule: while less than three quarters of all slots are taken, anybody may take one. Beyond
  * that only a definition that holds less than a quarter of them. So no flood of one definition
  * reaches into the last quarter, and the others find room at once. (Two floods fill it together:
- * the rule is about one.)
+ * the rule is about one.) A start of low priority may have only the first half of the room, of the
+ * slots and of all else; one of high priority asks nothing but whether there is room.
  *
  * Threads: one owner. Memory: inside the struct; all zeroes is a new one.
  */
@@ -34,16 +35,29 @@ static inline void admission_turn(struct admission *admission, uint64_t sagas_en
     pace_turn(&admission->ends, sagas_ended, sagas_live > 0, now_ns);
 }
 
+/* Until at most so many slots less one are taken. */
+static inline uint32_t admission_hint_below_ms(const struct admission *admission,
+                                               uint32_t sagas_live, uint64_t open_below)
+{
+    if (sagas_live < open_below)
+        return PACE_HINT_MS_MIN;
+    return pace_hint_ms(&admission->ends, sagas_live - open_below + 1);
+}
+
 /* For who was told BUSY: milliseconds until anybody may start again, that is until less than three
  * quarters of the slots are taken, at the pace at which sagas end now. The shortest hint where
  * that is so already and something else is short, such as memory for payloads. */
 static inline uint32_t admission_hint_ms(const struct admission *admission, uint32_t sagas_live,
                                          uint32_t sagas_max)
 {
-    uint64_t open_below = (3ull * sagas_max + 3) / 4;
-    if (sagas_live < open_below)
-        return PACE_HINT_MS_MIN;
-    return pace_hint_ms(&admission->ends, sagas_live - open_below + 1);
+    return admission_hint_below_ms(admission, sagas_live, (3ull * sagas_max + 3) / 4);
+}
+
+/* The same for a start of low priority: until less than half of them are. */
+static inline uint32_t admission_hint_low_ms(const struct admission *admission, uint32_t sagas_live,
+                                             uint32_t sagas_max)
+{
+    return admission_hint_below_ms(admission, sagas_live, (sagas_max + 1ull) / 2);
 }
 
 #endif

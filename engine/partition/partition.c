@@ -159,6 +159,7 @@ static void partition_send_invoke(struct partition *partition, struct worker *wo
         .step_no = call->step_no,
         .attempt_no = call->attempt_no,
         .deadline_ms = call->deadline_ms,
+        .trace = call->trace,
         .handler = partition->handlers[call->plan][call->resource],
         .phase = (uint8_t)call->phase,
     };
@@ -494,7 +495,15 @@ bool partition_may_start(const struct partition *partition, uint32_t plan)
 
 uint32_t partition_busy_ms(const struct partition *partition)
 {
+    return partition_busy_at_ms(partition, PARTITION_PRIORITY_NORMAL);
+}
+
+uint32_t partition_busy_at_ms(const struct partition *partition, enum partition_priority priority)
+{
     const struct core *core = partition->state->core;
+    if (priority == PARTITION_PRIORITY_LOW)
+        return admission_hint_low_ms(&partition->admission, core_sagas_live(core),
+                                     core_limits(core).sagas_max);
     return admission_hint_ms(&partition->admission, core_sagas_live(core),
                              core_limits(core).sagas_max);
 }

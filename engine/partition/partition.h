@@ -168,16 +168,29 @@ NODISCARD enum status partition_start(struct partition *partition, uint32_t plan
  *      sentence before anything is written, or applied at once; it is accepted when the block
  *      partition_pending_no is durable. STATUS_BUSY: not now ----------------------------------- */
 
+/* Who is told BUSY first where room gets scarce (admission.h). Not journalled. */
+enum partition_priority {
+    PARTITION_PRIORITY_NORMAL,
+    PARTITION_PRIORITY_LOW,
+    PARTITION_PRIORITY_HIGH
+};
+
 struct partition_start_options {
     uint32_t plan;
     struct flyover_bytes input;
-    struct flyover_bytes name; /* count 0: none */
-    int64_t at_ms;             /* begin then; 0: now */
-    uint64_t token;            /* below 2^63; 0: no reply comes, but of a watch */
-    bool wants_output;         /* the reply has all that struct reply can say */
+    struct flyover_bytes name;  /* count 0: none */
+    int64_t at_ms;              /* begin then; 0: now */
+    int64_t deadline_ms;        /* be at the end by then, or out of time; the earlier of it and the
+                                   definition's TimeoutSeconds counts; 0: none */
+    struct flyover_bytes trace; /* a W3C traceparent, for the handlers; count 0: none */
+    uint64_t token;             /* below 2^63; 0: no reply comes, but of a watch */
+    enum partition_priority priority;
+    bool wants_output; /* the reply has all that struct reply can say */
 };
 /* STATUS_EXISTS: it was started under this name with this input before: *ret_saga_id is that saga,
- * and no reply comes. STATUS_INVALID: with another input; or a time more than PLAN_WAIT_MS_MAX off.
+ * and no reply comes, whatever the times say. STATUS_INVALID: with another input; or a time more
+ * than PLAN_WAIT_MS_MAX off, a deadline that has passed or does not come after at_ms, no
+ * traceparent.
  */
 NODISCARD enum status partition_start_with(struct partition *partition,
                                            const struct partition_start_options *options,
@@ -214,6 +227,7 @@ int64_t partition_now_ms(struct partition *partition);
 
 /* For who was told BUSY: about how many milliseconds until it is worth asking again. */
 uint32_t partition_busy_ms(const struct partition *partition);
+uint32_t partition_busy_at_ms(const struct partition *partition, enum partition_priority priority);
 
 /* The reply of this saga, which runs and is not stuck (else false), will have all that struct reply
  * can say; with the token of its start, or 0. Not beyond a restart. */

@@ -74,6 +74,7 @@ static enum status start_workers(struct partition *partition, struct service *se
         .tables = service->plugin.service->tables_count == 0 ? NULL : tables,
         .engine = &partition->sleeper,
         .now_ms = &partition->now_ms,
+        .payloads = core_payloads(partition->state->core),
         .token_seed = core_limits(partition->state->core).seed,
         .window = partition->options.threadless ? THREADLESS_WINDOW : 0,
         .threadless = partition->options.threadless,

@@ -61,11 +61,56 @@ static enum status check_reason(struct flyover_bytes reason, bool wanted, struct
     return STATUS_OK;
 }
 
-static enum status refuse_busy(const struct partition *partition, struct problem *problem)
+static enum status refuse_busy(const struct partition *partition, enum partition_priority priority,
+                               struct problem *problem)
 {
     return problem_set(problem, STATUS_BUSY,
                        "there is no room for another saga now: ask again in about %u ms",
-                       partition_busy_ms(partition));
+                       partition_busy_at_ms(partition, priority));
+}
+
+static bool may_start(const struct partition *partition,
+                      const struct partition_start_options *options)
+{
+    const struct partition_state *state = partition->state;
+    switch (options->priority) {
+    case PARTITION_PRIORITY_LOW:
+        return !core_is_half_full(state->core) && partition_may_start(partition, options->plan);
+    case PARTITION_PRIORITY_NORMAL: return partition_may_start(partition, options->plan);
+    case PARTITION_PRIORITY_HIGH:
+        return core_can_start(state->core, options->plan, &state->effects);
+    }
+    assert(false && "every priority is handled");
+    return false;
+}
+
+/* As of the block that is open now: the same is asked again when it is applied. */
+static enum status check_times(const struct partition_start_options *options, int64_t now_ms,
+                               struct problem *problem)
+{
+    int64_t latest_ms = now_ms + (int64_t)PLAN_WAIT_MS_MAX;
+    if (options->at_ms > latest_ms || options->deadline_ms > latest_ms)
+        return problem_set(problem, STATUS_INVALID,
+                           "a saga cannot begin, or have a deadline, more than a hundred years "
+                           "from now");
+    if (options->deadline_ms != 0 && options->deadline_ms <= now_ms)
+        return problem_set(problem, STATUS_INVALID,
+                           "the deadline has passed: give a later one, in milliseconds since 1970 "
+                           "UTC, or none");
+    if (options->deadline_ms != 0 && options->deadline_ms <= options->at_ms)
+        return problem_set(problem, STATUS_INVALID,
+                           "the deadline is not after the time at which the saga is to begin");
+    return STATUS_OK;
+}
+
+static enum status check_trace(struct flyover_bytes text, uint8_t ret_trace[TRACE_BYTES],
+                               struct problem *problem)
+{
+    if (text.count == 0 || trace_parse(text, ret_trace))
+        return STATUS_OK;
+    return problem_set(problem, STATUS_INVALID,
+                       "the trace is no W3C traceparent, which has 55 characters, as "
+                       "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
 }
 
 enum status partition_start_with(struct partition *partition,
@@ -77,23 +122,27 @@ enum status partition_start_with(struct partition *partition,
                                     .source = EVENT_NO_SOURCE,
                                     .input = options->input,
                                     .name = options->name,
-                                    .at_ms = options->at_ms}};
+                                    .at_ms = options->at_ms,
+                                    .deadline_ms = options->deadline_ms}};
     const struct core *core = partition->state->core;
+    uint8_t trace[TRACE_BYTES];
     enum status status = check_payload(options->input, "input", problem);
+    if (status == STATUS_OK)
+        status = check_trace(options->trace, trace, problem);
     if (status != STATUS_OK)
         return status;
-    if (!partition_may_start(partition, options->plan))
-        return refuse_busy(partition, problem);
+    if (options->trace.count > 0)
+        event.start.trace = (struct flyover_bytes){trace, sizeof trace};
+    if (!may_start(partition, options))
+        return refuse_busy(partition, options->priority, problem);
     status = reserve(partition, &event, problem);
     if (status != STATUS_OK)
         return status;
-    /* As of the block that is open now: the same question is asked again when it is applied. */
     int64_t now_ms = partition->open.now_ms;
-    if (options->at_ms > now_ms + (int64_t)PLAN_WAIT_MS_MAX)
-        return problem_set(problem, STATUS_INVALID,
-                           "a saga cannot begin more than a hundred years from now");
     if (options->name.count > 0)
         status = core_check_name(core, options->name, options->input, now_ms, ret_saga_id, problem);
+    if (status == STATUS_OK)
+        status = check_times(options, now_ms, problem);
     if (status != STATUS_OK)
         return status;
     uint64_t token = partition_token(partition, options->token, options->wants_output);
@@ -185,7 +234,7 @@ enum status partition_redrive(struct partition *partition, const struct event *e
         return problem_set(problem, STATUS_TOO_LARGE,
                            "what the saga has done is too large to be brought along");
     if (!partition_may_start(partition, event->redrive.plan))
-        return refuse_busy(partition, problem);
+        return refuse_busy(partition, PARTITION_PRIORITY_NORMAL, problem);
     enum status status = reserve(partition, event, problem);
     if (status == STATUS_OK)
         status = partition_apply(partition, event, partition_token(partition, token, false),

@@ -39,8 +39,9 @@ struct service {
 
 struct remote {
     uint32_t lanes_count;
-    uint32_t in_flight;            /* handed out, and neither answered nor given back */
-    bool wanted[REMOTE_LANES_MAX]; /* a limit kept back what somebody asked for */
+    uint32_t in_flight;               /* handed out, and neither answered nor given back */
+    char trace[TRACE_TEXT_BYTES + 1]; /* of the one handed out last */
+    bool wanted[REMOTE_LANES_MAX];    /* a limit kept back what somebody asked for */
     struct remote_lane lanes[REMOTE_LANES_MAX];
 };
 

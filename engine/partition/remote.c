@@ -145,7 +145,7 @@ static bool beat(struct partition *partition, uint32_t branch)
     return true;
 }
 
-static void fill(const struct partition *partition, uint32_t branch, uint32_t generation,
+static void fill(struct partition *partition, uint32_t branch, uint32_t generation,
                  struct remote_invocation *ret_call)
 {
     const struct core *core = partition->state->core;
@@ -163,6 +163,11 @@ static void fill(const struct partition *partition, uint32_t branch, uint32_t ge
         .output = call.output,
         .has_token = core_ends_by_token(core, branch),
     };
+    if (call.trace.at != 0) {
+        trace_print(core_trace(core, branch).at, partition->remote.trace);
+        ret_call->trace =
+            (struct flyover_bytes){(const uint8_t *)partition->remote.trace, TRACE_TEXT_BYTES};
+    }
     if (ret_call->has_token)
         core_make_token(core_limits(core).seed, call.saga_id, call.step_no, call.attempt_no,
                         ret_call->token);

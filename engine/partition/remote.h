@@ -52,7 +52,7 @@ struct remote_invocation {
     enum flyover_phase phase;
     struct flyover_bytes input;  /* lent until the next event is applied: copy it at once */
     struct flyover_bytes output; /* of the step to compensate; count 0: nil */
-    struct flyover_bytes trace;  /* traceparent; count 0: none; lent in the same way */
+    struct flyover_bytes trace;  /* traceparent; count 0: none; lent until the next is taken */
     bool has_token;              /* the step ends by .waitForTaskToken */
     char token[FLYOVER_TOKEN_BYTES];
 };

@@ -426,14 +426,17 @@ static bool find_carrier(struct core *core, uint32_t slot, const struct core_mom
 
 static void on_deadline(struct work *work)
 {
-    static const char cause[] = "the saga took longer than its TimeoutSeconds";
+    static const char late[] = "the saga took longer than its TimeoutSeconds";
+    static const char past[] = "the saga was not at its end by the deadline of its start";
+    bool by_start = work->saga->by_deadline;
     int64_t due_ms = core_deadline_ms(work->core, work->branch->saga);
     if (due_ms < 0 || due_ms > work->now_ms)
         return;
     note_touch(work);
     work->core->totals.timeouts++;
     undo_cancel(work, CANCEL_COMPENSATE, error_timeout,
-                (struct flyover_bytes){(const uint8_t *)cause, sizeof cause - 1});
+                (struct flyover_bytes){(const uint8_t *)(by_start ? past : late),
+                                       by_start ? sizeof past - 1 : sizeof late - 1});
 }
 
 /* ---- from outside -----------------------------------------------------------------------------

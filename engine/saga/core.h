@@ -44,6 +44,7 @@
 #include <stdint.h>
 
 #include "engine/base/image.h"
+#include "engine/base/slab.h"
 #include "engine/base/status.h"
 #include "engine/saga/effect.h"
 #include "engine/saga/event.h"
@@ -118,6 +119,7 @@ struct core_invocation {
     uint16_t resource;           /* in the plan's list */
     struct flyover_bytes input;  /* lent, see above */
     struct flyover_bytes output; /* of the step to compensate; count 0: nil */
+    slab_ref trace;              /* from core_payloads on; SLAB_NONE: none */
 };
 
 /* For people: where a branch stands. */
@@ -202,6 +204,8 @@ void core_begin_at(struct core *core, uint64_t saga_id);
 
 /* Admission: false while a start of this plan would not find all the room it may need. */
 bool core_can_start(const struct core *core, uint32_t plan, const struct effect_queue *effects);
+/* Of the slots, the branches or the payload that starts may have, half is taken. */
+bool core_is_half_full(const struct core *core);
 /* Room for what comes from outside beside starts and results. */
 bool core_can_take(const struct effect_queue *effects);
 
@@ -251,6 +255,10 @@ bool core_expects(const struct core *core, uint32_t branch, uint32_t generation)
 bool core_is_invoked(const struct core *core, uint32_t branch);
 /* Whether the plan has a use for the output of the step that the branch waits for. */
 bool core_needs_output(const struct core *core, uint32_t branch);
+/* The trace of the branch's saga, TRACE_BYTES; count 0: none. Lent as long as the saga is there. */
+struct flyover_bytes core_trace(const struct core *core, uint32_t branch);
+/* For slab_bytes_in, by a thread that was given the slab_ref of a payload. */
+const uint8_t *core_payloads(const struct core *core);
 /* Whether the answer of the handler only begins the step, and its token ends it. */
 bool core_ends_by_token(const struct core *core, uint32_t branch);
 /* HeartbeatSeconds of the step that a handler works on; 0: it has none. */

@@ -136,7 +136,7 @@ enum status core_check_signal(const struct core *core, uint64_t saga_id, struct 
         return STATUS_OK;
     uint32_t kept = 0;
     for (uint32_t at = saga->signals_head; at != CORE_NONE; at = core->completed[at].next)
-        kept++;
+        kept += core->completed[at].state != CORE_OF_TRACE;
     if (kept >= CORE_SIGNALS_MAX)
         return problem_set(problem, STATUS_BUSY,
                            "%u signals wait for saga %" PRIu64

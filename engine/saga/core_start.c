@@ -5,13 +5,41 @@
 #include "engine/base/plant.h"
 #include "engine/saga/core_moves.h"
 
-void start_set_deadline(struct work *work)
+static void ask_for_deadline(struct work *work)
 {
-    if (work->plan->timeout_ms == 0)
-        return;
-    work->saga->deadline_ms = work->now_ms + (int64_t)work->plan->timeout_ms;
     *effect_queue_push(work->effects) =
         (struct effect){.kind = EFFECT_DEADLINE, .saga = work->branch->saga, .id = work->saga->id};
+}
+
+/* The earlier of the two counts: the one of the start, which stands already, or the plan's. */
+void start_set_deadline(struct work *work)
+{
+    struct saga *saga = work->saga;
+    int64_t due_ms = work->now_ms + (int64_t)work->plan->timeout_ms;
+    if (work->plan->timeout_ms != 0 && (saga->deadline_ms == 0 || due_ms < saga->deadline_ms)) {
+        saga->deadline_ms = due_ms;
+        saga->by_deadline = false;
+    }
+    if (saga->deadline_ms != 0)
+        ask_for_deadline(work);
+}
+
+/* Where there is no room it is left out: it is for those who watch. */
+static void keep_trace(struct work *work, struct flyover_bytes trace)
+{
+    struct core *core = work->core;
+    if (trace.count == 0)
+        return;
+    uint32_t index = core_acquire_completed(core);
+    if (index == CORE_NONE)
+        return;
+    struct completed *kept = &core->completed[index];
+    kept->state = CORE_OF_TRACE;
+    kept->input = core_keep_bytes(core, trace);
+    if (kept->input.at == 0)
+        core_release_completed(core, index);
+    else
+        work->saga->signals_head = index;
 }
 
 static struct work begin_saga(struct core *core, const struct core_moment *moment, uint32_t plan,
@@ -50,11 +78,23 @@ static struct work begin_saga(struct core *core, const struct core_moment *momen
     return work;
 }
 
+static bool is_trace_sound(struct flyover_bytes trace)
+{
+    return trace.count == 0 || trace.count == TRACE_BYTES;
+}
+
+static bool is_deadline_sound(int64_t deadline_ms, int64_t now_ms, int64_t at_ms)
+{
+    return deadline_ms == 0 || (deadline_ms > now_ms && deadline_ms > at_ms);
+}
+
 static bool is_start_sound(const struct core *core, int64_t now_ms, const struct event *event,
                            const struct effect_queue *effects)
 {
     if (event->start.plan >= core->plans_count || event->start.input.count == 0 ||
         event->start.input.count > FLYOVER_PAYLOAD_BYTES_MAX ||
+        !is_trace_sound(event->start.trace) ||
+        !is_deadline_sound(event->start.deadline_ms, now_ms, event->start.at_ms) ||
         !core_can_start(core, event->start.plan, effects))
         return false;
     uint64_t saga_id;
@@ -86,9 +126,14 @@ enum status start_on_start(struct core *core, const struct core_moment *moment,
                   core_is_live, core);
     work.branch->payload = core_keep_bytes(core, event->start.input);
     assert(work.branch->payload.at != 0);
+    keep_trace(&work, event->start.trace);
+    work.saga->deadline_ms = event->start.deadline_ms;
+    work.saga->by_deadline = event->start.deadline_ms != 0;
     if (ret_saga_id != NULL)
         *ret_saga_id = work.saga->id;
     if (event->start.at_ms > moment->now_ms) {
+        if (event->start.deadline_ms != 0)
+            ask_for_deadline(&work);
         work.branch->delayed = true;
         work.branch->state = work.plan->start;
         work.branch->due_ms = event->start.at_ms;
@@ -127,7 +172,7 @@ static bool is_redrive_sound(const struct core *core, const struct event *event,
 {
     if (event->redrive.plan >= core->plans_count || event->redrive.payload.count == 0 ||
         event->redrive.payload.count > FLYOVER_PAYLOAD_BYTES_MAX ||
-        event->redrive.step_no >= CORE_STEPS_MAX ||
+        event->redrive.step_no >= CORE_STEPS_MAX || !is_trace_sound(event->redrive.trace) ||
         !core_can_start(core, event->redrive.plan, effects))
         return false;
     const struct plan *plan = core->plans[event->redrive.plan];
@@ -156,6 +201,7 @@ enum status start_on_redrive(struct core *core, const struct core_moment *moment
     struct core_note note = {.redrive_of = event->redrive.of_saga_id};
     struct work work = begin_saga(core, moment, event->redrive.plan, token, effects, &note);
     work.saga->step_no = (uint16_t)event->redrive.step_no;
+    keep_trace(&work, event->redrive.trace);
     work.branch->payload = core_keep_bytes(core, event->redrive.payload);
     assert(work.branch->payload.at != 0);
     if (ret_saga_id != NULL)

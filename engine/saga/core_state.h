@@ -43,7 +43,7 @@ struct saga {
     uint32_t branches_head;  /* the branch it got last */
     uint32_t completed_head; /* the step completed last; or the free list */
     slab_ref error;          /* SLAB_NONE though it failed: there was no room */
-    uint32_t signals_head;   /* kept for later, the oldest first */
+    uint32_t signals_head;   /* its trace, if it has one; kept for later, the oldest first */
     uint32_t noted_block;    /* low bits of the number of the block last noted */
     uint16_t plan : 10;
     uint16_t outcome : 3;
@@ -57,6 +57,7 @@ struct saga {
     uint8_t cancel : 2;      /* enum cancel */
     uint8_t has_undone : 1;  /* a step was compensated */
     uint8_t has_counted : 1; /* its error stands in the totals */
+    uint8_t by_deadline : 1; /* deadline_ms was named by its start, not by its plan */
     uint8_t error_index;     /* of that */
 };
 
@@ -65,7 +66,9 @@ _Static_assert(CORE_PLANS_MAX <= 1u << 10 && OUTCOME_ABORTED < 1 << 3, "fields o
 _Static_assert(2 * CORE_STEPS_MAX <= UINT16_MAX, "steps of a saga and their compensations");
 
 /* A completed step that can be compensated; or a signal kept for later, with its name's index as
- * `state` and its payload as `input`. */
+ * `state` and its payload as `input`; or, first in the list of signals, the trace of the saga, with
+ * CORE_OF_TRACE as `state`. */
+#define CORE_OF_TRACE (UINT16_MAX - 1u)
 struct completed {
     uint32_t next;
     uint32_t step_no;
@@ -150,6 +153,15 @@ bool core_is_live(void *context, uint64_t saga_id);
  */
 slab_ref core_keep_bytes(struct core *core, struct flyover_bytes bytes);
 struct flyover_bytes core_payload(const struct core *core, slab_ref ref);
+/* The trace of the saga, SLAB_NONE if it has none. */
+static inline slab_ref core_trace_of(const struct core *core, const struct saga *saga)
+{
+    uint32_t first = saga->signals_head;
+    if (first == CORE_NONE || core->completed[first].state != CORE_OF_TRACE)
+        return SLAB_NONE;
+    return core->completed[first].input;
+}
+
 /* {"Error", "Cause"} of the saga, count 0 if it has not failed. */
 struct flyover_bytes core_error_of(const struct core *core, const struct saga *saga);
 

@@ -69,6 +69,13 @@ bool core_can_take(const struct effect_queue *effects)
     return effect_queue_count(effects) < effect_queue_capacity_max(effects) / 4 * 3;
 }
 
+bool core_is_half_full(const struct core *core)
+{
+    return 2ull * core->sagas_pool.used >= core->sagas_pool.capacity ||
+           2ull * core->branches_reserved >= core->branches_pool.capacity ||
+           slab_used_bytes(core->payloads) >= slab_region_bytes(core->payloads) / 8 * 3;
+}
+
 bool core_can_start(const struct core *core, uint32_t plan, const struct effect_queue *effects)
 {
     uint64_t branches = (uint64_t)core->branches_reserved + core_branches_of(core->plans[plan]);
@@ -101,6 +108,16 @@ bool core_needs_output(const struct core *core, uint32_t branch)
     /* A handler that begins a step for a token to end has no result yet. */
     return state->task_kind != TASK_TOKEN &&
            (state->compensated || state->result_kind != RESULT_DROPPED);
+}
+
+struct flyover_bytes core_trace(const struct core *core, uint32_t branch)
+{
+    return core_payload(core, core_trace_of(core, &core->sagas[core->branches[branch].saga]));
+}
+
+const uint8_t *core_payloads(const struct core *core)
+{
+    return slab_region(core->payloads);
 }
 
 bool core_ends_by_token(const struct core *core, uint32_t branch)
@@ -139,6 +156,7 @@ void core_invocation(const struct core *core, uint32_t branch, struct core_invoc
         .phase = undo ? FLYOVER_COMPENSATION : FLYOVER_FORWARD,
         .plan = saga->plan,
         .resource = undo ? state->undo_resource : state->resource,
+        .trace = core_trace_of(core, saga),
     };
     if (undo) {
         const struct completed *completed = &core->completed[waiting->completed];
@@ -420,7 +438,7 @@ static void hash_saga(XXH3_state_t *hash, const struct core *core, const struct 
         saga->failed,
         saga->pivoted,
         saga->cancel,
-        saga->has_undone,
+        saga->has_undone + 2u * saga->by_deadline,
         saga->has_counted,
         saga->noted_block,
         saga->step_no,

@@ -7,10 +7,14 @@
 
 #define TAG_KIND 0x0fu
 /* START: source; RESULT: writes; ERROR: retryable; LIMITS: names; TIMER: of a saga; CANCEL: abort;
- * MEND: output */
+ * MEND: output; REDRIVE: trace */
 #define TAG_FIRST_PART  0x10u
 #define TAG_SECOND_PART 0x20u /* RESULT: output; START: name; ERROR: by token */
 #define TAG_THIRD_PART  0x40u /* START: at_ms; RESULT: by token */
+#define TAG_FOURTH_PART 0x80u /* START: more */
+
+#define MORE_DEADLINE 1u
+#define MORE_TRACE    2u
 
 const char *event_kind_text(enum event_kind kind)
 {
@@ -72,7 +76,9 @@ size_t event_encoded_bytes_max(const struct event *event)
     case EVENT_DEFINITION:
         bytes += (size_t)event->definition.name.count + event->definition.text.count;
         break;
-    case EVENT_START: bytes += (size_t)event->start.input.count + event->start.name.count; break;
+    case EVENT_START:
+        bytes += (size_t)event->start.input.count + event->start.name.count + TRACE_BYTES;
+        break;
     case EVENT_RESULT:
         bytes += (size_t)event->result.writes.count + event->result.output.count;
         break;
@@ -83,7 +89,7 @@ size_t event_encoded_bytes_max(const struct event *event)
     case EVENT_CANCEL: bytes += event->cancel.reason.count; break;
     case EVENT_MEND: bytes += (size_t)event->mend.reason.count + event->mend.output.count; break;
     case EVENT_REDRIVE:
-        bytes += (size_t)event->redrive.payload.count + event->redrive.steps.count;
+        bytes += (size_t)event->redrive.payload.count + event->redrive.steps.count + TRACE_BYTES;
         break;
     case EVENT_LIMITS:
     case EVENT_SOURCE:
@@ -125,6 +131,28 @@ static uint8_t *encode_limits(const struct event *event, uint8_t *at, uint8_t *t
     return varint_encode(at, event->limits.name_retention_ms);
 }
 
+static uint8_t *encode_trace(struct flyover_bytes trace, uint8_t *at)
+{
+    assert(trace.count == TRACE_BYTES);
+    memcpy(at, trace.at, TRACE_BYTES);
+    return at + TRACE_BYTES;
+}
+
+static uint8_t *encode_more(const struct event *event, uint8_t *at)
+{
+    uint8_t *more = at++;
+    *more = 0;
+    if (event->start.deadline_ms > 0) {
+        *more |= MORE_DEADLINE;
+        at = varint_encode(at, (uint64_t)event->start.deadline_ms);
+    }
+    if (event->start.trace.count > 0) {
+        *more |= MORE_TRACE;
+        at = encode_trace(event->start.trace, at);
+    }
+    return at;
+}
+
 static uint8_t *encode_start(const struct event *event, uint8_t *at, uint8_t *tag)
 {
     at = varint_encode(at, event->start.plan);
@@ -140,6 +168,10 @@ static uint8_t *encode_start(const struct event *event, uint8_t *at, uint8_t *ta
         *tag |= TAG_THIRD_PART;
         at = varint_encode(at, (uint64_t)event->start.at_ms);
     }
+    if (event->start.deadline_ms > 0 || event->start.trace.count > 0) {
+        *tag |= TAG_FOURTH_PART;
+        at = encode_more(event, at);
+    }
     return encode_bytes(at, event->start.input);
 }
 
@@ -154,12 +186,16 @@ static uint8_t *encode_mend(const struct event *event, uint8_t *at, uint8_t *tag
     return encode_bytes(at, event->mend.reason);
 }
 
-static uint8_t *encode_redrive(const struct event *event, uint8_t *at)
+static uint8_t *encode_redrive(const struct event *event, uint8_t *at, uint8_t *tag)
 {
     at = varint_encode(at, event->redrive.of_saga_id);
     at = varint_encode(at, event->redrive.plan);
     at = varint_encode(at, event->redrive.state);
     at = varint_encode(at, event->redrive.step_no);
+    if (event->redrive.trace.count > 0) {
+        *tag |= TAG_FIRST_PART;
+        at = encode_trace(event->redrive.trace, at);
+    }
     at = encode_bytes(at, event->redrive.payload);
     at = varint_encode(at, event->redrive.steps_count);
     if (event->redrive.steps.count > 0)
@@ -232,7 +268,7 @@ uint8_t *event_encode(const struct event *event, uint8_t *at)
         at = varint_encode(at, event->cancel.saga_id);
         return encode_bytes(at, event->cancel.reason);
     case EVENT_MEND: return encode_mend(event, at, tag);
-    case EVENT_REDRIVE: return encode_redrive(event, at);
+    case EVENT_REDRIVE: return encode_redrive(event, at, tag);
     }
     assert(false && "every kind is encoded");
     return at;
@@ -292,6 +328,38 @@ static const uint8_t *decode_limits(const uint8_t *at, const uint8_t *end, bool 
     return at == NULL ? NULL : varint_decode(at, end, &event->limits.name_retention_ms);
 }
 
+/* A moment that is there is later than 0. */
+static const uint8_t *decode_ms(const uint8_t *at, const uint8_t *end, int64_t *ret_ms)
+{
+    uint64_t ms;
+    at = varint_decode(at, end, &ms);
+    if (at == NULL || ms == 0 || ms > INT64_MAX)
+        return NULL;
+    *ret_ms = (int64_t)ms;
+    return at;
+}
+
+static const uint8_t *decode_trace(const uint8_t *at, const uint8_t *end,
+                                   struct flyover_bytes *ret_trace)
+{
+    if (end - at < (ptrdiff_t)TRACE_BYTES)
+        return NULL;
+    *ret_trace = (struct flyover_bytes){at, TRACE_BYTES};
+    return at + TRACE_BYTES;
+}
+
+static const uint8_t *decode_more(const uint8_t *at, const uint8_t *end, struct event *event)
+{
+    if (at == end || *at == 0 || *at > (MORE_DEADLINE | MORE_TRACE))
+        return NULL;
+    uint8_t more = *at++;
+    if (more & MORE_DEADLINE)
+        at = decode_ms(at, end, &event->start.deadline_ms);
+    if (at != NULL && (more & MORE_TRACE))
+        at = decode_trace(at, end, &event->start.trace);
+    return at;
+}
+
 static const uint8_t *decode_start(const uint8_t *at, const uint8_t *end, uint8_t parts,
                                    struct event *event)
 {
@@ -299,6 +367,8 @@ static const uint8_t *decode_start(const uint8_t *at, const uint8_t *end, uint8_
     event->start.source = EVENT_NO_SOURCE;
     event->start.name = (struct flyover_bytes){0};
     event->start.at_ms = 0;
+    event->start.deadline_ms = 0;
+    event->start.trace = (struct flyover_bytes){0};
     at = decode_u32(at, end, &event->start.plan);
     if (at != NULL && has_source)
         at = decode_u32(at, end, &event->start.source);
@@ -306,13 +376,10 @@ static const uint8_t *decode_start(const uint8_t *at, const uint8_t *end, uint8_
         return NULL;
     if (at != NULL && (parts & TAG_SECOND_PART))
         at = decode_part(at, end, &event->start.name);
-    if (at != NULL && (parts & TAG_THIRD_PART)) {
-        uint64_t at_ms;
-        at = varint_decode(at, end, &at_ms);
-        if (at == NULL || at_ms == 0 || at_ms > INT64_MAX)
-            return NULL;
-        event->start.at_ms = (int64_t)at_ms;
-    }
+    if (at != NULL && (parts & TAG_THIRD_PART))
+        at = decode_ms(at, end, &event->start.at_ms);
+    if (at != NULL && (parts & TAG_FOURTH_PART))
+        at = decode_more(at, end, event);
     return at == NULL ? NULL : decode_bytes(at, end, &event->start.input);
 }
 
@@ -339,8 +406,10 @@ const uint8_t *event_decode_step(const uint8_t *at, const uint8_t *end, struct e
     return at == NULL ? NULL : decode_bytes(at, end, &ret_step->output);
 }
 
-static const uint8_t *decode_redrive(const uint8_t *at, const uint8_t *end, struct event *event)
+static const uint8_t *decode_redrive(const uint8_t *at, const uint8_t *end, bool has_trace,
+                                     struct event *event)
 {
+    event->redrive.trace = (struct flyover_bytes){0};
     at = varint_decode(at, end, &event->redrive.of_saga_id);
     if (at != NULL)
         at = decode_u32(at, end, &event->redrive.plan);
@@ -348,6 +417,8 @@ static const uint8_t *decode_redrive(const uint8_t *at, const uint8_t *end, stru
         at = decode_u32(at, end, &event->redrive.state);
     if (at != NULL)
         at = decode_u32(at, end, &event->redrive.step_no);
+    if (at != NULL && has_trace)
+        at = decode_trace(at, end, &event->redrive.trace);
     if (at != NULL)
         at = decode_bytes(at, end, &event->redrive.payload);
     if (at != NULL)
@@ -367,19 +438,19 @@ static const uint8_t *decode_redrive(const uint8_t *at, const uint8_t *end, stru
 static uint8_t parts_of(enum event_kind kind)
 {
     switch (kind) {
-    case EVENT_START:
+    case EVENT_START: return TAG_FIRST_PART | TAG_SECOND_PART | TAG_THIRD_PART | TAG_FOURTH_PART;
     case EVENT_RESULT: return TAG_FIRST_PART | TAG_SECOND_PART | TAG_THIRD_PART;
     case EVENT_ERROR: return TAG_FIRST_PART | TAG_SECOND_PART;
     case EVENT_LIMITS:
     case EVENT_TIMER:
     case EVENT_CANCEL:
+    case EVENT_REDRIVE:
     case EVENT_MEND: return TAG_FIRST_PART;
     case EVENT_SERVICE:
     case EVENT_DEFINITION:
     case EVENT_SOURCE:
     case EVENT_SIGNAL:
-    case EVENT_HEARTBEAT:
-    case EVENT_REDRIVE: break;
+    case EVENT_HEARTBEAT: break;
     }
     return 0;
 }
@@ -439,7 +510,7 @@ const uint8_t *event_decode(const uint8_t *at, const uint8_t *end, struct event 
         at = varint_decode(at, end, &ret_event->cancel.saga_id);
         return at == NULL ? NULL : decode_bytes(at, end, &ret_event->cancel.reason);
     case EVENT_MEND: return decode_mend(at, end, first, ret_event);
-    case EVENT_REDRIVE: return decode_redrive(at, end, ret_event);
+    case EVENT_REDRIVE: return decode_redrive(at, end, first, ret_event);
     }
     return NULL;
 }

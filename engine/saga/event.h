@@ -9,7 +9,8 @@
  *               name v+bytes } ...
  *   DEFINITION  tag | name v+bytes | text v+bytes
  *   SOURCE      tag | first_hash 8 bytes
- *   START       tag | plan v | [source v] | [name v+bytes] | [at_ms v] | input v+bytes
+ *   START       tag | plan v | [source v] | [name v+bytes] | [at_ms v] | [more u8 |
+ *               [deadline_ms v] | [trace 25 bytes]] | input v+bytes
  *   RESULT      tag | branch v | [writes v+bytes] | [output v+bytes]
  *   ERROR       tag | branch v | name v+bytes | cause v+bytes
  *   TIMER       tag | branch v, or with its flag the saga's slot v
@@ -17,12 +18,14 @@
  *   HEARTBEAT   tag | branch v
  *   CANCEL      tag | saga_id v | reason v+bytes
  *   MEND        tag | saga_id v | action u8 | [output v+bytes] | reason v+bytes
- *   REDRIVE     tag | of_saga_id v | plan v | state v | step_no v | payload v+bytes | count v |
+ *   REDRIVE     tag | of_saga_id v | plan v | state v | step_no v | [trace 25 bytes] |
+ *               payload v+bytes | count v |
  *               { state v | step_no v | input v+bytes | output v+bytes } ...
  *
  * The low four bits of the tag are the kind, the high four say which optional parts are there, or
  * are flags: of an ERROR whether it may be retried, of a RESULT and an ERROR whether they came from
- * outside by the step's token, of a CANCEL whether it is without compensation. A result's output
+ * outside by the step's token, of a CANCEL whether it is without compensation. `more` of a START
+ * says what follows: 1 the deadline, 2 the trace (trace.h). A result's output
  * that is nil, or that the plan has no use for, is left out. An event has exactly one encoding: an
  * optional part that is there but empty is refused, and so is a long varint.
  *
@@ -37,6 +40,7 @@
 
 #include "engine/base/status.h"
 #include "engine/flyover_service.h"
+#include "engine/saga/trace.h"
 
 #define EVENT_LIST(X)                                                                              \
     X(LIMITS, "limits")                                                                            \
@@ -121,8 +125,10 @@ struct event {
             uint32_t plan;
             uint32_t source; /* EVENT_NO_SOURCE: none */
             struct flyover_bytes input;
-            struct flyover_bytes name; /* count 0: none */
-            int64_t at_ms;             /* begin then; 0: now */
+            struct flyover_bytes name;  /* count 0: none */
+            int64_t at_ms;              /* begin then; 0: now */
+            int64_t deadline_ms;        /* be at the end by then; 0: none */
+            struct flyover_bytes trace; /* TRACE_BYTES; count 0: none */
         } start;
         struct {
             uint32_t branch;
@@ -163,8 +169,9 @@ struct event {
         struct {
             uint64_t of_saga_id;
             uint32_t plan;
-            uint32_t state;   /* to go on with */
-            uint32_t step_no; /* of the step begun last */
+            uint32_t state;             /* to go on with */
+            uint32_t step_no;           /* of the step begun last */
+            struct flyover_bytes trace; /* TRACE_BYTES; count 0: none */
             struct flyover_bytes payload;
             uint32_t steps_count;
             struct flyover_bytes steps; /* encoded, in the order they completed */

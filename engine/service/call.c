@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/saga/core.h"
+#include "engine/saga/trace.h"
 #include "engine/saga/value.h"
 
 #define SCRATCH_BYTES (2u * FLYOVER_PAYLOAD_BYTES_MAX + 64u)
@@ -31,6 +32,7 @@ void call_begin(struct flyover_call *call, const struct invoke *invoke, uint8_t 
     call->key =
         (struct flyover_key){invoke->saga_id, invoke->step_no, (enum flyover_phase)invoke->phase};
     call->attempt_no = invoke->attempt_no;
+    call->trace = invoke->trace;
     call->out = out;
     call->answered = false;
     call->lost_write = false;
@@ -172,6 +174,15 @@ void flyover_call_token(const struct flyover_call *call, char ret_token[FLYOVER_
     _Static_assert(FLYOVER_TOKEN_BYTES == CORE_TOKEN_BYTES, "one buffer for both");
     core_make_token(call->token_seed, call->key.saga_id, call->key.step_no, call->attempt_no,
                     ret_token);
+}
+
+bool flyover_call_trace(const struct flyover_call *call, char ret_trace[FLYOVER_TRACE_BYTES])
+{
+    _Static_assert(FLYOVER_TRACE_BYTES == TRACE_TEXT_BYTES + 1, "one buffer for both");
+    if (call->trace.at == 0)
+        return false;
+    trace_print(slab_bytes_in(call->payloads, call->trace), ret_trace);
+    return true;
 }
 
 enum flyover_answer flyover_done(struct flyover_call *call)

@@ -18,6 +18,8 @@ struct flyover_call {
     struct flyover_key key;
     uint32_t attempt_no;
     uint64_t token_seed;
+    const uint8_t *payloads;
+    slab_ref trace;
     uint8_t *out; /* CALL_RESULT_BYTES_MAX in the worker's arena */
     const uint8_t *output;
     size_t output_bytes;

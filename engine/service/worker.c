@@ -242,6 +242,7 @@ enum status worker_open(const struct worker_options *options, struct worker **re
     worker->arena_end = calloc(ARENA_ENDS, sizeof *worker->arena_end);
     enum status status =
         call_init(&worker->call, options->plugin, options->tables, options->token_seed);
+    worker->call.payloads = options->payloads;
     if (worker->arena == NULL || worker->arena_end == NULL)
         status = STATUS_NO_MEMORY;
     if (status == STATUS_OK)

@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/base/slab.h"
 #include "engine/base/status.h"
 #include "engine/service/plugin.h"
 #include "engine/service/tables.h"
@@ -46,6 +47,7 @@ struct invoke {
     uint32_t step_no;
     uint32_t attempt_no;
     int64_t deadline_ms; /* 0: none */
+    slab_ref trace;      /* from options.payloads on; SLAB_NONE: none */
     uint16_t handler;
     uint8_t phase; /* enum flyover_phase */
 };
@@ -67,9 +69,10 @@ struct worker_options {
     /* Borrowed: the time of the open block, as the engine tells it. An invocation whose deadline
      * has passed by it is not begun. NULL: there are no deadlines. */
     const _Atomic int64_t *now_ms;
-    uint64_t token_seed; /* see core_make_token */
-    uint32_t cpu;        /* to pin the thread to, or WORKER_NO_CPU */
-    uint32_t window;     /* invocations out at the same time; 0: WORKER_WINDOW, which is the most */
+    const uint8_t *payloads; /* core_payloads; NULL: no invoke has a trace */
+    uint64_t token_seed;     /* see core_make_token */
+    uint32_t cpu;            /* to pin the thread to, or WORKER_NO_CPU */
+    uint32_t window; /* invocations out at the same time; 0: WORKER_WINDOW, which is the most */
     bool threadless;
 };
 

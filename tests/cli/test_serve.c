@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "engine/client/flyover.h"
+#include "tests/net/certificates.h"
 
 #define PASS "{\"StartAt\":\"P\",\"States\":{\"P\":{\"Type\":\"Pass\",\"End\":true}}}"
 #define FAR                                                                                        \
@@ -449,18 +450,53 @@ static void a_limit_of_a_service_holds_from_a_reload_on(void **state)
     serve_stop(&rig);
 }
 
+static void expect_says(struct cli_result result, int exit_code, const char *word)
+{
+    cli_expect_says(&result, exit_code, word, (char *)NULL);
+    cli_free(&result);
+}
+
+static struct cli_result by_tls(const char *ca_file)
+{
+    return cli_run("saga", "list", "--connect", rig.address, "--ca", ca_file, (char *)NULL);
+}
+
+/* What was exchanged on the disk under a running engine is shown to clients after SIGHUP. */
+static void certificates_are_shown_and_exchanged_while_it_runs(void **state)
+{
+    (void)state;
+    char folder[64];
+    certificates_make_folder(folder);
+    struct identity authority = certificates_make(folder, "ca", "Test", 1, NULL);
+    struct identity other_one = certificates_make(folder, "ca2", "Other", 1, NULL);
+    struct identity server = certificates_make(folder, "server", "127.0.0.1", 1, &authority);
+    serve_start(&rig, ARGS(ON_ANY_PORT, "--tls-certificate", server.certificate_file, "--tls-key",
+                           server.key_file));
+    assert_non_null(strstr(rig.log, "tls=yes"));
+    cli_expect_done(by_tls(authority.certificate_file));
+    expect_says(by_tls(other_one.certificate_file), CLI_FAILED, "certificate");
+    certificates_free(&server);
+    server = certificates_make(folder, "server", "127.0.0.1", 1, &other_one);
+    cli_expect_done(by_tls(authority.certificate_file));
+    reload();
+    cli_expect_done(by_tls(other_one.certificate_file));
+    cli_write(server.key_file, "nonsense");
+    kill(rig.pid, SIGHUP);
+    serve_await(&rig, "event=reload_failed of=certificates");
+    cli_expect_done(by_tls(other_one.certificate_file));
+    serve_stop(&rig);
+    certificates_free(&server);
+    certificates_free(&other_one);
+    certificates_free(&authority);
+    certificates_remove(folder);
+}
+
 /* ---- from elsewhere -------------------------------------------------------------------------- */
 
 static struct cli_result there(const char *command, const char *a, const char *b, const char *c,
                                const char *d)
 {
     return cli_run(command, "--connect", rig.address, a, b, c, d, (char *)NULL);
-}
-
-static void expect_says(struct cli_result result, int exit_code, const char *word)
-{
-    cli_expect_says(&result, exit_code, word, (char *)NULL);
-    cli_free(&result);
 }
 
 static void expect_prints(struct cli_result result, const char *word)
@@ -511,6 +547,63 @@ static void by_an_address_it_is_asked_who_asks(void **state)
     expect_says(cli_run("saga", "list", (char *)NULL), CLI_USAGE, "--connect ADDRESS");
     expect_says(cli_run("saga", "list", "--data", data, "--connect", "a:1", (char *)NULL),
                 CLI_USAGE, "--connect ADDRESS");
+}
+
+#define ORDERS "600"
+
+/* Beside the program, with their services. */
+static void shipped(char ret_path[PATH_MAX], const char *name)
+{
+    int bytes = (int)(strrchr(cli_program(), '/') - cli_program());
+    snprintf(ret_path, PATH_MAX, "%.*s/plugins/%s", bytes, cli_program(), name);
+}
+
+static void orders_sent_twice_and_over_a_kill_nine_are_done_once(void **state)
+{
+    (void)state;
+    char orders[PATH_MAX], definition[PATH_MAX];
+    cli_path(orders, scratch, "orders.csv");
+    cli_generate(orders, ORDERS, "small");
+    shipped(definition, "order.asl.json");
+    const char *const arguments[] = {"--data",   data,       "--listen", address,
+                                     "--define", definition, NULL};
+    serve_start(&rig, arguments);
+    struct cli_process ingest =
+        cli_start(-1, "ingest", "--connect", address, "--json", orders, (char *)NULL);
+    while (started_count() == 0)
+        ;
+    serve_kill(&rig);
+    serve_start(&rig, arguments);
+    json_t *report = cli_expect_json(cli_wait(&ingest));
+    assert_int_equal(cli_integer(report, "orders_read"), atoi(ORDERS));
+    assert_int_equal(cli_integer(report, "sagas/succeeded"), atoi(ORDERS));
+    json_decref(report);
+    assert_int_equal(started_count(), atoi(ORDERS));
+    report =
+        cli_expect_json(cli_run("ingest", "--connect", address, "--json", orders, (char *)NULL));
+    assert_int_equal(cli_integer(report, "orders_known"), atoi(ORDERS));
+    json_decref(report);
+    assert_int_equal(started_count(), atoi(ORDERS));
+    serve_stop(&rig);
+}
+
+static void orders_that_cannot_be_sent_are_refused(void **state)
+{
+    (void)state;
+    char orders[PATH_MAX], rejects[PATH_MAX];
+    cli_path(orders, scratch, "orders.csv");
+    cli_path(rejects, scratch, "rejects.csv");
+    cli_generate(orders, "3", "small");
+    serve_start(&rig, ARGS(ON_ANY_PORT));
+    expect_says(there("ingest", orders, NULL, NULL, NULL), CLI_INPUT, "no definition 'order'");
+    expect_says(there("ingest", "/nowhere", NULL, NULL, NULL), CLI_INPUT, "cannot be read");
+    expect_says(there("ingest", orders, "--data", data, NULL), CLI_USAGE, "not both");
+    cli_write(orders, "InvoiceNo,Quantity,UnitPrice\n7,0,1\n");
+    expect_prints(there("ingest", orders, "--rejects", rejects, NULL), "1 rejected");
+    char *said = cli_read(rejects);
+    expect_setting(said, "2,\"7\"");
+    free(said);
+    serve_stop(&rig);
 }
 
 /* ---- stopping -------------------------------------------------------------------------------- */
@@ -702,8 +795,11 @@ int main(void)
         TEST(what_can_change_changes_and_what_cannot_is_said),
         TEST(a_reload_that_fails_leaves_everything_as_it_was),
         TEST(a_limit_of_a_service_holds_from_a_reload_on),
+        TEST(certificates_are_shown_and_exchanged_while_it_runs),
         TEST(what_is_done_on_the_spot_is_done_by_an_address_too),
         TEST(by_an_address_it_is_asked_who_asks),
+        TEST(orders_sent_twice_and_over_a_kill_nine_are_done_once),
+        TEST(orders_that_cannot_be_sent_are_refused),
         TEST(sagas_under_way_are_acknowledged_or_not_when_it_stops),
         TEST(an_idle_client_does_not_hold_up_the_end),
         TEST(a_worker_that_never_answers_does_not_hold_up_the_end),

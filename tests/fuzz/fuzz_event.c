@@ -33,6 +33,8 @@ static void judge_redrive(const struct event *event, const uint8_t *at, const ui
 {
     require(event->redrive.steps_count <= EVENT_REDRIVE_STEPS_MAX);
     require(is_inside(event->redrive.payload, at, end));
+    require(is_inside(event->redrive.trace, at, end));
+    require(event->redrive.trace.count == 0 || event->redrive.trace.count == TRACE_BYTES);
     require(is_inside(event->redrive.steps, at, end));
     const uint8_t *step_at = event->redrive.steps.at;
     const uint8_t *steps_end = step_at + event->redrive.steps.count;
@@ -62,7 +64,9 @@ static void judge_parts(const struct event *event, const uint8_t *at, const uint
     case EVENT_START:
         require(is_inside(event->start.input, at, end));
         require(is_inside(event->start.name, at, end));
-        require(event->start.at_ms >= 0);
+        require(event->start.at_ms >= 0 && event->start.deadline_ms >= 0);
+        require(is_inside(event->start.trace, at, end));
+        require(event->start.trace.count == 0 || event->start.trace.count == TRACE_BYTES);
         break;
     case EVENT_RESULT:
         require(is_inside(event->result.writes, at, end));

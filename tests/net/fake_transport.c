@@ -132,6 +132,12 @@ bool fake_was_polite(const struct transport *transport, uint32_t connection)
     return transport->connections[connection].polite;
 }
 
+static void forget_reserved(struct connection *connection)
+{
+    free(connection->reserved);
+    connection->reserved = NULL;
+}
+
 /* ---- transport.h --------------------------------------------------------------------------------
  */
 
@@ -163,6 +169,9 @@ static bool next_of(struct transport *transport, struct connection *connection,
 
 bool transport_next(struct transport *transport, struct transport_event *ret_event)
 {
+    /* Nothing that was lent before outlives it. */
+    for (uint32_t i = 0; i < FAKE_CONNECTIONS; i++)
+        forget_reserved(&transport->connections[i]);
     for (uint32_t i = 0; i < FAKE_CONNECTIONS; i++) {
         *ret_event = (struct transport_event){.connection = i};
         if (transport->connections[i].is_in_use &&
@@ -170,12 +179,6 @@ bool transport_next(struct transport *transport, struct transport_event *ret_eve
             return true;
     }
     return false;
-}
-
-static void forget_reserved(struct connection *connection)
-{
-    free(connection->reserved);
-    connection->reserved = NULL;
 }
 
 uint8_t *transport_reserve(struct transport *transport, uint32_t connection, uint32_t bytes)

@@ -161,6 +161,30 @@ TEST(a_start_that_cannot_be_is_refused_and_the_next_one_goes_on)
     assert_string_equal(rig_hear(rig, a), "[13,6,1,false]");
 }
 
+TEST(a_start_may_have_a_deadline_a_trace_and_a_priority)
+{
+    RIG;
+    uint32_t a = rig_greet(rig), w = rig_greet(rig);
+    rig_define(rig, a, "far", rig_far_task);
+    rig_say(rig, w, "[30, 4, \"far\", [\"do\"], 10]");
+    rig_say(rig, a,
+            "[12, 1, \"far\", {}, {\"reply\": 1, \"deadline_ms\": 1005000, \"priority\": 2, "
+            "\"trace\": \"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\"}]");
+    rig_say(rig, a,
+            "[12, 2, \"far\", {}, {\"deadline_ms\": 5}]"
+            "[12, 3, \"far\", {}, {\"trace\": \"no trace\"}]"
+            "[12, 4, \"far\", {}, {\"priority\": 3}]");
+    rig_settle(rig);
+    assert_string_equal(rig_hear(rig, w), "[31,4]");
+    assert_non_null(strstr(rig_hear(rig, w), ",\"00-0af7651916cd43dd8448eb211c80319c-"));
+    for (uint64_t id = 2; id <= 4; id++)
+        rig_hear_error(rig, a, id, "INVALID");
+    rig_pass_ms(rig, 6000);
+    rig_say(rig, w, "[34, 0, true, \"E\", \"\"]");
+    rig_settle(rig);
+    assert_non_null(strstr(rig_hear(rig, a), "States.Timeout"));
+}
+
 TEST(one_request_more_than_the_window_is_told_busy_and_does_nothing)
 {
     RIG;
@@ -217,6 +241,7 @@ int main(void)
         RIG_TEST(a_start_may_ask_for_the_end_alone_or_for_both),
         RIG_TEST(the_same_name_and_input_give_the_same_saga),
         RIG_TEST(a_start_that_cannot_be_is_refused_and_the_next_one_goes_on),
+        RIG_TEST(a_start_may_have_a_deadline_a_trace_and_a_priority),
         RIG_TEST(one_request_more_than_the_window_is_told_busy_and_does_nothing),
         RIG_TEST(a_worker_is_handed_steps_and_its_answer_ends_them),
     };

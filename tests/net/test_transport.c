@@ -535,18 +535,35 @@ static void without_a_receive_buffer_connections_wait_and_lose_nothing(void **st
     rig_close(&rig);
 }
 
-static int highest_fd(void)
+/* The limit stands before the transport accepts, since the kernel notes it when an accept begins.
+ */
+static struct rlimit limit_files(rlim_t more)
 {
-    int fd = dup(0);
-    assert_true(fd >= 0);
-    close(fd);
-    return fd;
+    struct rlimit before, limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int next = dup(0);
+    assert_true(next >= 0);
+    close(next);
+    limit = before;
+    limit.rlim_cur = (rlim_t)next + more;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    return before;
+}
+
+static uint32_t take_files(int *files, uint32_t most)
+{
+    uint32_t count = 0;
+    while (count < most && (files[count] = dup(0)) >= 0)
+        count++;
+    assert_true(count < most);
+    return count;
 }
 
 /* The peers' sockets are made before there is no descriptor left; connecting takes none. */
 static void without_a_file_descriptor_who_comes_is_refused_and_nothing_spins(void **state)
 {
-    enum { PEERS = 6 };
+    enum { PEERS = 6, FILES = 64 };
+    struct rlimit before = limit_files(FILES);
     struct rig rig = open_rig(state);
     rig.echoes = true;
     char address[TRANSPORT_ADDRESS_BYTES];
@@ -554,17 +571,14 @@ static void without_a_file_descriptor_who_comes_is_refused_and_nothing_spins(voi
     struct sockaddr_in in = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1)),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fds[PEERS];
+    int fds[PEERS], files[FILES], first = rig_connect(&rig, 0, 0);
     for (uint32_t i = 0; i < PEERS; i++)
         assert_true((fds[i] = socket(AF_INET, SOCK_STREAM, 0)) >= 0);
-    struct rlimit before, limit;
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    limit = before;
-    limit.rlim_cur = (rlim_t)highest_fd() + 1;
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    uint32_t taken = take_files(files, FILES);
+    close(files[--taken]);
 
     assert_int_equal(connect(fds[0], (struct sockaddr *)&in, sizeof in), 0);
-    rig_until_opened(&rig, 1);
+    rig_until_opened(&rig, 2);
     for (uint64_t i = 1; i < PEERS; i++) {
         assert_int_equal(connect(fds[i], (struct sockaddr *)&in, sizeof in), 0);
         rig_until(&rig, has_refused, &i, "a refusal");
@@ -581,11 +595,15 @@ static void without_a_file_descriptor_who_comes_is_refused_and_nothing_spins(voi
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     close(fds[2]);
     assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof in), 0);
-    rig_until_opened(&rig, 2);
+    rig_until_opened(&rig, 3);
     echo_once(&rig, fd);
+    echo_once(&rig, first);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     close(fd);
+    close(first);
     close(fds[0]);
+    while (taken > 0)
+        close(files[--taken]);
     for (uint32_t i = 3; i < PEERS; i++)
         close(fds[i]);
     rig_close(&rig);

@@ -6,6 +6,7 @@
 char scripted_trace[4096];
 void (*scripted_hook)(char letter);
 char scripted_token[FLYOVER_TOKEN_BYTES];
+char scripted_traceparent[FLYOVER_TRACE_BYTES];
 static size_t trace_bytes;
 static int64_t busy_count; /* a failed call leaves no write: only the test can count them */
 
@@ -16,6 +17,7 @@ void scripted_reset(void)
     busy_count = 0;
     scripted_hook = NULL;
     scripted_token[0] = '\0';
+    scripted_traceparent[0] = '\0';
 }
 
 static bool names(struct flyover_cursor input, const char *key, char letter)
@@ -67,6 +69,8 @@ static enum flyover_answer step(struct flyover_call *call, char letter)
     struct flyover_bytes saga = {(const uint8_t *)&id.saga_id, sizeof id.saga_id};
     trace(letter);
     flyover_call_token(call, scripted_token);
+    if (!flyover_call_trace(call, scripted_traceparent))
+        scripted_traceparent[0] = '\0';
     if (!flyover_add(call, SCRIPTED_DONE, key, 1))
         return flyover_refused(call, "Test.Full", "no room");
     flyover_put(call, SCRIPTED_TRIES, saga, key);

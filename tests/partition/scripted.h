@@ -25,8 +25,9 @@ extern const struct flyover_service scripted_plain;
 extern char scripted_trace[4096];
 /* Called by a handler before it does anything, with its letter; NULL after scripted_reset. */
 extern void (*scripted_hook)(char letter);
-/* Of the last forward step that ran. */
+/* Of the last forward step that ran; "" for none. */
 extern char scripted_token[FLYOVER_TOKEN_BYTES];
+extern char scripted_traceparent[FLYOVER_TRACE_BYTES];
 void scripted_reset(void);
 
 #endif

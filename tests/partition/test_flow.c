@@ -167,6 +167,59 @@ static void the_only_definition_may_have_every_slot(void **state)
     assert_int_equal(flood(rig, rig->plan), 64);
 }
 
+static uint32_t flood_at(struct rig *rig, uint32_t plan, enum partition_priority priority)
+{
+    uint32_t started = 0;
+    uint64_t saga_id;
+    struct problem problem = {0};
+    struct partition_start_options options = {
+        .plan = plan, .input = rig_input("x", "y"), .priority = priority};
+    while (partition_start_with(rig->partition, &options, &saga_id, &problem) == STATUS_OK)
+        started++;
+    return started;
+}
+
+static void a_start_of_low_priority_is_told_first_that_there_is_no_room(void **state)
+{
+    struct rig *rig = *state;
+    open_limited(rig, (struct dispatch_limits){0});
+    rig_define(rig, "other", of_b);
+    assert_int_equal(flood_at(rig, rig->plan, PARTITION_PRIORITY_LOW), 32);
+    assert_int_equal(flood_at(rig, rig->plan, PARTITION_PRIORITY_NORMAL), 16);
+    assert_int_equal(flood_at(rig, rig->plan, PARTITION_PRIORITY_LOW), 0);
+    uint32_t low_ms = partition_busy_at_ms(rig->partition, PARTITION_PRIORITY_LOW);
+    assert_true(low_ms >= partition_busy_ms(rig->partition) && low_ms <= 60000);
+    assert_int_equal(flood_at(rig, rig->plan, PARTITION_PRIORITY_HIGH), 16);
+    assert_int_equal(flood_at(rig, rig->plan, PARTITION_PRIORITY_HIGH), 0);
+    rig_settle(rig);
+    assert_int_equal(ended(rig), 64);
+}
+
+static void payload_is_scarce_for_low_priority_first_too(void **state)
+{
+    struct rig *rig = *state;
+    open_limited(rig, (struct dispatch_limits){.in_flight_max = 1});
+    rig_held[PARTITION_WORKER] = true;
+    static uint8_t input[250005] = {0xc6, 0, 3, 0xd0, 0x90};
+    uint64_t saga_id;
+    struct problem problem = {0};
+    uint32_t started[3] = {0};
+    static const enum partition_priority priorities[] = {
+        PARTITION_PRIORITY_LOW, PARTITION_PRIORITY_NORMAL, PARTITION_PRIORITY_HIGH};
+    for (int i = 0; i < 3; i++) {
+        struct partition_start_options options = {
+            .plan = rig->plan, .input = {input, sizeof input}, .priority = priorities[i]};
+        while (partition_start_with(rig->partition, &options, &saga_id, &problem) == STATUS_OK) {
+            started[i]++;
+            rig_turn(rig);
+        }
+    }
+    /* Of 16 MiB starts may have 12, and of those the low ones 6. */
+    assert_in_range(started[0], 12, 24);
+    assert_in_range(started[1], 12, 24);
+    assert_int_equal(started[2], 0);
+}
+
 static void the_hint_is_between_a_millisecond_and_a_minute_whatever_happens(void **state)
 {
     struct rig *rig = *state;
@@ -198,6 +251,8 @@ int main(void)
         RIG_TEST(a_flood_leaves_the_last_quarter_of_slots_to_others),
         RIG_TEST(versions_of_a_definition_count_together),
         RIG_TEST(the_only_definition_may_have_every_slot),
+        RIG_TEST(a_start_of_low_priority_is_told_first_that_there_is_no_room),
+        RIG_TEST(payload_is_scarce_for_low_priority_first_too),
         RIG_TEST(the_hint_is_between_a_millisecond_and_a_minute_whatever_happens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -335,6 +335,79 @@ static void a_step_that_ends_by_token_gives_it_to_the_worker(void **state)
     assert_int_equal(rig_totals(rig).succeeded, 1);
 }
 
+static const char a_trace[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+static void the_trace_of_a_saga_goes_to_near_and_far(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, near_and_far);
+    struct partition_start_options options = {
+        .plan = rig->plan, .input = rig_input("x", "y"), .trace = rig_text(a_trace)};
+    struct problem problem = {0};
+    uint64_t saga_id;
+    if (partition_start_with(rig->partition, &options, &saga_id, &problem) != STATUS_OK)
+        fail_msg("%s", problem.text);
+    struct remote_invocation call = take(rig, "b");
+    assert_string_equal(scripted_traceparent, a_trace);
+    assert_int_equal(call.trace.count, strlen(a_trace));
+    assert_memory_equal(call.trace.at, a_trace, call.trace.count);
+    rig_crash(rig);
+    open_remote(rig, near_and_far);
+    call = take(rig, "b");
+    assert_int_equal(call.trace.count, strlen(a_trace));
+    assert_memory_equal(call.trace.at, a_trace, call.trace.count);
+    assert_int_equal(done(rig, "b", &call), STATUS_OK);
+    rig_start(rig, rig->plan, "x", "y");
+    call = take(rig, "b");
+    assert_int_equal(call.trace.count, 0);
+    assert_string_equal(scripted_traceparent, "");
+    options.trace.count--;
+    assert_int_equal(partition_start_with(rig->partition, &options, &saga_id, &problem),
+                     STATUS_INVALID);
+    assert_non_null(strstr(problem.text, "no W3C traceparent"));
+    assert_replay_agrees(rig);
+}
+
+static enum status start_by(struct rig *rig, const char *name, int64_t at_ms, int64_t deadline_ms,
+                            uint64_t *ret_saga_id, struct problem *problem)
+{
+    struct partition_start_options options = {.plan = rig->plan,
+                                              .input = rig_input("x", "y"),
+                                              .name = rig_text(name),
+                                              .at_ms = at_ms,
+                                              .deadline_ms = deadline_ms};
+    return partition_start_with(rig->partition, &options, ret_saga_id, problem);
+}
+
+static void a_saga_may_have_to_be_at_its_end_by_a_deadline(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, two_steps);
+    struct problem problem = {0};
+    uint64_t saga_id, again;
+    int64_t now_ms = rig_now_ms;
+    assert_int_equal(start_by(rig, "", 0, now_ms, &saga_id, &problem), STATUS_INVALID);
+    assert_non_null(strstr(problem.text, "the deadline has passed"));
+    assert_int_equal(start_by(rig, "", now_ms + 9, now_ms + 9, &saga_id, &problem), STATUS_INVALID);
+    assert_non_null(strstr(problem.text, "not after the time at which"));
+    assert_int_equal(start_by(rig, "", 0, INT64_MAX, &saga_id, &problem), STATUS_INVALID);
+    assert_non_null(strstr(problem.text, "a hundred years"));
+    assert_int_equal(start_by(rig, "n", 0, now_ms + 5000, &saga_id, &problem), STATUS_OK);
+    struct remote_invocation call = take(rig, "a");
+    rig_now_ms += 5000;
+    turns(rig, 5);
+    assert_int_equal(rig_totals(rig).timeouts, 1);
+    /* Sent again it is the same saga, though its deadline has passed. */
+    assert_int_equal(start_by(rig, "n", 0, now_ms + 5000, &again, &problem), STATUS_EXISTS);
+    assert_true(again == saga_id);
+    assert_int_equal(done(rig, "a", &call), STATUS_OK);
+    call = take(rig, "undo");
+    assert_int_equal(done(rig, "undo", &call), STATUS_OK);
+    rig_settle(rig);
+    assert_error(rig, "States.Timeout");
+    assert_replay_agrees(rig);
+}
+
 /* ---- late, lost, and in the wrong order ---------------------------------------------------------
  */
 
@@ -698,6 +771,8 @@ int main(void)
         RIG_TEST(what_a_worker_gets_wrong_fails_the_step),
         RIG_TEST(a_long_name_and_cause_are_cut),
         RIG_TEST(a_step_that_ends_by_token_gives_it_to_the_worker),
+        RIG_TEST(the_trace_of_a_saga_goes_to_near_and_far),
+        RIG_TEST(a_saga_may_have_to_be_at_its_end_by_a_deadline),
         RIG_TEST(a_step_that_is_given_back_goes_to_the_front_with_the_same_key),
         RIG_TEST(a_step_is_out_of_time_though_a_worker_has_it),
         RIG_TEST(a_step_that_waits_past_its_time_is_not_handed_out),

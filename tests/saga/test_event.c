@@ -43,6 +43,12 @@ static struct flyover_bytes draw_bytes(uint64_t *seed)
                                   (uint32_t)count};
 }
 
+static struct flyover_bytes draw_trace(uint64_t *seed)
+{
+    return (struct flyover_bytes){material + draw(seed) % (sizeof material - TRACE_BYTES),
+                                  TRACE_BYTES};
+}
+
 static void draw_service(uint64_t *seed, struct event *event)
 {
     event->service.name = draw_bytes(seed);
@@ -65,6 +71,10 @@ static void draw_start(uint64_t *seed, struct event *event)
         event->start.name = draw_bytes(seed);
     if (draw(seed) % 2)
         event->start.at_ms = (int64_t)(draw_number(seed) >> 1);
+    if (draw(seed) % 2)
+        event->start.deadline_ms = (int64_t)(draw_number(seed) >> 1);
+    if (draw(seed) % 2)
+        event->start.trace = draw_trace(seed);
 }
 
 /* The steps lie in a buffer of their own, until the next one is drawn. */
@@ -76,6 +86,8 @@ static void draw_redrive(uint64_t *seed, struct event *event)
     event->redrive.plan = draw_u32(seed);
     event->redrive.state = draw_u32(seed);
     event->redrive.step_no = draw_u32(seed);
+    if (draw(seed) % 2)
+        event->redrive.trace = draw_trace(seed);
     event->redrive.payload = draw_bytes(seed);
     event->redrive.steps_count =
         (uint32_t)(draw(seed) % (draw(seed) % 4 == 0 ? EVENT_REDRIVE_STEPS_MAX + 1 : 4));
@@ -184,6 +196,7 @@ static void assert_same_redrive(const struct event *left, const struct event *ri
     assert_int_equal(left->redrive.state, right->redrive.state);
     assert_int_equal(left->redrive.step_no, right->redrive.step_no);
     assert_int_equal(left->redrive.steps_count, right->redrive.steps_count);
+    assert_same_bytes(left->redrive.trace, right->redrive.trace);
     assert_same_bytes(left->redrive.payload, right->redrive.payload);
     assert_same_bytes(left->redrive.steps, right->redrive.steps);
 }
@@ -230,6 +243,8 @@ static void assert_same(const struct event *left, const struct event *right)
         assert_same_bytes(left->start.input, right->start.input);
         assert_same_bytes(left->start.name, right->start.name);
         assert_true(left->start.at_ms == right->start.at_ms);
+        assert_true(left->start.deadline_ms == right->start.deadline_ms);
+        assert_same_bytes(left->start.trace, right->start.trace);
         break;
     case EVENT_RESULT:
         assert_int_equal(left->result.branch, right->result.branch);
@@ -344,12 +359,13 @@ static void a_record_cut_off_at_any_byte_is_refused(void **state)
 static uint8_t parts_of(int kind)
 {
     switch (kind) {
-    case EVENT_START:
+    case EVENT_START: return 0xf0;
     case EVENT_RESULT: return 0x70;
     case EVENT_ERROR: return 0x30;
     case EVENT_LIMITS:
     case EVENT_TIMER:
     case EVENT_CANCEL:
+    case EVENT_REDRIVE:
     case EVENT_MEND: return 0x10;
     default: return 0;
     }
@@ -506,6 +522,14 @@ static void an_event_has_one_encoding_only(void **state)
     static const uint8_t empty_output[] = {EVENT_RESULT | 0x20, 1, 0};
     static const uint8_t empty_name[] = {EVENT_START | 0x20, 1, 0, 0};
     static const uint8_t no_time[] = {EVENT_START | 0x40, 1, 0, 0};
+    static const uint8_t no_more[] = {EVENT_START | 0x80, 1, 0, 1, 1};
+    static const uint8_t unknown_more[] = {EVENT_START | 0x80, 1, 4, 1, 1};
+    static const uint8_t no_deadline[] = {EVENT_START | 0x80, 1, 1, 0, 0};
+    static const uint8_t deadline[] = {EVENT_START | 0x80, 1, 1, 1, 0};
+    assert_null(event_decode(no_more, no_more + sizeof no_more, &decoded));
+    assert_null(event_decode(unknown_more, unknown_more + sizeof unknown_more, &decoded));
+    assert_null(event_decode(no_deadline, no_deadline + sizeof no_deadline, &decoded));
+    assert_non_null(event_decode(deadline, deadline + sizeof deadline, &decoded));
     static const uint8_t empty_skip[] = {EVENT_MEND | 0x10, 1, MEND_SKIP, 0, 0};
     static const uint8_t long_step[] = {EVENT_REDRIVE, 1, 1, 1, 1, 0, 1, 0x81, 0x00, 1, 0, 0};
     assert_null(event_decode(empty_name, empty_name + sizeof empty_name, &decoded));
@@ -531,7 +555,9 @@ static void the_room_promised_is_enough_for_the_largest_numbers(void **state)
          .start = {.plan = UINT32_MAX,
                    .source = UINT32_MAX - 1,
                    .name = {material, 1},
-                   .at_ms = INT64_MAX}},
+                   .at_ms = INT64_MAX,
+                   .deadline_ms = INT64_MAX,
+                   .trace = {material, TRACE_BYTES}}},
         {.kind = EVENT_RESULT, .result = {.branch = UINT32_MAX}},
         {.kind = EVENT_ERROR, .error = {.branch = UINT32_MAX, .retryable = true}},
         {.kind = EVENT_TIMER, .timer = {UINT32_MAX, true}},
@@ -541,7 +567,8 @@ static void the_room_promised_is_enough_for_the_largest_numbers(void **state)
         {.kind = EVENT_MEND,
          .mend = {.saga_id = UINT64_MAX, .action = MEND_RESOLVE, .output = {material, 1}}},
         {.kind = EVENT_REDRIVE,
-         .redrive = {UINT64_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, .steps_count = UINT32_MAX}},
+         .redrive = {UINT64_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX,
+                     .trace = {material, TRACE_BYTES}, .steps_count = UINT32_MAX}},
     };
     for (size_t i = 0; i < sizeof largest / sizeof largest[0]; i++) {
         size_t bytes = 0;

@@ -220,9 +220,14 @@ static void on_start(struct ledger *ledger, const struct event *event)
         begin_saga(ledger, event->start.plan, (uint64_t)ledger_number_at(input, "t", 0));
     turn.branch->payload = ledger_payload_of(input);
     ledger_keep_name(ledger, event, turn.saga_id);
+    turn.saga->deadline_ms = event->start.deadline_ms;
+    turn.saga->has_trace = event->start.trace.count > 0 && ledger->room_used < ledger->room_max;
+    ledger->room_used += turn.saga->has_trace;
     if (event->start.at_ms > ledger->now_ms) {
         turn.branch->wait = LEDGER_DELAYED;
         turn.branch->due_ms = event->start.at_ms;
+        if (turn.saga->deadline_ms != 0)
+            ledger_expect(&turn, EFFECT_DEADLINE);
         ledger_expect(&turn, EFFECT_TIMER);
         return;
     }

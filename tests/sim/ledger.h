@@ -85,6 +85,7 @@ struct ledger_saga {
     enum outcome outcome;
     enum ledger_cancel cancel;
     bool failed, pivoted, undone, was_stuck, ended, replied;
+    bool has_trace; /* and room to keep it */
     uint32_t step_no, steps_done;
     int64_t deadline_ms; /* 0: none */
     int64_t ended_ms;
@@ -151,7 +152,7 @@ struct ledger {
     uint32_t sagas_count;      /* the id of the newest */
     uint32_t sagas_capacity;
     struct core_totals totals;
-    uint32_t room_used, room_max; /* entries for completed steps and kept signals */
+    uint32_t room_used, room_max; /* entries for completed steps, kept signals and traces */
     struct ledger_name names[LEDGER_NAMES];
     int64_t counters[SCRIPT_SERVICES][2 * SCRIPT_HANDLERS];
     uint64_t last_no;   /* of the blocks */

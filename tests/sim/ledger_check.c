@@ -40,7 +40,7 @@ static void check_deadline(struct ledger *ledger, const struct core *core,
     bool counts = saga != NULL && saga->outcome == OUTCOME_RUNNING && !saga->failed &&
                   !saga->pivoted && saga->cancel == LEDGER_GO_ON;
     verdict_check(!counts || core_deadline_ms(core, effect->saga) == saga->deadline_ms,
-                  "saga %" PRIu64 ": its deadline is not the definition's", effect->id);
+                  "saga %" PRIu64 ": its deadline is not the one that was given", effect->id);
 }
 
 static uint32_t *answered_of(struct ledger *ledger, uint32_t branch)
@@ -175,7 +175,8 @@ void ledger_end_block(struct ledger *ledger, const struct core *core)
         return;
     check_totals(ledger, core);
     verdict_check(core->completed_pool.used == ledger->room_used,
-                  "block %" PRIu64 ": %u steps and signals are remembered, and %u have to be",
+                  "block %" PRIu64
+                  ": %u steps, signals and traces are remembered, and %u have to be",
                   ledger->last_no, core->completed_pool.used, ledger->room_used);
 }
 

@@ -93,7 +93,7 @@ void ledger_leave(struct ledger_turn *turn)
     if (has_carrier(saga) || saga->detached_live > 0)
         return;
     assert(saga->done_count == 0);
-    ledger->room_used -= saga->signals_count;
+    ledger->room_used -= saga->signals_count + saga->has_trace;
     saga->signals_count = 0;
     saga->ended = true;
     saga->ended_ms = ledger->now_ms;
@@ -259,14 +259,15 @@ void ledger_walk(struct ledger_turn *turn, int at)
     ledger_walk_succeed(turn);
 }
 
-/* The time of a whole saga runs from when it begins. */
+/* The time of a whole saga runs from when it begins; its start may have said that it is less. */
 void ledger_walk_start(struct ledger_turn *turn)
 {
     const struct script *script = turn->saga->script;
-    if (script->timeout_s > 0) {
-        turn->saga->deadline_ms = turn->ledger->now_ms + script->timeout_s * 1000;
+    int64_t due_ms = turn->ledger->now_ms + script->timeout_s * 1000;
+    if (script->timeout_s > 0 && (turn->saga->deadline_ms == 0 || due_ms < turn->saga->deadline_ms))
+        turn->saga->deadline_ms = due_ms;
+    if (turn->saga->deadline_ms != 0)
         ledger_expect(turn, EFFECT_DEADLINE);
-    }
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */

@@ -32,12 +32,37 @@ static int64_t draw_at_ms(void)
     return sim->wall_ms + (int64_t)chance_draw(&sim->chance, 20000) - 2000;
 }
 
+/* Now and then one by which the saga may well not be at its end. */
+static int64_t draw_deadline_ms(int64_t at_ms)
+{
+    if (!chance_percent(&sim->chance, 15))
+        return 0;
+    int64_t now_ms = partition_now_ms(sim->partition);
+    int64_t after_ms = at_ms > now_ms ? at_ms : now_ms;
+    return after_ms + 1 + (int64_t)chance_draw(&sim->chance, 60000);
+}
+
+/* The same for the same token, of every other one. */
+static struct flyover_bytes trace_of(uint64_t token)
+{
+    static char text[TRACE_TEXT_BYTES + 1];
+    if (token % 2 == 0)
+        return (struct flyover_bytes){0};
+    snprintf(text, sizeof text, "00-%032" PRIx64 "-%016" PRIx64 "-01", token, token);
+    return (struct flyover_bytes){(const uint8_t *)text, TRACE_TEXT_BYTES};
+}
+
 static enum status start_plain(uint32_t plan, uint64_t token)
 {
     if (chance_percent(&sim->chance, 50))
         return partition_start(sim->partition, plan, EVENT_NO_SOURCE, draw_input(token), token);
-    struct partition_start_options options = {
-        .plan = plan, .input = draw_input(token), .at_ms = draw_at_ms(), .token = token};
+    int64_t at_ms = draw_at_ms();
+    struct partition_start_options options = {.plan = plan,
+                                              .input = draw_input(token),
+                                              .at_ms = at_ms,
+                                              .deadline_ms = draw_deadline_ms(at_ms),
+                                              .trace = trace_of(token),
+                                              .token = token};
     uint64_t saga_id;
     struct problem problem = {0};
     return partition_start_with(sim->partition, &options, &saga_id, &problem);

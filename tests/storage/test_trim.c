@@ -314,29 +314,31 @@ static void a_newer_format_is_refused_with_the_version_to_use(void **state)
     (void)state;
     append_files(1, 3);
     close_journal();
-    assert_int_equal(format_on_disk(3), 3);
+    assert_int_equal(format_on_disk(4), 4);
     assert_int_equal(open_as(false, &journal), STATUS_NEWER_FORMAT);
-    assert_non_null(strstr(problem.text, "journal format 3, this one reads 2"));
+    assert_non_null(strstr(problem.text, "journal format 4, this one reads 3"));
     assert_int_equal(open_as(true, &journal), STATUS_NEWER_FORMAT);
 }
 
-static void a_journal_of_format_1_is_read_and_marked_2_when_written_to(void **state)
+static void a_journal_of_an_earlier_format_is_read_and_marked_when_written_to(void **state)
 {
     (void)state;
     append_files(1, 3);
-    close_journal();
-    assert_int_equal(format_on_disk(0), 2);
-    assert_int_equal(format_on_disk(1), 1);
-    assert_int_equal(open_as(true, &journal), STATUS_OK);
-    expect_stored(1, 3);
-    close_journal();
-    assert_int_equal(format_on_disk(0), 1);
-    assert_int_equal(open_as(false, &journal), STATUS_OK);
-    expect_stored(1, 3);
+    for (uint32_t format = 1; format < 3; format++) {
+        close_journal();
+        assert_int_equal(format_on_disk(0), 3);
+        assert_int_equal(format_on_disk(format), format);
+        assert_int_equal(open_as(true, &journal), STATUS_OK);
+        expect_stored(1, 3);
+        close_journal();
+        assert_int_equal(format_on_disk(0), format);
+        assert_int_equal(open_as(false, &journal), STATUS_OK);
+        expect_stored(1, 3);
+    }
     append_files(1, 3);
     remove_before(2);
     close_journal();
-    assert_int_equal(format_on_disk(0), 2);
+    assert_int_equal(format_on_disk(0), 3);
     assert_int_equal(open_as(false, &journal), STATUS_OK);
     expect_stored(2, 6);
 }
@@ -360,7 +362,7 @@ int main(int count, char **arguments)
         TEST(a_damaged_declaration_is_refused),
         TEST(what_was_declared_survives_kill_9_of_its_owner),
         TEST(a_newer_format_is_refused_with_the_version_to_use),
-        TEST(a_journal_of_format_1_is_read_and_marked_2_when_written_to),
+        TEST(a_journal_of_an_earlier_format_is_read_and_marked_when_written_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
