@@ -218,12 +218,13 @@ static void serve(struct fake *fake, int fd)
         abort();
     while (turn(connection))
         ;
-    tls_session_close(connection->session);
     pthread_mutex_lock(&fake->lock);
+    tls_session_close(connection->session);
+    close(fd);
+    fake->counts.closed++;
     fake->muted_count = 0;
     fake->is_cut = false;
     pthread_mutex_unlock(&fake->lock);
-    close(fd);
     free(connection);
 }
 

@@ -7,7 +7,7 @@
  *     "mute"           nothing, until fake_let_go
  *     "slow"           STARTED, and ENDED at fake_let_go
  *     "cut"            the START is done, then the connection is cut; asked again: as "order"
- *     "twice"          each answer comes twice
+ *     "twice"          the answer comes again, before that of the next START
  *     "ping"           a PING before the answer, which comes once it is answered
  *     "goodbye"        GOODBYE, and the end of the stream; asked again: as "order"
  *     "deaf"           from now on this connection reads and says nothing; asked again: as "order"
@@ -45,12 +45,13 @@ struct fake_options {
     bool is_byte_by_byte;  /* each byte by a send of its own */
     bool says_garbage;     /* instead of WELCOME */
     uint32_t events;       /* 0: FAKE_EVENTS */
+    bool only_greets;      /* from the second connection on: WELCOME, and a cut */
     bool is_any;           /* who says no Flyover is cut, and not taken for a bug */
     struct tls *tls;       /* borrowed; NULL: plain */
 };
 
 struct fake_counts {
-    uint32_t connections;
+    uint32_t connections, closed;
     uint64_t read, sent; /* bytes, of the last connection */
     uint32_t pongs, pings, goodbyes, late;
     uint32_t done, failed, beats; /* answers of workers */

@@ -35,6 +35,7 @@ struct fake {
         uint64_t reply;
     } muted[FAKE_MUTED_MAX];
     uint32_t muted_count;
+    uint64_t twin_id, twin_saga_id; /* an answer that is to come again; 0: none */
 };
 
 struct fake_connection {

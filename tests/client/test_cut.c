@@ -146,7 +146,9 @@ static void cut_everywhere_as_sent(bool is_tcp)
     for (uint64_t cut = 1; cut < bytes; cut++) {
         struct told told[WORDS] = {0};
         struct fake_options options = {.is_tcp = is_tcp, .cut_after_sent = {cut}};
-        assert_true(converse(&options, told).connections >= 2);
+        struct fake_counts counts = converse(&options, told);
+        /* How many frames there are is a matter of timing, and with it how many bytes. */
+        assert_true(counts.connections >= 2 || counts.sent <= cut);
     }
 }
 
@@ -157,7 +159,8 @@ static void cut_everywhere_as_read(bool is_tcp)
     for (uint64_t cut = 1; cut < bytes; cut++) {
         struct told told[WORDS] = {0};
         struct fake_options options = {.is_tcp = is_tcp, .cut_after_read = {cut}};
-        assert_true(converse(&options, told).connections >= 2);
+        struct fake_counts counts = converse(&options, told);
+        assert_true(counts.connections >= 2 || counts.read <= cut);
     }
 }
 
