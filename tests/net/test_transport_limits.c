@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "engine/base/clock.h"
-#include "tests/net/rig.h"
+#include "tests/net/transport_rig.h"
 
 static uint32_t threads_of(void **state)
 {
