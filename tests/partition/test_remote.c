@@ -768,13 +768,15 @@ static void slow_remote_work_holds_up_no_block(void **state)
     rig_start(rig, rig->plan, "x", "y");
     struct remote_invocation slow = take(rig, "a");
     turns(rig, 5);
-    rig_start(rig, rig->plan, "x", "y");
-    uint64_t pending_no = partition_pending_no(rig->partition);
-    /* No time passes: what waits for an interval would wait for ever. */
-    bool worked;
-    for (int i = 0; i < 10; i++)
-        assert_int_equal(partition_poll(rig->partition, &worked, NULL), STATUS_OK);
-    assert_int_equal(partition_durable_no(rig->partition), pending_no);
+    /* No time passes: what waits for an interval since the last block would wait for ever. */
+    for (int i = 0; i < 3; i++) {
+        rig_start(rig, rig->plan, "x", "y");
+        uint64_t pending_no = partition_pending_no(rig->partition);
+        bool worked;
+        for (int j = 0; j < 10; j++)
+            assert_int_equal(partition_poll(rig->partition, &worked, NULL), STATUS_OK);
+        assert_int_equal(partition_durable_no(rig->partition), pending_no);
+    }
     assert_int_equal(done(rig, "a", &slow), STATUS_OK);
 }
 
