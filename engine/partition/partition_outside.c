@@ -89,10 +89,12 @@ static enum status check_times(const struct partition_start_options *options, in
                                struct problem *problem)
 {
     int64_t latest_ms = now_ms + (int64_t)PLAN_WAIT_MS_MAX;
-    if (options->at_ms > latest_ms || options->deadline_ms > latest_ms)
+    if (options->at_ms > latest_ms)
         return problem_set(problem, STATUS_INVALID,
-                           "a saga cannot begin, or have a deadline, more than a hundred years "
-                           "from now");
+                           "a saga cannot begin more than a hundred years from now");
+    if (options->deadline_ms > latest_ms)
+        return problem_set(problem, STATUS_INVALID,
+                           "the deadline of a saga cannot be more than a hundred years from now");
     if (options->deadline_ms != 0 && options->deadline_ms <= now_ms)
         return problem_set(problem, STATUS_INVALID,
                            "the deadline has passed: give a later one, in milliseconds since 1970 "
@@ -146,6 +148,9 @@ enum status partition_start_with(struct partition *partition,
     if (!may_start(partition, options))
         return refuse_busy(partition, options->priority, problem);
     status = reserve(partition, &event, problem);
+    /* The block may be a later one by now, and the deadline past. */
+    if (status == STATUS_OK)
+        status = check_times(options, partition->open.now_ms, problem);
     if (status != STATUS_OK)
         return status;
     uint64_t token = partition_token(partition, options->token, options->wants_output);
