@@ -132,8 +132,11 @@ bool server_turn(struct server *server)
     worked |= out_go_on(server);
     worked |= request_release(server);
     worked |= server_take_ends(server);
+    bool news = historian_turn(server->historian, server->partition);
+    worked |= news;
+    if (news)
+        server_turn_finds(server);
     worked |= server_turn_asks(server);
-    worked |= server_turn_finds(server);
     worked |= server_turn_watch(server);
     worked |= server_hand_out(server);
     look_at_times(server);

@@ -265,7 +265,6 @@ void rig_turn(struct rig *rig)
 const char *rig_await(struct rig *rig, uint32_t connection)
 {
     size_t count;
-    rig_settle(rig);
     for (;;) {
         fake_received(rig->transport, connection, &count);
         if (count > 0)
