@@ -40,6 +40,9 @@ struct fake_options {
     /* Of each connection in turn: bytes after which it is cut; 0: it is not. */
     uint64_t cut_after_sent[FAKE_CONNECTIONS_MAX];
     uint64_t cut_after_read[FAKE_CONNECTIONS_MAX];
+    /* Of the first connection: the byte that is said wrong, and which bits of it (0: none). */
+    uint64_t wrong_at;
+    uint8_t wrong_bits;
     const char *refuse;    /* HELLO is answered by ERROR with this status */
     uint32_t refuse_count; /* so often; 0: always */
     bool is_byte_by_byte;  /* each byte by a send of its own */
