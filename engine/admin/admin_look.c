@@ -479,6 +479,12 @@ enum status admin_show(struct admin_job *job, struct partition *partition, struc
     if (core_deadline_ms(core, slot) >= 0)
         set_integer(job->reply, "deadline_ms", core_deadline_ms(core, slot));
     json_object_set_new(job->reply, "cancelled", json_boolean(saga.cancelled));
+    struct flyover_bytes trace = core_trace(core, saga.branch);
+    if (trace.count > 0) {
+        char text[TRACE_TEXT_BYTES + 1];
+        trace_print(trace.at, text);
+        json_object_set_new(job->reply, "trace", json_string(text));
+    }
     json_object_set_new(job->reply, "pivoted", json_boolean(saga.pivoted));
     struct flyover_bytes error = core_saga_error(core, saga.branch);
     if (error.count > 0)

@@ -50,6 +50,7 @@ struct metrics {
 
     /* Its thread's. */
     struct visit visits[METRICS_CONNECTIONS_MAX];
+    bool has_closed; /* a connection, in this turn */
     struct figures told;
 };
 
@@ -271,6 +272,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         if (visit != NULL)
             visit->in_use = false;
+        metrics->has_closed = true;
         return;
     }
     const union MHD_ConnectionInfo *info =
@@ -289,6 +291,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 static int cut_old(struct metrics *metrics)
 {
     uint64_t at_ns = clock_now_ns();
+    uint64_t life_ns = metrics->options.life_ms * UINT64_C(1000000);
     int next_ms = -1;
     for (uint32_t i = 0; i < METRICS_CONNECTIONS_MAX; i++) {
         const struct visit *visit = &metrics->visits[i];
@@ -296,10 +299,10 @@ static int cut_old(struct metrics *metrics)
             continue;
         uint64_t age_ns = at_ns - visit->since_ns;
         int left_ms = 1000; /* one that is cut is gone when the library has seen it */
-        if (age_ns >= METRICS_LIFE_S * NS_A_S)
+        if (age_ns >= life_ns)
             shutdown(visit->socket, SHUT_RDWR);
         else
-            left_ms = (int)((METRICS_LIFE_S * NS_A_S - age_ns) / NS_A_MS) + 1;
+            left_ms = (int)((life_ns - age_ns) / NS_A_MS) + 1;
         if (next_ms < 0 || left_ms < next_ms)
             next_ms = left_ms;
     }
@@ -316,6 +319,16 @@ static int timeout_ms(struct metrics *metrics)
     return left_ms;
 }
 
+/* Where there was no room the library listens again only when it runs the next time, which nothing
+ * would bring about. */
+static void turn_http(struct metrics *metrics)
+{
+    do {
+        metrics->has_closed = false;
+        MHD_run(metrics->http);
+    } while (metrics->has_closed);
+}
+
 static void *run(void *context)
 {
     struct metrics *metrics = context;
@@ -325,7 +338,7 @@ static void *run(void *context)
                               {.fd = info->epoll_fd, .events = POLLIN}};
     while ((polled[0].revents & POLLIN) == 0) {
         poll(polled, 2, timeout_ms(metrics));
-        MHD_run(metrics->http);
+        turn_http(metrics);
     }
     return NULL;
 }
@@ -341,7 +354,7 @@ static enum status start_http(struct metrics *metrics, struct problem *problem)
     metrics->http = MHD_start_daemon(
         MHD_USE_EPOLL, 0, NULL, NULL, on_request, metrics, MHD_OPTION_LISTEN_SOCKET,
         metrics->listener.fd, MHD_OPTION_CONNECTION_LIMIT, METRICS_CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, METRICS_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        MHD_OPTION_CONNECTION_TIMEOUT, metrics->options.idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONNECTION_BYTES, MHD_OPTION_NOTIFY_CONNECTION, on_connection, metrics,
         MHD_OPTION_END);
     if (metrics->http != NULL) {
@@ -383,6 +396,10 @@ enum status metrics_open(const struct metrics_options *options, struct metrics *
     if (metrics == NULL)
         return problem_set(problem, STATUS_NO_MEMORY, "out of memory");
     metrics->options = *options;
+    if (metrics->options.idle_s == 0)
+        metrics->options.idle_s = METRICS_IDLE_S;
+    if (metrics->options.life_ms == 0)
+        metrics->options.life_ms = METRICS_LIFE_S * 1000;
     metrics->listener.fd = -1;
     init_lock(metrics);
     metrics->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

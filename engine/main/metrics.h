@@ -47,6 +47,7 @@ struct metrics_options {
     const char *directory;                     /* borrowed; NULL: mode memory */
     const _Atomic uint64_t *recovered_blocks;  /* borrowed; counts while it recovers */
     int wake_fd;                               /* eventfd: the engine's thread looks in */
+    uint32_t idle_s, life_ms;                  /* 0: METRICS_IDLE_S, METRICS_LIFE_S */
     uint64_t (*now_ns)(void);                  /* NULL: the machine's */
 };
 

@@ -208,7 +208,8 @@ static void print_journal(FILE *out, const struct figures *figures)
     one(out, "journal_durable_block", GAUGE, "Number of the last durable block.", view->durable_no);
     histogram(out, "journal_sync_duration_seconds", "Time of an append with its sync.",
               &view->append_us, 32, 1e6);
-    histogram(out, "journal_block_size_bytes", "Size of sealed blocks.", &view->block_bytes, 256, 1);
+    histogram(out, "journal_block_size_bytes", "Size of sealed blocks.", &view->block_bytes, 256,
+              1);
 }
 
 static void print_checkpoints(FILE *out, const struct figures *figures)

@@ -47,7 +47,7 @@ static void fill_workers(const struct serve *serve, struct figures *figures)
         if (service == NULL)
             continue;
         service->workers++;
-        service->credit += views[i].credit;
+        service->credit += views[i].credit - views[i].in_flight;
     }
 }
 
