@@ -381,10 +381,12 @@ enum status admin_counts(struct admin_job *job, struct partition *partition,
 enum status admin_figures(struct admin_job *job, struct partition *partition,
                           struct problem *problem)
 {
-    (void)problem;
-    static _Thread_local struct figures figures;
-    if (figures_take(partition, &figures))
-        job->reply = figures_json(&figures);
+    struct figures *figures = malloc(sizeof *figures);
+    if (figures == NULL)
+        return problem_set(problem, STATUS_NO_MEMORY, "out of memory");
+    if (figures_take(partition, figures))
+        job->reply = figures_json(figures);
+    free(figures);
     return STATUS_OK;
 }
 
