@@ -132,8 +132,11 @@ bool server_turn(struct server *server)
     worked |= out_go_on(server);
     worked |= request_release(server);
     worked |= server_take_ends(server);
+    bool news = historian_turn(server->historian, server->partition);
+    worked |= news;
+    if (news)
+        server_turn_finds(server);
     worked |= server_turn_asks(server);
-    worked |= server_turn_finds(server);
     worked |= server_turn_watch(server);
     worked |= server_hand_out(server);
     look_at_times(server);
@@ -157,6 +160,7 @@ bool server_drain(struct server *server)
         if (server->peers[i].stage == PEER_OPEN)
             peer_goodbye(server, &server->peers[i], "the engine is stopping");
     server->draining = true;
+    out_finish_all(server);
     server_turn(server);
     return server->pending.first == SERVER_NONE && server->asks == NULL;
 }

@@ -215,7 +215,7 @@ static bool look(struct server *server, struct ask *ask, bool *worked)
 
 bool server_turn_asks(struct server *server)
 {
-    bool worked = historian_turn(server->historian, server->partition);
+    bool worked = false;
     struct ask **at = &server->asks;
     while (*at != NULL) {
         struct ask *ask = *at;

@@ -226,7 +226,10 @@ static void await_history(struct server *server, struct peer *peer, struct reque
 static void look_up(struct server *server, struct peer *peer, struct request *request)
 {
     struct find *find = NULL;
-    if (server->options.directory == NULL)
+    if (server->finds_count == SERVER_FINDS_MAX)
+        refuse(server, peer, request, STATUS_BUSY,
+               "too much is asked of history at this moment: ask again");
+    else if (server->options.directory == NULL)
         refuse(server, peer, request, STATUS_NOT_FOUND,
                "the saga has ended, and this engine keeps no history: it runs in mode memory");
     else if ((find = calloc(1, sizeof *find)) == NULL)
@@ -237,6 +240,7 @@ static void look_up(struct server *server, struct peer *peer, struct request *re
     find->errand = (struct errand){.kind = ERRAND_FIND, .saga_id = request->saga_id};
     find->next = server->finds;
     server->finds = find;
+    server->finds_count++;
     historian_send_errand(server->historian, &find->errand);
 }
 
@@ -319,9 +323,8 @@ static void tell_found(struct server *server, struct request *request, const str
     end_request(server, request, &reply);
 }
 
-bool server_turn_finds(struct server *server)
+void server_turn_finds(struct server *server)
 {
-    bool worked = false;
     for (struct find **at = &server->finds; *at != NULL;) {
         struct find *find = *at;
         if (!find->errand.is_done) {
@@ -332,10 +335,9 @@ bool server_turn_finds(struct server *server)
         struct request *request = request_of_token(server, find->token);
         if (request != NULL)
             tell_found(server, request, find);
+        server->finds_count--;
         free(find);
-        worked = true;
     }
-    return worked;
 }
 
 void server_close_awaits(struct server *server)

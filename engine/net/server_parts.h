@@ -93,6 +93,8 @@ struct awaits {
     uint32_t buckets_count, count;
 };
 
+#define SERVER_FINDS_MAX 4096u /* on their way to history and back */
+
 /* What history is asked for one of them. */
 struct find {
     struct find *next;
@@ -267,6 +269,7 @@ struct server {
     struct watch watch;
     struct awaits awaits;
     struct find *finds; /* owned list */
+    uint32_t finds_count;
     struct historian *historian;
     struct ask *asks; /* owned list */
     uint32_t asks_count;
@@ -373,7 +376,8 @@ void server_await_end(struct server *server, struct peer *peer, struct request *
 void await_drop(struct server *server, struct request *request);
 /* Replies of the partition become ENDED. */
 bool server_take_ends(struct server *server);
-bool server_turn_finds(struct server *server);
+/* What the historian has found is told. */
+void server_turn_finds(struct server *server);
 void server_close_awaits(struct server *server);
 
 /* ---- server_worker.c ---- */

@@ -102,9 +102,10 @@ bool transport_next(struct transport *transport, struct transport_event *ret_eve
 /* Until something completes, the wake_fd is written, or timeout_ns. */
 void transport_wait(struct transport *transport, uint64_t timeout_ns);
 
-/* Room for `bytes` at the end of the connection's output, contiguous, lent until the next call but
- * transport_commit; NULL where a limit is reached (or the connection is cut or closed): then a turn
- * later may find room. What was reserved last and not committed is forgotten. */
+/* Room for `bytes` at the end of the connection's output, contiguous, lent until the next
+ * transport_next, _turn or _flush, or another call for this connection than transport_commit; NULL
+ * where a limit is reached (or the connection is cut or closed): then a turn later may find room.
+ * What was reserved last and not committed is forgotten. */
 uint8_t *transport_reserve(struct transport *transport, uint32_t connection, uint32_t bytes);
 /* The first `bytes` of it are to be sent. */
 void transport_commit(struct transport *transport, uint32_t connection, uint32_t bytes);

@@ -160,13 +160,22 @@ enum wire_find wire_find_frame(const uint8_t *bytes, size_t count, struct flyove
     return WIRE_FOUND;
 }
 
-/* Counts what is still to come instead of going down into it, so that no depth is too deep. */
+/* Counts what is still to come instead of going down into it, so that no depth is too deep. Short
+ * texts and small numbers, which most values are, are told without the table. */
 bool wire_skip(struct flyover_cursor *cursor)
 {
-    const uint8_t *at = cursor->at;
+    const uint8_t *at = cursor->at, *end = cursor->end;
     for (uint64_t left = 1; left > 0; left--) {
         uint32_t length;
-        const struct cursor_shape *shape = cursor_head(at, cursor->end, &length);
+        if (cursor_is_short_str(at, end, &length)) {
+            at += 1 + length;
+            continue;
+        }
+        if (at < end && *at < 0x80) {
+            at++;
+            continue;
+        }
+        const struct cursor_shape *shape = cursor_head(at, end, &length);
         if (shape == NULL)
             return false;
         at += shape->head_bytes;
@@ -192,9 +201,13 @@ enum wire_find wire_find_message(const uint8_t **at, const uint8_t *end,
         return WIRE_GARBAGE;
     message.fields_count = count - 1;
     message.fields.at = cursor.at;
-    for (uint32_t i = 1; i < count; i++)
+    for (uint32_t i = 0; i < message.fields_count; i++) {
+        if (i < WIRE_FIELDS_KNOWN)
+            message.starts[i] = (uint32_t)(cursor.at - *at);
         if (!wire_skip(&cursor))
             return WIRE_GARBAGE;
+    }
+    message.start = *at;
     message.fields.end = cursor.at;
     *at = cursor.at;
     *ret_message = message;
@@ -241,10 +254,23 @@ bool wire_take_text_or_nil(struct wire_message *message, struct flyover_bytes *r
     return true;
 }
 
+/* The value has been passed over once, when its message was found: where the next one starts it
+ * ends. */
+static bool skip_field(const struct wire_message *message, struct flyover_cursor *cursor)
+{
+    uint32_t offset = (uint32_t)(cursor->at - message->start);
+    for (uint32_t i = 0; i + 1 < message->fields_count && i + 1 < WIRE_FIELDS_KNOWN; i++)
+        if (message->starts[i] == offset) {
+            cursor->at = message->start + message->starts[i + 1];
+            return true;
+        }
+    return wire_skip(cursor);
+}
+
 bool wire_take_value(struct wire_message *message, struct flyover_bytes *ret_value)
 {
     struct flyover_cursor cursor = message->fields;
-    if (!wire_skip(&cursor))
+    if (!skip_field(message, &cursor))
         return false;
     *ret_value =
         (struct flyover_bytes){message->fields.at, (uint32_t)(cursor.at - message->fields.at)};

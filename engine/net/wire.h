@@ -93,10 +93,15 @@ enum wire_find {
 /* The first frame in the bytes; its body without the length. */
 enum wire_find wire_find_frame(const uint8_t *bytes, size_t count, struct flyover_bytes *ret_body);
 
+#define WIRE_FIELDS_KNOWN 6u
+
 struct wire_message {
     int64_t kind;
     uint32_t fields_count; /* behind the kind */
     struct flyover_cursor fields;
+    /* wire.c's own: where the first fields start, from `start` on. */
+    const uint8_t *start;
+    uint32_t starts[WIRE_FIELDS_KNOWN];
 };
 
 /* The next message of a frame's body, from *at on, which moves behind it. WIRE_FOUND, WIRE_NO_MORE,

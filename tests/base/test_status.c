@@ -35,6 +35,16 @@ static void every_status_has_a_name_and_a_text_of_its_own(void **state)
     assert_string_equal(status_name(STATUS_NO_SPACE), "NO_SPACE");
 }
 
+static void a_status_is_found_by_its_name_and_what_is_none_is_invalid(void **state)
+{
+    (void)state;
+    for (enum status status = STATUS_OK; status <= STATUS_IO; status++)
+        assert_int_equal(status_find(status_name(status)), status);
+    assert_int_equal(status_find("NO_SUCH"), STATUS_INVALID);
+    assert_int_equal(status_find(""), STATUS_INVALID);
+    assert_int_equal(status_find(NULL), STATUS_INVALID);
+}
+
 static void damage_and_a_failing_disk_stop_the_engine_and_bad_input_does_not(void **state)
 {
     (void)state;
@@ -84,6 +94,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ok_is_zero_and_only_ok_is_done),
         cmocka_unit_test(every_status_has_a_name_and_a_text_of_its_own),
+        cmocka_unit_test(a_status_is_found_by_its_name_and_what_is_none_is_invalid),
         cmocka_unit_test(damage_and_a_failing_disk_stop_the_engine_and_bad_input_does_not),
         cmocka_unit_test(a_problem_keeps_its_status_and_its_sentence),
         cmocka_unit_test(who_does_not_want_the_sentence_still_gets_the_status),

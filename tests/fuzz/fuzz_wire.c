@@ -32,7 +32,11 @@ static bool take_field(struct wire_message *message)
     int64_t signed_number;
     bool yes;
     struct flyover_bytes text = {0}, value;
+    struct wire_message again = *message;
+    struct flyover_cursor cursor = message->fields;
     judge_skip(before, message->fields.end);
+    if (wire_skip(&cursor))
+        require(wire_take_value(&again, &value) && again.fields.at == cursor.at);
     bool taken = wire_take_uint(message, &number) || wire_take_int(message, &signed_number) ||
                  wire_take_bool(message, &yes) || wire_take_text_or_nil(message, &text);
     require(text.count == 0 || (text.at > before && text.at + text.count == message->fields.at));

@@ -177,6 +177,25 @@ TEST(a_subscriber_goes_on_behind_a_position_and_then_live)
     assert_string_equal(rig_hear(rig, s), "");
 }
 
+TEST(an_end_that_is_not_durable_yet_is_not_left_out_of_a_resume)
+{
+    RIG;
+    uint32_t a = rig_greet(rig), s = rig_greet(rig);
+    char position[64], text[128];
+    define_both(rig, a);
+    hear_first(rig, a, s, position);
+    rig->journal_held = true;
+    rig_say(rig, a, "[12, 1, \"pass\", {}, null]");
+    rig_turn(rig);
+    snprintf(text, sizeof text, "[18, 9, {\"credit\": 9, \"after\": \"%s\"}]", position);
+    rig_say(rig, s, text);
+    rig_settle(rig);
+    assert_string_equal(rig_hear(rig, s), "");
+    rig->journal_held = false;
+    check_event(rig_await(rig, s), 9, 1, "");
+    check_event(rig_await(rig, s), 9, 2, "");
+}
+
 TEST(a_position_is_good_on_another_connection_and_server)
 {
     RIG;
@@ -225,6 +244,29 @@ TEST(a_saga_that_has_ended_is_found_in_history)
     assert_memory_equal(rig_await(rig, a), "[5,", 3);
 }
 
+TEST(no_more_is_asked_of_history_at_once_than_it_is_given_room_for)
+{
+    RIG;
+    static char text[200000];
+    rig->options.window = 5000;
+    rig_open_server(rig);
+    uint32_t a = rig_greet(rig);
+    define_both(rig, a);
+    run(rig, a, "task");
+    size_t used = 0;
+    for (int i = 0; i < 4100; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "[15, %d, 1]", i + 1);
+    rig_say(rig, a, text);
+    int found = 0, busy = 0;
+    while (found + busy < 4100) {
+        const char *heard = rig_await(rig, a);
+        found += strncmp(heard, "[14,", 4) == 0;
+        busy += strncmp(heard, "[5,", 3) == 0 && strstr(heard, "BUSY") != NULL;
+    }
+    assert_int_equal(busy, 4);
+    assert_int_equal(server_counts(rig->server).requests_open, 0);
+}
+
 TEST(a_saga_that_failed_is_driven_again)
 {
     RIG;
@@ -257,8 +299,10 @@ int main(void)
         RIG_TEST(a_wish_that_cannot_be_is_refused),
         RIG_TEST(without_history_what_is_over_is_lost_and_said_so),
         RIG_DISK_TEST(a_subscriber_goes_on_behind_a_position_and_then_live),
+        RIG_DISK_TEST(an_end_that_is_not_durable_yet_is_not_left_out_of_a_resume),
         RIG_DISK_TEST(a_position_is_good_on_another_connection_and_server),
         RIG_DISK_TEST(a_saga_that_has_ended_is_found_in_history),
+        RIG_DISK_TEST(no_more_is_asked_of_history_at_once_than_it_is_given_room_for),
         RIG_DISK_TEST(a_saga_that_failed_is_driven_again),
         RIG_DISK_TEST(a_server_closes_while_history_is_asked),
     };

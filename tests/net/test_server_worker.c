@@ -135,13 +135,13 @@ TEST(a_large_step_is_handed_out_whole_once_there_is_room)
 {
     RIG;
     uint32_t a = rig_greet(rig), w = greet_worker(rig, "\"do\"", 10);
-    static uint8_t body[200000];
+    static uint8_t body[200000], text[150000];
     rig_define(rig, a, "far", rig_far_task);
     uint8_t *at = wire_put_array(body, 5);
     at = wire_put_uint(at, WIRE_START);
     at = wire_put_uint(at, 1);
     at = wire_put_string(at, "far");
-    at = wire_put_text(at, (struct flyover_bytes){memset(body + 1000, 'x', 150000), 150000});
+    at = wire_put_text(at, (struct flyover_bytes){memset(text, 'x', sizeof text), sizeof text});
     at = wire_put_nil(at);
     uint8_t head[4];
     wire_put_length(head, (uint32_t)(at - body));
@@ -228,6 +228,43 @@ TEST(a_beat_is_taken_without_a_word)
     assert_true(hear_invoke(rig, w, &invoke));
     rig_say(rig, w, "[35, 0]");
     rig_settle(rig);
+    assert_string_equal(rig_hear(rig, w), "");
+}
+
+/* A DONE with so much output that some 70 of them fill all blocks that the journal has. */
+static void say_large_done(struct rig *rig, uint32_t w, uint64_t number)
+{
+    static uint8_t frame[300000];
+    static const uint8_t text[240000];
+    uint8_t *at = wire_put_array(frame + WIRE_LENGTH_BYTES, 3);
+    at = wire_put_uint(at, WIRE_DONE);
+    at = wire_put_uint(at, number);
+    at = wire_put_text(at, (struct flyover_bytes){text, sizeof text});
+    wire_put_length(frame, (uint32_t)(at - frame - WIRE_LENGTH_BYTES));
+    fake_send(rig->transport, w, frame, (size_t)(at - frame));
+}
+
+TEST(answers_wait_with_their_worker_while_the_journal_has_no_room)
+{
+    RIG;
+    uint32_t a = rig_greet(rig), w = greet_worker(rig, "\"do\"", 100);
+    rig_define(rig, a, "far", rig_far_task);
+    for (int i = 0; i < 11; i++)
+        start(rig, a, 8);
+    struct invoke invoke;
+    rig->journal_held = true;
+    while (hear_invoke(rig, w, &invoke)) {
+        say_large_done(rig, w, invoke.number);
+        rig_turn(rig);
+    }
+    rig_settle(rig);
+    assert_true(fake_is_paused(rig->transport, w));
+    assert_in_range(totals(rig).succeeded, 50, 87);
+    assert_string_equal(rig_hear(rig, w), "");
+    rig->journal_held = false;
+    rig_settle(rig);
+    assert_int_equal(totals(rig).succeeded, 88);
+    assert_false(fake_is_paused(rig->transport, w));
     assert_string_equal(rig_hear(rig, w), "");
 }
 
@@ -346,6 +383,7 @@ int main(void)
         RIG_TEST(the_answer_of_a_saga_that_was_aborted_is_late),
         RIG_TEST(output_that_is_none_fails_the_step_and_not_the_connection),
         RIG_TEST(a_beat_is_taken_without_a_word),
+        RIG_TEST(answers_wait_with_their_worker_while_the_journal_has_no_room),
         RIG_TEST(what_a_worker_had_that_is_gone_is_handed_out_again_with_the_same_key),
         RIG_TEST(what_a_worker_had_that_is_silent_is_handed_out_again),
         RIG_TEST(a_worker_that_drains_gets_no_more_and_is_told_when_it_has_nothing_left),
