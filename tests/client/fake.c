@@ -116,6 +116,9 @@ static bool send_all(struct fake_connection *connection)
     struct fake *fake = connection->fake;
     uint64_t cut_after = fake->options.cut_after_sent[connection->no];
     size_t at = 0;
+    uint64_t wrong = fake->options.wrong_at - connection->sent;
+    if (connection->no == 0 && wrong < connection->out_count)
+        connection->out[wrong] ^= fake->options.wrong_bits;
     while (at < connection->out_count) {
         size_t count = until_cut(cut_after, connection->sent, connection->out_count - at);
         if (count == 0)
@@ -218,12 +221,13 @@ static void serve(struct fake *fake, int fd)
         abort();
     while (turn(connection))
         ;
-    tls_session_close(connection->session);
     pthread_mutex_lock(&fake->lock);
+    tls_session_close(connection->session);
+    close(fd);
+    fake->counts.closed++;
     fake->muted_count = 0;
     fake->is_cut = false;
     pthread_mutex_unlock(&fake->lock);
-    close(fd);
     free(connection);
 }
 

@@ -7,9 +7,10 @@
  *     "mute"           nothing, until fake_let_go
  *     "slow"           STARTED, and ENDED at fake_let_go
  *     "cut"            the START is done, then the connection is cut; asked again: as "order"
- *     "twice"          each answer comes twice
+ *     "twice"          the answer comes again, before that of the next START
  *     "ping"           a PING before the answer, which comes once it is answered
  *     "goodbye"        GOODBYE, and the end of the stream; asked again: as "order"
+ *     "leaving"        GOODBYE, then the answer; whatever comes behind is not to come
  *     "deaf"           from now on this connection reads and says nothing; asked again: as "order"
  *     "garbage"        bytes that are no message, once; asked again: as "order"
  *     "lose"           ERROR with id 0, INVALID
@@ -40,17 +41,21 @@ struct fake_options {
     /* Of each connection in turn: bytes after which it is cut; 0: it is not. */
     uint64_t cut_after_sent[FAKE_CONNECTIONS_MAX];
     uint64_t cut_after_read[FAKE_CONNECTIONS_MAX];
+    /* Of the first connection: the byte that is said wrong, and which bits of it (0: none). */
+    uint64_t wrong_at;
+    uint8_t wrong_bits;
     const char *refuse;    /* HELLO is answered by ERROR with this status */
     uint32_t refuse_count; /* so often; 0: always */
     bool is_byte_by_byte;  /* each byte by a send of its own */
     bool says_garbage;     /* instead of WELCOME */
     uint32_t events;       /* 0: FAKE_EVENTS */
+    bool only_greets;      /* from the second connection on: WELCOME, and a cut */
     bool is_any;           /* who says no Flyover is cut, and not taken for a bug */
     struct tls *tls;       /* borrowed; NULL: plain */
 };
 
 struct fake_counts {
-    uint32_t connections;
+    uint32_t connections, closed;
     uint64_t read, sent; /* bytes, of the last connection */
     uint32_t pongs, pings, goodbyes, late;
     uint32_t done, failed, beats; /* answers of workers */

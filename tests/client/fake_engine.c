@@ -107,7 +107,7 @@ static bool on_hello(struct fake_connection *connection, struct wire_message *me
         return false;
     }
     say_welcome(connection);
-    return true;
+    return !fake->options.only_greets || fake->counts.connections == 1;
 }
 
 /* ---- START --------------------------------------------------------------------------------------
@@ -253,9 +253,17 @@ static bool on_start(struct fake_connection *connection, struct wire_message *me
     }
     if (is(&asked, "ping"))
         return ping_first(connection, &asked, saga_id);
+    if (connection->has_left)
+        abort();
+    if (is(&asked, "leaving")) {
+        end(connection, wire_put_string(begin(connection, WIRE_GOODBYE, 2), "see you"));
+        connection->has_left = true;
+    }
+    if (fake->twin_id != 0)
+        say_started(connection, fake->twin_id, fake->twin_saga_id, false);
     answer_start(connection, asked.id, saga_id, asked.reply, existed);
-    if (is(&asked, "twice"))
-        answer_start(connection, asked.id, saga_id, asked.reply, existed);
+    fake->twin_id = is(&asked, "twice") ? asked.id : 0;
+    fake->twin_saga_id = saga_id;
     return true;
 }
 

@@ -146,7 +146,9 @@ static void cut_everywhere_as_sent(bool is_tcp)
     for (uint64_t cut = 1; cut < bytes; cut++) {
         struct told told[WORDS] = {0};
         struct fake_options options = {.is_tcp = is_tcp, .cut_after_sent = {cut}};
-        assert_true(converse(&options, told).connections >= 2);
+        struct fake_counts counts = converse(&options, told);
+        /* How many frames there are is a matter of timing, and with it how many bytes. */
+        assert_true(counts.connections >= 2 || counts.sent <= cut);
     }
 }
 
@@ -157,7 +159,8 @@ static void cut_everywhere_as_read(bool is_tcp)
     for (uint64_t cut = 1; cut < bytes; cut++) {
         struct told told[WORDS] = {0};
         struct fake_options options = {.is_tcp = is_tcp, .cut_after_read = {cut}};
-        assert_true(converse(&options, told).connections >= 2);
+        struct fake_counts counts = converse(&options, told);
+        assert_true(counts.connections >= 2 || counts.read <= cut);
     }
 }
 
@@ -196,6 +199,43 @@ static void a_connection_cut_again_and_again_loses_and_doubles_nothing(void **st
     }
 }
 
+/* Whatever it says then: it is survived, and no request has two last answers. */
+static void say_wrong(uint64_t at, uint8_t bits)
+{
+    struct told told[WORDS] = {0};
+    struct fake *fake = fake_open(&(struct fake_options){.wrong_at = at, .wrong_bits = bits});
+    struct flyover_client_options to = {.address = fake_address(fake), .connect_ms = 200};
+    struct flyover_client *client;
+    if (flyover_connect(&to, &client) == FLYOVER_OK) {
+        send_starts(client);
+        send_others(client);
+        struct flyover_answer_message answer;
+        while (flyover_next(client, &answer, 5)) {
+            if (answer.kind == FLYOVER_RECONNECTED)
+                continue;
+            assert_true(answer.word < WORDS);
+            struct told *to_word = &told[answer.word];
+            assert_false(is_over(to_word, answer.word));
+            to_word->started += answer.kind == FLYOVER_STARTED;
+            to_word->ended += answer.kind == FLYOVER_ENDED;
+            to_word->refused += answer.kind == FLYOVER_REFUSED_REQUEST;
+            to_word->other += answer.kind == FLYOVER_DEFINED || answer.kind == FLYOVER_ANSWERED;
+        }
+        flyover_close(client);
+    }
+    fake_close(fake);
+}
+
+static void a_byte_that_is_wrong_anywhere_is_survived(void **state)
+{
+    (void)state;
+    uint64_t bytes = converse_whole(false).sent;
+    for (uint64_t at = 0; at < bytes; at++) {
+        say_wrong(at, 0x01);
+        say_wrong(at, 0xff);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +244,7 @@ int main(void)
         cmocka_unit_test(a_request_cut_at_any_byte_over_unix_loses_and_doubles_nothing),
         cmocka_unit_test(a_request_cut_at_any_byte_over_tcp_loses_and_doubles_nothing),
         cmocka_unit_test(a_connection_cut_again_and_again_loses_and_doubles_nothing),
+        cmocka_unit_test(a_byte_that_is_wrong_anywhere_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -122,6 +122,71 @@ static void what_was_not_sent_before_the_cut_goes_with_the_next_connection(void 
     rig_close(&rig);
 }
 
+static void what_waits_when_the_cut_is_seen_goes_with_the_next_connection(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open(&plain);
+    assert_int_equal(rig_send(&rig, "cut", 1, NULL, FLYOVER_AT_END), FLYOVER_OK);
+    assert_int_equal(flyover_flush(rig.client), FLYOVER_OK);
+    while (fake_counts(rig.fake).closed == 0)
+        sched_yield();
+    /* The library does not know yet. */
+    for (uint8_t i = 2; i < 10; i++)
+        assert_int_equal(rig_send(&rig, "order", i, NULL, FLYOVER_AT_ACCEPTANCE), FLYOVER_OK);
+    rig_expect_refused(&rig, FLYOVER_UNKNOWN, 1);
+    for (uint8_t i = 2; i < 10; i++)
+        rig_expect(&rig, FLYOVER_STARTED, i);
+    rig_close(&rig);
+}
+
+static void to_an_engine_that_leaves_nothing_more_is_sent(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open(&plain);
+    assert_int_equal(rig_send(&rig, "leaving", 1, NULL, FLYOVER_AT_ACCEPTANCE), FLYOVER_OK);
+    rig_expect(&rig, FLYOVER_STARTED, 1);
+    for (uint8_t i = 2; i < 10; i++)
+        assert_int_equal(rig_send(&rig, "order", i, NULL, FLYOVER_AT_ACCEPTANCE), FLYOVER_OK);
+    assert_int_equal(flyover_flush(rig.client), FLYOVER_OK);
+    assert_false(flyover_wants_write(rig.client));
+    fake_cut(rig.fake);
+    for (uint8_t i = 2; i < 10; i++)
+        rig_expect(&rig, FLYOVER_STARTED, i); /* and not FLYOVER_UNKNOWN */
+    assert_int_equal(fake_counts(rig.fake).connections, 2);
+    rig_close(&rig);
+}
+
+enum { QUESTIONS = 12 };
+
+static void only_what_may_have_been_seen_is_doubtful(void **state)
+{
+    (void)state;
+    static uint8_t question[200000] = "\x82\xa2"
+                                      "do\xa6"
+                                      "cancel\xa3"
+                                      "pad\xc6\x00\x03\x0d\x2c";
+    struct rig rig = rig_open(&plain);
+    assert_int_equal(rig_send(&rig, "deaf", 1, NULL, FLYOVER_AT_END), FLYOVER_OK);
+    assert_int_equal(flyover_flush(rig.client), FLYOVER_OK);
+    while (fake_counts(rig.fake).asked[1] == 0)
+        sched_yield();
+    /* More than a socket takes: some are sent, one in part, and the rest not at all. */
+    for (uint64_t word = 2; word < 2 + QUESTIONS; word++)
+        assert_int_equal(flyover_send_ask(rig.client, question, sizeof question, word), FLYOVER_OK);
+    assert_int_equal(flyover_flush(rig.client), FLYOVER_OK);
+    assert_true(flyover_wants_write(rig.client));
+    fake_cut(rig.fake);
+    uint32_t unknown = 0, answered = 0;
+    while (unknown + answered < 1 + QUESTIONS) {
+        struct flyover_answer_message answer = rig_next(&rig);
+        unknown += answer.kind == FLYOVER_REFUSED_REQUEST && answer.status == FLYOVER_UNKNOWN;
+        answered += answer.kind == FLYOVER_ANSWERED;
+    }
+    assert_true(unknown >= 2 && answered >= 1);
+    assert_int_equal(fake_counts(rig.fake).questions, answered);
+    rig_close(&rig);
+}
+
 static void when_nobody_comes_back_all_is_told_and_the_line_is_lost(void **state)
 {
     (void)state;
@@ -148,6 +213,17 @@ static void when_nobody_comes_back_all_is_told_and_the_line_is_lost(void **state
     assert_int_equal(rig_send(&rig, "order", 4, NULL, FLYOVER_AT_END), FLYOVER_NOT_CONNECTED);
     assert_int_equal(flyover_flush(rig.client), FLYOVER_NOT_CONNECTED);
     assert_false(flyover_next(rig.client, &answer, -1));
+    rig_close(&rig);
+}
+
+static void who_greets_and_cuts_is_not_tried_for_ever(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open_within(&(struct fake_options){.only_greets = true}, 100);
+    assert_int_equal(rig_send(&rig, "cut", 1, "one", FLYOVER_AT_END), FLYOVER_OK);
+    rig_expect_refused(&rig, FLYOVER_UNKNOWN, 1);
+    assert_true(flyover_is_lost(rig.client));
+    assert_true(fake_counts(rig.fake).connections >= 2);
     rig_close(&rig);
 }
 
@@ -339,7 +415,11 @@ int main(void)
         cmocka_unit_test(blocking_calls_survive_a_cut_as_far_as_that_is_safe),
         cmocka_unit_test(a_question_that_looks_is_asked_again_and_one_that_acts_is_not),
         cmocka_unit_test(what_was_not_sent_before_the_cut_goes_with_the_next_connection),
+        cmocka_unit_test(what_waits_when_the_cut_is_seen_goes_with_the_next_connection),
+        cmocka_unit_test(to_an_engine_that_leaves_nothing_more_is_sent),
+        cmocka_unit_test(only_what_may_have_been_seen_is_doubtful),
         cmocka_unit_test(when_nobody_comes_back_all_is_told_and_the_line_is_lost),
+        cmocka_unit_test(who_greets_and_cuts_is_not_tried_for_ever),
         cmocka_unit_test(what_would_be_refused_again_is_not_tried_again),
         cmocka_unit_test(a_ping_is_answered),
         cmocka_unit_test(a_silent_engine_is_asked_whether_it_lives),

@@ -190,6 +190,9 @@ static void a_cut_ends_draining_too(void **state)
     struct flyover_answer_message answer;
     assert_true(flyover_next(rig.client, &answer, -1));
     assert_int_equal(answer.kind, FLYOVER_RECONNECTED);
+    /* What is answered behind it shows that no REGISTER came before. */
+    assert_int_equal(rig_send(&rig, "order", 1, NULL, FLYOVER_AT_ACCEPTANCE), FLYOVER_OK);
+    rig_expect(&rig, FLYOVER_STARTED, 1);
     assert_int_equal(fake_counts(rig.fake).registered, 1); /* who drains takes no more */
     rig_close(&rig);
 }
