@@ -1,6 +1,7 @@
 /*
  * bench_transport: what the sockets cost. A thread of peers writes frames, the engine's side sends
- * each back, over loopback; both run on the machine's CPUs, so that the figures are of both sides.
+ * each back, over loopback; the engine's side, its thread with it where it has one, is on the first
+ * CPU and the peers are on the second.
  */
 #include <arpa/inet.h>
 #include <assert.h>
@@ -25,6 +26,7 @@
 #define CONNECTS_COUNT  5000u
 
 struct load {
+    const struct measure *measure;
     struct transport *transport;
     struct sockaddr_in address;
     uint32_t peers_count;
@@ -109,6 +111,7 @@ static void read_whole(int fd, uint8_t *bytes, size_t count)
 static void *run_peers(void *argument)
 {
     const struct load *load = argument;
+    measure_pin(load->measure, 1);
     int fds[PEERS_MAX];
     uint8_t *bytes = calloc(1, load->frame_bytes);
     assert(bytes != NULL);
@@ -131,7 +134,8 @@ static void *run_peers(void *argument)
 static void echo(struct measure *measure, uint32_t threads, uint32_t peers, uint32_t frame_bytes,
                  uint64_t frames)
 {
-    struct load load = {.peers_count = peers,
+    struct load load = {.measure = measure,
+                        .peers_count = peers,
                         .frame_bytes = frame_bytes,
                         .frames_count = measure->quick ? frames / 4 : frames};
     pthread_t thread;
@@ -155,14 +159,16 @@ static void echo(struct measure *measure, uint32_t threads, uint32_t peers, uint
 
 static void *run_connects(void *argument)
 {
+    const struct load *load = argument;
+    measure_pin(load->measure, 1);
     for (uint32_t i = 0; i < CONNECTS_COUNT; i++)
-        close(dial(argument));
+        close(dial(load));
     return NULL;
 }
 
 static void connects(struct measure *measure, uint32_t threads)
 {
-    struct load load = {0};
+    struct load load = {.measure = measure};
     pthread_t thread;
     open_transport(measure, threads, CONNECTS_COUNT, &load);
     uint64_t begin_ns = clock_now_ns();
@@ -235,13 +241,14 @@ int main(int argc, char **argv)
 {
     struct measure measure;
     measure_init(&measure, argc, argv, "Echo of frames over loopback, connects, idle connections.");
+    measure_pin(&measure, 0);
     for (uint32_t i = 0; i < measure.repetitions; i++)
         for (uint32_t threads = 0; threads <= 1; threads++) {
             echo(&measure, threads, 1, 64, 40000);
             echo(&measure, threads, 16, 6400, 10000);
             echo(&measure, threads, 16, FRAME_BYTES_MAX, 2000);
             connects(&measure, threads);
-            if (i == 0)
+            if (i == 0 && threads == 0)
                 idle(&measure, threads);
         }
     measure_print(&measure);

@@ -1,4 +1,4 @@
-#include "engine/net/lane.h"
+#include "engine/net/lane_internal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,7 +14,6 @@
 
 #define ENTRIES_COUNT    1024u
 #define BUFFER_GROUP     0
-#define PAGE_BYTES       4096u
 #define COMMANDS_AT_ONCE 1024u
 /* What one record of TLS may add to the plain text of a buffer: its part that came before. */
 #define TLS_BUFFER_BYTES 20480u
@@ -47,18 +47,29 @@ static enum status open_rings(struct lane *lane)
     return status;
 }
 
+/* A child of a fork has no use for it, and what is written here must not be copied for one. */
+static void *map(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    madvise(memory, bytes, MADV_DONTFORK);
+    return memory;
+}
+
+static void unmap(void *memory, size_t bytes)
+{
+    if (memory != NULL)
+        munmap(memory, bytes);
+}
+
 static enum status open_buffers(struct lane *lane)
 {
     uint32_t count = lane->options.recv_buffers;
     lane->buffer_bytes = TRANSPORT_RECV_BYTES + (lane->options.tls == NULL ? 0 : TLS_BUFFER_BYTES);
-    void *ring = NULL, *buffers = NULL;
-    if (posix_memalign(&ring, PAGE_BYTES, count * sizeof(struct io_uring_buf)) != 0)
-        return STATUS_NO_MEMORY;
-    lane->buffer_ring = ring;
-    if (posix_memalign(&buffers, PAGE_BYTES, count * lane->buffer_bytes) != 0)
-        return STATUS_NO_MEMORY;
-    lane->buffers = buffers;
-    return STATUS_OK;
+    lane->buffer_ring = map(count * sizeof(struct io_uring_buf));
+    lane->buffers = map(count * lane->buffer_bytes);
+    return lane->buffer_ring == NULL || lane->buffers == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 }
 
 static enum status register_buffers(struct lane *lane, struct problem *problem)
@@ -137,8 +148,8 @@ void lane_close(struct lane *lane)
     ring_close(lane->events);
     ring_close(lane->returns);
     free(lane->connections);
-    free(lane->buffers);
-    free(lane->buffer_ring);
+    unmap(lane->buffers, lane->options.recv_buffers * lane->buffer_bytes);
+    unmap(lane->buffer_ring, lane->options.recv_buffers * sizeof(struct io_uring_buf));
 }
 
 /* ---- what the rings carry -----------------------------------------------------------------------
@@ -412,7 +423,9 @@ static void sleep_in_kernel(struct lane *lane, uint64_t timeout_ns)
     struct __kernel_timespec timeout = {.tv_sec = (int64_t)(ns / 1000000000u),
                                         .tv_nsec = (int64_t)(ns % 1000000000u)};
     struct io_uring_cqe *cqe;
-    io_uring_submit_and_wait_timeout(&lane->uring, &cqe, 1, &timeout, NULL);
+    int result = io_uring_submit_and_wait_timeout(&lane->uring, &cqe, 1, &timeout, NULL);
+    /* Another thread than the one that turned the lane first. */
+    assert(result != -EEXIST);
 }
 
 /* wake_fd is emptied before it is looked at again, so that a write after that is seen. */

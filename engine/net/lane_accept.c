@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "engine/base/clock.h"
-#include "engine/net/lane.h"
+#include "engine/net/lane_internal.h"
 
 #define REFUSALS_AT_ONCE 64u
 

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "engine/base/clock.h"
-#include "engine/net/lane.h"
+#include "engine/net/lane_internal.h"
 
 #define BUFFER_GROUP 0
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/net/lane.h"
+#include "engine/net/lane_internal.h"
 
 #define CIPHER_PLAIN_BYTES 65536u /* encrypted at once */
 

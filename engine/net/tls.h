@@ -3,11 +3,12 @@
  * in, plain bytes come out, and the other way round. No socket and no thread in it, so that it
  * works with io_uring and in tests alike.
  *
- * Threads: a tls_context by any number of threads after it was opened (tls_reload swaps under a
+ * Threads: a struct tls by any number of threads after it was opened (tls_reload swaps under a
  *          lock); a tls_session by one.
- * Memory:  OpenSSL's own; about 50 KiB for a session.
+ * Memory:  OpenSSL's own: 17 KiB for an idle session (measured), more while it has bytes.
  * Errors:  sentences name the file and say what is wrong with it (not there, not readable, key does
  *          not fit the certificate, expired).
+ * No kTLS: it would need the socket in here, and a handshake beside the ring's receives.
  */
 #ifndef ENGINE_NET_TLS_H
 #define ENGINE_NET_TLS_H

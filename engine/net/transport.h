@@ -13,8 +13,9 @@
  * A connection is a number below connections_max. Its life: OPENED, any DATA, CLOSED; the number is
  * used again only after the owner's transport_forget, so that nothing reaches the wrong one.
  *
- * Threads: every function by the owner's thread, the engine's, except transport_probe; open and
- *          close may be another's, before the first turn and after the last.
+ * Threads: every function by the owner's thread, the engine's, except transport_probe; open may be
+ *          another's, before the first turn; close may not, since the kernel knows whose ring it
+ * is. Forks:   a child that neither calls nor execs disturbs nothing; it has no receive buffers.
  * Memory:  receive buffers and the table of connections at open; chunks from a pool, of 4 KiB, of
  *          TRANSPORT_CHUNK_BYTES, or of what was reserved where that is more; up to out_bytes_max
  * in all and out_bytes_a_connection_max a connection. With TLS what is with the kernel counts once

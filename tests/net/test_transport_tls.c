@@ -252,6 +252,39 @@ static void a_flood_from_the_peer_comes_whole(void **state)
     close_rig(&rig);
 }
 
+static bool has_come(struct rig *rig, void *context)
+{
+    return transport_counts(rig->transport).bytes_in >= *(uint64_t *)context;
+}
+
+/* Five records of which the first half of the first came before: more plain bytes than the receive
+ * buffer had encrypted ones. */
+static void more_plain_bytes_than_a_receive_buffer_come_at_once(void **state)
+{
+    enum { RECORD = 13900, FIRST = 8000 };
+    struct rig rig = open_rig(state, false);
+    struct tls_peer *peer = open_peer(&rig, NULL, 0);
+    uint32_t number = rig.last_opened;
+    static uint8_t plain[5 * RECORD], bytes[6 * RECORD];
+    write_plain(peer, "hello", 5);
+    while (rig.connections[number].count < 5) {
+        peer_moves(peer);
+        rig_turn(&rig);
+    }
+    rig_fill_pattern(plain, sizeof plain, 0);
+    for (size_t i = 0; i < 5; i++)
+        write_plain(peer, plain + i * RECORD, RECORD);
+    size_t count = tls_session_output(peer->session, bytes, sizeof bytes);
+    uint64_t come = transport_counts(rig.transport).bytes_in + FIRST;
+    rig_peer_write(&rig, peer->fd, bytes, FIRST);
+    rig_until(&rig, has_come, &come, "the first half");
+    assert_int_equal(send(peer->fd, bytes + FIRST, count - FIRST, 0), count - FIRST);
+    rig_until_bytes(&rig, number, 5 + sizeof plain);
+    assert_memory_equal(rig.connections[number].bytes + 5, plain, sizeof plain);
+    close_peer(peer);
+    close_rig(&rig);
+}
+
 static void a_clients_certificate_is_known_with_its_first_bytes(void **state)
 {
     struct rig rig = open_rig(state, true);
@@ -417,6 +450,7 @@ int main(void)
         BOTH(bytes_go_both_ways_encrypted),
         BOTH(a_full_pipe_of_small_buffers_brings_all),
         BOTH(a_flood_from_the_peer_comes_whole),
+        BOTH(more_plain_bytes_than_a_receive_buffer_come_at_once),
         BOTH(a_clients_certificate_is_known_with_its_first_bytes),
         BOTH(unix_sockets_stay_plain),
         BOTH(the_farewell_of_either_side_is_an_orderly_end),
