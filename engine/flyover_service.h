@@ -119,7 +119,9 @@ struct flyover_key flyover_call_key(const struct flyover_call *call);
 
 /* Of a step whose Resource ends in .waitForTaskToken: what whoever ends the step has to show. The
  * handler only begins it (sends a mail, say, with the token in it); its own output is dropped. A
- * retry has another token, and the one before is then refused. */
+ * retry has another token, and the one before is then refused. Where the saga is cancelled, or out
+ * of time, before the step is ended, its compensation runs, for an output of nil: what was begun
+ * may have been done. */
 void flyover_call_token(const struct flyover_call *call, char ret_token[FLYOVER_TOKEN_BYTES]);
 
 /* The W3C traceparent that the saga was started with, as text; false where it has none. */

@@ -1,9 +1,9 @@
 #include "queues/ring.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/region.h"
 #include "queues/ring_internal.h"
 #ifdef FLYOVER_RING_C11
 #include "queues/ring_indices_c11.h"
@@ -47,6 +47,12 @@ static uint32_t slots_for(uint32_t capacity)
     return 2u << (31 - __builtin_clz(capacity));
 }
 
+/* The ring and its entries. */
+static size_t memory_bytes(uint32_t capacity, uint32_t entry_bytes)
+{
+    return sizeof(struct ring) + (size_t)slots_for(capacity) * entry_bytes;
+}
+
 static struct ring_side side_of(uint8_t *entries, uint32_t capacity, uint32_t entry_bytes,
                                 uint32_t first_index)
 {
@@ -68,19 +74,16 @@ enum status ring_open_at(struct ring **ret_ring, uint32_t capacity, uint32_t ent
     if (entry_bytes == 0 || entry_bytes > RING_ENTRY_BYTES_MAX)
         return STATUS_INVALID;
 
-    uint32_t slots_count = slots_for(capacity);
-    size_t entries_bytes = (size_t)slots_count * entry_bytes;
-    size_t padded_bytes = (entries_bytes + LINE_PAIR_BYTES - 1) & ~(size_t)(LINE_PAIR_BYTES - 1);
-    struct ring *ring = aligned_alloc(LINE_PAIR_BYTES, sizeof *ring + padded_bytes);
+    struct ring *ring = region_map(memory_bytes(capacity, entry_bytes), REGION_SCRATCH);
     if (ring == NULL)
         return STATUS_NO_MEMORY;
 
     uint8_t *entries = (uint8_t *)(ring + 1);
     ring->producer = side_of(entries, capacity, entry_bytes, first_index);
     ring->consumer = side_of(entries, capacity, entry_bytes, first_index);
-    ring_indices_init(&ring->shared, slots_count, first_index);
+    ring_indices_init(&ring->shared, slots_for(capacity), first_index);
     /* The page faults are taken here and not on the first lap. */
-    memset(entries, 0, padded_bytes);
+    memset(entries, 0, (size_t)slots_for(capacity) * entry_bytes);
     *ret_ring = ring;
     return STATUS_OK;
 }
@@ -92,7 +95,8 @@ enum status ring_open(struct ring **ret_ring, uint32_t capacity, uint32_t entry_
 
 void ring_close(struct ring *ring)
 {
-    free(ring);
+    if (ring != NULL)
+        region_unmap(ring, memory_bytes(ring->producer.capacity, ring->producer.entry_bytes));
 }
 
 uint32_t ring_capacity(const struct ring *ring)

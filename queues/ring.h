@@ -10,7 +10,8 @@
  *          ring_peek, ring_front, ring_consume by the consumer alone. Both sides are wait-free.
  * Memory:  slots x entry_bytes, where the slots are the next power of two above capacity (CK keeps
  *          one free: a capacity of 1023 takes 1024 slots, one of 1024 takes 2048), touched once by
- *          ring_open, given back by ring_close. `capacity` entries fit, no fewer and no more.
+ *          ring_open, given back by ring_close; REGION_SCRATCH: no child of a fork has them.
+ *          `capacity` entries fit, no fewer and no more.
  *          Entries are aligned as far as entry_bytes is a multiple of the alignment.
  * Order:   what the producer wrote before ring_publish is visible to the consumer after the
  *          ring_peek that counts it; what the consumer read before ring_consume is done before the

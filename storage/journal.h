@@ -30,9 +30,9 @@
 #include "engine/base/status.h"
 #include "storage/block.h"
 
-/* 2: like 1, but may begin behind block 1 and hold records that the programs of 1 do not know; 3:
- * like 2, with parts of records that the programs of 2 do not know. An earlier one is marked 3 when
- * it is opened for writing. */
+/* 2: like 1, but may begin behind block 1. 2 and 3: like the one before, but may hold records that
+ * its programs do not know. A journal of an earlier format is marked 3 when it is opened for
+ * writing. */
 #define JOURNAL_FORMAT           3u
 #define JOURNAL_MEMORY_BYTES_MAX (384u << 20)
 /* A journal is opened for writing only where this much is free: RocksDB writes some of it at once,
@@ -125,21 +125,21 @@ NODISCARD enum status journal_seek(struct journal *journal, uint64_t first_no,
 NODISCARD enum status journal_next(struct journal *journal, struct journal_slice *ret_block,
                                    struct problem *problem);
 
-/* Declares that blocks before first_kept_no are not needed any more: a checkpoint holds them, and
- * nobody wants them as history. Durable on return, in every mode, and never taken back: a smaller
- * number than declared before changes nothing. Whole files of such blocks are then dropped, by a
- * thread of the journal; what shares a file with a kept block goes with a later call. A block
- * before first_kept_no may be read for as long as it is there. Ends a reading.
+/* Gives up the blocks before first_kept_no, which are not needed any more: a checkpoint holds them,
+ * and nobody wants them as history. Never taken back: a smaller number than before changes nothing.
+ * A thread of the journal declares it (above), durably in every mode, and then drops whole files of
+ * such blocks; what shares a file with a kept block goes with a later call. A block before
+ * first_kept_no may be read for as long as it is there. Ends a reading.
  *
- * Costs the caller one small sync: 0.5 ms in mode sync, 3 at most seen; in mode async, which may be
- * far ahead of the disk, as much as 60. The first kept block, or the one it will follow, is durable
- * already: the caller sees to that. A failure is final, like that of an append; one of the
- * thread is told by the next call. STATUS_NO_SPACE, STATUS_IO. */
+ * Returns at once. Cut short before the declaration is durable, the journal begins where it did. It
+ * is when journal_dropping is false, and after journal_close. The first kept block, or the one it
+ * will follow, is durable already: the caller sees to that. A failure of the thread is told by the
+ * next call, and is final, like that of an append. STATUS_NO_SPACE, STATUS_IO. */
 NODISCARD enum status journal_remove_before(struct journal *journal, uint64_t first_kept_no,
                                             struct problem *problem);
 /* The thread is not done with what journal_remove_before asked for. */
 bool journal_dropping(const struct journal *journal);
-/* The first kept block that was declared; 1 where none ever was. No block from it on is missing in
+/* The first kept block that was asked for; 1 where none ever was. No block from it on is missing in
  * a sound journal. Of a read-only journal: as it was when opened, or when journal_next said
  * STATUS_BUSY. */
 uint64_t journal_first_no(const struct journal *journal);

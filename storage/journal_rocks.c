@@ -196,6 +196,18 @@ static enum status delete_from(struct journal_rocks *self, uint64_t first_no,
     return rocks_flush(&self->rocks, self->path, problem);
 }
 
+static enum status open_trim(struct journal_rocks *self, struct problem *problem)
+{
+    const struct trim_place place = {
+        .rocks = &self->rocks,
+        .path = self->path,
+        .directory = self->directory,
+        .first = &self->first,
+        .partition = self->partition,
+    };
+    return trim_open(&place, journal_first_no(&self->journal), &self->trim, problem);
+}
+
 /* A range delete leaves damaged files in place, and the compaction that comes to them one day would
  * fail and stop all writing: those are left behind instead. */
 static enum status rocks_remove_from(struct journal *journal, uint64_t first_no,
@@ -215,23 +227,10 @@ static enum status rocks_remove_from(struct journal *journal, uint64_t first_no,
     enum status status =
         salvage_rewrite(&self->rocks, self->directory, self->path, &range, problem);
     if (status == STATUS_OK)
-        status = trim_open(&self->rocks, self->path, self->partition, &self->trim, problem);
+        status = open_trim(self, problem);
     return status;
 }
 
-static enum status declare_first(struct journal_rocks *self, uint64_t first_no,
-                                 struct problem *problem)
-{
-    enum status status = mark_write(&self->first, first_no);
-    if (status == STATUS_OK)
-        status = mark_sync(&self->first);
-    if (status != STATUS_OK)
-        problem_set(problem, status, "cannot write %s/%s: %s", self->directory,
-                    journal_first_kind.name, status_text(status));
-    return status;
-}
-
-/* Declared before it is dropped: cut short anywhere, nothing is missing that was not given up. */
 static enum status rocks_remove_before(struct journal *journal, uint64_t first_kept_no,
                                        struct problem *problem)
 {
@@ -239,12 +238,7 @@ static enum status rocks_remove_before(struct journal *journal, uint64_t first_k
     assert(!self->read_only);
     /* An open iterator would keep dropped files on disk. */
     stop_reading(self);
-    enum status status = STATUS_OK;
-    if (first_kept_no > journal_first_no(journal))
-        status = declare_first(self, first_kept_no, problem);
-    if (status == STATUS_OK)
-        status = trim_before(self->trim, first_kept_no, problem);
-    return status;
+    return trim_before(self->trim, first_kept_no, problem);
 }
 
 static bool rocks_dropping(const struct journal *journal)
@@ -518,7 +512,7 @@ static enum status open_at(struct journal_rocks *self, const struct journal_opti
     if (status == STATUS_OK)
         status = check_format(self, options->accept_loss, problem);
     if (status == STATUS_OK && !self->read_only)
-        status = trim_open(&self->rocks, self->path, self->partition, &self->trim, problem);
+        status = open_trim(self, problem);
     return status;
 }
 

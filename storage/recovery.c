@@ -275,10 +275,12 @@ static enum status accept(struct recovery *self, const struct problem *damage,
 
 /* Where reading begins before the first kept block, no damage is looked for and none accepted: what
  * is behind may be whole, and is of no use without the checkpoint. */
-static enum status check_beginning(const struct recovery *self, struct problem *problem)
+enum status recovery_check_beginning(const struct journal *journal,
+                                     const struct recovery_options *options,
+                                     struct problem *problem)
 {
-    uint64_t first_kept_no = self->first_kept_no;
-    if (self->options->all_stored || self->options->after_no + 1 >= first_kept_no)
+    uint64_t first_kept_no = journal_first_no(journal);
+    if (options->all_stored || options->after_no + 1 >= first_kept_no)
         return STATUS_OK;
     return problem_set(problem, STATUS_LOST,
                        "blocks 1 to %" PRIu64 " were given up because a checkpoint held them, and "
@@ -300,7 +302,7 @@ enum status recovery_run(struct journal *journal, const struct recovery_options 
         .report = {.last_no = options->after_no, .last_crc = options->after_crc},
     };
     bool refused = false;
-    enum status status = check_beginning(&self, problem);
+    enum status status = recovery_check_beginning(journal, options, problem);
     if (status != STATUS_OK)
         return status;
     struct problem found = {.status = STATUS_OK};

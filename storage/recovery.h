@@ -55,6 +55,12 @@ struct recovery_report {
     char lost_name[NAME_MAX + 1]; /* the file in DIR that holds what was removed; "" for none */
 };
 
+/* Whether the journal has what such a recovery begins with: reads no block, and recovery_run asks
+ * it too. STATUS_LOST where that was given up to a checkpoint. */
+NODISCARD enum status recovery_check_beginning(const struct journal *journal,
+                                               const struct recovery_options *options,
+                                               struct problem *problem);
+
 /* The watermark it is held against is journal_acknowledged_no.
  * STATUS_CORRUPT, STATUS_GAP, STATUS_LOST (fewer blocks than the watermark says were
  * acknowledged, or those wanted were given up to a checkpoint), STATUS_NEWER_FORMAT, STATUS_BUSY,

@@ -7,10 +7,9 @@
 #include <string.h>
 
 struct trim {
-    struct rocks *rocks;
-    const char *path;
-    uint32_t partition;
+    struct trim_place place;
     pthread_t thread;
+    uint64_t declared_no; /* the thread's */
 
     pthread_mutex_t mutex; /* over all below */
     pthread_cond_t asked;
@@ -82,30 +81,46 @@ static bool lies_before(const struct table *table, uint32_t partition, uint64_t 
     return true;
 }
 
+/* Durable on return. */
+static enum status declare(struct trim *trim, uint64_t first_kept_no, struct problem *problem)
+{
+    if (first_kept_no <= trim->declared_no)
+        return STATUS_OK;
+    enum status status = mark_write(trim->place.first, first_kept_no);
+    if (status == STATUS_OK)
+        status = mark_sync(trim->place.first);
+    if (status != STATUS_OK)
+        return problem_set(problem, status, "cannot write %s/%s: %s", trim->place.directory,
+                           trim->place.first->kind->name, status_text(status));
+    trim->declared_no = first_kept_no;
+    return STATUS_OK;
+}
+
 /* Drops the lowest file if all of it is before first_kept_no; `*ret_last_no` is the last block it
  * holds, 0 where there is none to drop. */
 static enum status drop_file(struct trim *trim, uint64_t first_kept_no, uint64_t *ret_last_no,
                              struct problem *problem)
 {
+    const struct trim_place *place = &trim->place;
     struct table table;
     uint64_t last_no = 0;
     /* RocksDB drops no file in level 0, and passes over the request silently. */
-    if (!find_lowest(trim->rocks, trim->partition, &table) || table.level == 0 ||
-        !lies_before(&table, trim->partition, first_kept_no, &last_no)) {
+    if (!find_lowest(place->rocks, place->partition, &table) || table.level == 0 ||
+        !lies_before(&table, place->partition, first_kept_no, &last_no)) {
         *ret_last_no = 0;
         return STATUS_OK;
     }
     char *error = NULL;
-    rocksdb_delete_file_in_range_cf(trim->rocks->db, trim->rocks->families[ROCKS_BLOCKS],
+    rocksdb_delete_file_in_range_cf(place->rocks->db, place->rocks->families[ROCKS_BLOCKS],
                                     (const char *)table.first_key, ROCKS_KEY_BYTES,
                                     (const char *)table.last_key, ROCKS_KEY_BYTES, &error);
     if (error != NULL)
-        return rocks_problem(problem, trim->path, error);
+        return rocks_problem(problem, place->path, error);
     *ret_last_no = last_no;
     return STATUS_OK;
 }
 
-/* With the mutex held, which is let go while a file is dropped. */
+/* With the mutex held, which is let go while it is declared and a file is dropped. */
 static void drop_files(struct trim *trim)
 {
     uint64_t dropped_no = 0;
@@ -114,7 +129,9 @@ static void drop_files(struct trim *trim)
         uint64_t last_no = 0;
         struct problem problem;
         pthread_mutex_unlock(&trim->mutex);
-        enum status status = drop_file(trim, first_kept_no, &last_no, &problem);
+        enum status status = declare(trim, first_kept_no, &problem);
+        if (status == STATUS_OK)
+            status = drop_file(trim, first_kept_no, &last_no, &problem);
         pthread_mutex_lock(&trim->mutex);
         if (status != STATUS_OK)
             trim->failure = problem;
@@ -135,7 +152,13 @@ static void *run(void *context)
         if (!trim->stopping)
             pthread_cond_wait(&trim->asked, &trim->mutex);
     }
+    /* Asked for and not begun: an orderly end declares it. */
+    uint64_t first_kept_no = trim->first_kept_no;
+    bool sound = trim->failure.status == STATUS_OK;
     pthread_mutex_unlock(&trim->mutex);
+    struct problem problem;
+    enum status status = sound ? declare(trim, first_kept_no, &problem) : STATUS_OK;
+    (void)status; /* nothing was dropped for it, so that the one before holds */
     return NULL;
 }
 
@@ -157,15 +180,14 @@ static int start_thread(struct trim *trim)
     return error;
 }
 
-enum status trim_open(struct rocks *rocks, const char *path, uint32_t partition,
-                      struct trim **ret_trim, struct problem *problem)
+enum status trim_open(const struct trim_place *place, uint64_t declared_no, struct trim **ret_trim,
+                      struct problem *problem)
 {
     struct trim *trim = calloc(1, sizeof *trim);
     if (trim == NULL)
         return problem_set(problem, STATUS_NO_MEMORY, "no memory for a journal");
-    trim->rocks = rocks;
-    trim->path = path;
-    trim->partition = partition;
+    trim->place = *place;
+    trim->declared_no = declared_no;
     pthread_mutex_init(&trim->mutex, NULL);
     pthread_cond_init(&trim->asked, NULL);
     int error = start_thread(trim);

@@ -479,10 +479,15 @@ enum status admin_show(struct admin_job *job, struct partition *partition, struc
 
 static json_t *describe_definition(const struct partition_state *state, uint32_t plan)
 {
-    return json_pack("{s:i, s:s, s:i, s:i}", "plan", (int)plan, "definition",
-                     core_plan(state->core, plan)->name, "version",
-                     (int)state->definitions[plan].version, "live",
-                     (int)core_plan_live(state->core, plan));
+    const struct partition_definition *definition = &state->definitions[plan];
+    json_t *row = json_pack("{s:i, s:s, s:i, s:i}", "plan", (int)plan, "definition",
+                            core_plan(state->core, plan)->name, "version", (int)definition->version,
+                            "live", (int)core_plan_live(state->core, plan));
+    if (definition->made.block_no > 0) {
+        set_integer(row, "block", (int64_t)definition->made.block_no);
+        set_integer(row, "made_ms", definition->made.now_ms);
+    }
+    return row;
 }
 
 enum status admin_definitions(struct admin_job *job, struct partition *partition,

@@ -182,6 +182,7 @@ static bool take_begin(struct life *life, struct event *event)
     life->has_begun = true;
     if (event->kind == EVENT_REDRIVE) {
         event->redrive.plan = 0;
+        event->redrive.once = false;
         return true;
     }
     event->start.plan = 0;

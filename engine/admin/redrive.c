@@ -66,7 +66,8 @@ static bool went_on(const struct event *event, enum phase phase)
 {
     return event->kind == EVENT_START || event->kind == EVENT_REDRIVE ||
            event->kind == EVENT_RESULT || event->kind == EVENT_SIGNAL ||
-           (event->kind == EVENT_TIMER && !event->timer.of_saga && phase == PHASE_SLEEPING);
+           (phase == PHASE_SLEEPING &&
+            (event->kind == EVENT_MEND || (event->kind == EVENT_TIMER && !event->timer.of_saga)));
 }
 
 static void refuse_way(struct redrive *redrive)

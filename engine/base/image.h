@@ -16,7 +16,7 @@
 
 #include "engine/base/status.h"
 
-#define IMAGE_VERSION      3u
+#define IMAGE_VERSION      4u
 #define IMAGE_BUFFER_BYTES 262144u
 
 struct image {

@@ -30,7 +30,9 @@
     X(LOST_SIGNAL, "lost-signal")       /* one that comes early is not kept */                     \
     X(OLD_TOKEN, "old-token")           /* one of an earlier attempt is taken */                   \
     X(SILENT_SKIP, "silent-skip")       /* a step is skipped without its event */                  \
-    X(FORGOTTEN_DEADLINE, "forgotten-deadline") /* after a start, of whole sagas */
+    X(FORGOTTEN_DEADLINE, "forgotten-deadline") /* after a start, of whole sagas */                \
+    X(GREEDY_TRIM, "greedy-trim") /* keeps what a start from the newest checkpoint needs */        \
+    X(WIDE_TRIM, "wide-trim")     /* one block more is given up than may be */
 
 #ifdef FLYOVER_PLANTS
 enum plant {

@@ -55,6 +55,26 @@ void region_unmap(void *region, uint64_t bytes)
     munmap(region, bytes);
 }
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* younger than glibc's header */
+#endif
+
+void region_mend(void)
+{
+    for (uint32_t i = 0; i < STATES_MAX; i++) {
+        pthread_mutex_lock(&states_lock);
+        bool is_there = i < states_count;
+        uint64_t start = states[i].start, bytes = states[i].end - start;
+        pthread_mutex_unlock(&states_lock);
+        if (!is_there)
+            return;
+        /* Not under the lock, for which whoever maps or unmaps would wait. If the region goes
+         * meanwhile, this finds nothing, or something else to make huge pages of, which is no harm.
+         * It passes over what was never touched. */
+        madvise((void *)(uintptr_t)start, bytes, MADV_COLLAPSE);
+    }
+}
+
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 /* glibc gives every thread but the first heaps of 64 MiB of address space, each at a multiple of
  * that: a part that is in use, and right behind it, up to the 64 MiB, the part without permissions

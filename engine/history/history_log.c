@@ -4,6 +4,7 @@
 #include "engine/history/history_log.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -239,9 +240,36 @@ static uint64_t first_no(const struct history_log *log)
     return log->file >= 0 ? log->tally.summary.first_no : log->covered_no + 1;
 }
 
-/* The `count` oldest sealed ones. */
-static enum status remove_oldest(struct history_log *log, uint32_t count, uint64_t *ret_first_no,
-                                 struct problem *problem)
+/* Where the blocks of one that was set aside end at the latest. */
+static uint64_t next_after(const struct history_log *log, uint64_t bad_no)
+{
+    for (uint32_t i = 0; i < log->sealed_count; i++)
+        if (log->sealed[i].first_no > bad_no)
+            return log->sealed[i].first_no;
+    return log->file >= 0 && log->tally.summary.first_no > bad_no ? log->tally.summary.first_no
+                                                                  : log->covered_no + 1;
+}
+
+/* What was set aside of blocks that are all before kept_no. */
+static enum status remove_bad(struct history_log *log, uint64_t kept_no, struct problem *problem)
+{
+    DIR *entries = opendir(log->folder);
+    if (entries == NULL)
+        return directory_problem(problem, "cannot read", log->folder, errno);
+    enum status status = STATUS_OK;
+    const struct dirent *entry;
+    uint64_t bad_no;
+    while (status == STATUS_OK && (entry = readdir(entries)) != NULL)
+        if (segment_is_bad(entry->d_name, &bad_no) && next_after(log, bad_no) <= kept_no &&
+            unlinkat(dirfd(entries), entry->d_name, 0) != 0 && errno != ENOENT)
+            status = directory_problem(problem, "cannot remove a file of", log->folder, errno);
+    closedir(entries);
+    return status;
+}
+
+/* The `count` oldest sealed ones, and what was set aside before kept_no (0: before those left). */
+static enum status remove_oldest(struct history_log *log, uint32_t count, uint64_t kept_no,
+                                 uint64_t *ret_first_no, struct problem *problem)
 {
     assert(count <= log->sealed_count);
     uint32_t removed = 0;
@@ -260,6 +288,8 @@ static enum status remove_oldest(struct history_log *log, uint32_t count, uint64
     if (removed > 0)
         memmove(log->sealed, log->sealed + removed, log->sealed_count * sizeof *log->sealed);
     if (status == STATUS_OK)
+        status = remove_bad(log, kept_no == 0 ? first_no(log) : kept_no, problem);
+    if (status == STATUS_OK)
         *ret_first_no = first_no(log);
     return status;
 }
@@ -270,7 +300,7 @@ enum status history_log_drop_before(struct history_log *log, uint64_t block_no,
     uint32_t count = 0;
     while (count < log->sealed_count && log->sealed[count].last_no < block_no)
         count++;
-    return remove_oldest(log, count, ret_first_no, problem);
+    return remove_oldest(log, count, block_no, ret_first_no, problem);
 }
 
 enum status history_log_retain(struct history_log *log, uint64_t bytes_max, int64_t oldest_ms,
@@ -285,7 +315,7 @@ enum status history_log_retain(struct history_log *log, uint64_t bytes_max, int6
             break;
         bytes -= oldest->bytes;
     }
-    return remove_oldest(log, count, ret_first_no, problem);
+    return remove_oldest(log, count, 0, ret_first_no, problem);
 }
 
 uint64_t history_log_covered_no(const struct history_log *log)

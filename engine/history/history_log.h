@@ -8,7 +8,8 @@
  * Threads: one owner, the journal thread.
  * Memory:  about 1.5 MiB at opening, and 32 bytes a segment.
  * Disk:    what the notes have, 56 bytes a block that has any, and a footer a segment. Nothing is
- *          removed but by history_log_drop_before and history_log_retain.
+ *          removed but by history_log_drop_before and history_log_retain; what was set aside goes
+ *          with the segments around it.
  * Errors:  STATUS_NO_SPACE and STATUS_IO with a sentence. A chunk that could not be written is not
  *          there; the log can be used on, and the block may be appended again.
  */
@@ -35,14 +36,16 @@ struct history_log_options {
      * dropped, since the replay appends them again. 0 for none: the log starts anew. */
     uint64_t after_no;
     uint32_t segment_bytes; /* a segment is sealed at this size; 0: HISTORY_SEGMENT_BYTES */
+    /* The first block that can still be replayed, for what is said of a gap; 0: all can. */
+    uint64_t replayable_no;
 };
 
 /* What was there. Numbers of 0: none. */
 struct history_log_found {
     uint64_t first_no;   /* the first block covered */
     uint64_t covered_no; /* the last one, at most after_no */
-    /* Blocks up to after_no that are not covered: replaying the journal from gap_first_no on and
-     * appending their notes closes the gap; going on behind it leaves it. */
+    /* Blocks up to after_no that are not covered: replaying the journal from gap_first_no on, where
+     * it can be, and appending their notes closes the gap; going on behind it leaves it. */
     uint64_t gap_first_no;
     uint64_t gap_last_no;
     /* Segments that were damaged: renamed to NAME.bad. The blocks from the first to the last. */

@@ -17,6 +17,7 @@ struct opening {
     struct history_log *log;
     struct history_log_found *found;
     uint64_t after_no;
+    uint64_t replayable_no;
     uint64_t *first_nos;
     uint32_t count;
     bool went_beyond; /* what follows the last segment left was there, up to after_no at least */
@@ -152,7 +153,8 @@ static enum status set_aside(struct opening *opening, uint32_t index)
         found->bad_first_no = first_no;
     found->bad_last_no =
         index + 1 < opening->count ? opening->first_nos[index + 1] - 1 : opening->after_no;
-    return directory_set_aside(opening->log->folder, name, name, ".bad", ignored, opening->problem);
+    return directory_set_aside(opening->log->folder, name, name, SEGMENT_BAD_SUFFIX, ignored,
+                               opening->problem);
 }
 
 /* The summary of a sealed segment all of whose footer is whole, taking its dictionary; STATUS_END
@@ -244,6 +246,28 @@ static enum status take_newest(struct opening *opening)
     return status;
 }
 
+/* What is missing, and whether it can be had again. */
+static void say_gap(const struct opening *opening, char *at, size_t capacity)
+{
+    const struct history_log_found *found = opening->found;
+    uint64_t replayable_no = opening->replayable_no;
+    int used = snprintf(at, capacity, "the history has nothing of blocks %" PRIu64 " to %" PRIu64,
+                        found->gap_first_no, found->gap_last_no);
+    at += used;
+    capacity -= (size_t)used;
+    if (replayable_no <= found->gap_first_no)
+        snprintf(at, capacity, ", which the journal can give again");
+    else if (replayable_no > found->gap_last_no)
+        snprintf(at, capacity,
+                 ", and the journal cannot give them again: it was trimmed, and is replayed from a "
+                 "checkpoint behind them");
+    else
+        snprintf(at, capacity,
+                 ", of which the journal can give again those from %" PRIu64
+                 " on: it was trimmed, and is replayed from a checkpoint",
+                 replayable_no);
+}
+
 static void say(struct opening *opening)
 {
     struct history_log *log = opening->log;
@@ -271,11 +295,10 @@ static void say(struct opening *opening)
                                 "blocks %" PRIu64 " to %" PRIu64 " may not be found",
                                 found->bad_count, found->bad_count == 1 ? "" : "s",
                                 found->bad_first_no, found->bad_last_no);
+    if (used > 0 && found->gap_first_no > 0)
+        used += (size_t)snprintf(found->text + used, sizeof found->text - used, "; ");
     if (found->gap_first_no > 0)
-        snprintf(found->text + used, sizeof found->text - used,
-                 "%sthe history has nothing of blocks %" PRIu64 " to %" PRIu64
-                 ", which the journal can give again",
-                 used > 0 ? "; " : "", found->gap_first_no, found->gap_last_no);
+        say_gap(opening, found->text + used, sizeof found->text - used);
 }
 
 static enum status take_segments(struct opening *opening)
@@ -297,7 +320,12 @@ enum status history_log_open(const struct history_log_options *options,
     struct history_log *log = calloc(1, sizeof *log);
     struct history_log_found found = {0};
     struct opening opening = {
-        .log = log, .found = &found, .after_no = options->after_no, .problem = problem};
+        .log = log,
+        .found = &found,
+        .after_no = options->after_no,
+        .replayable_no = options->replayable_no,
+        .problem = problem,
+    };
     enum status status = STATUS_NO_MEMORY;
     if (log != NULL) {
         log->file = -1;

@@ -143,14 +143,32 @@ enum status segment_path(char ret_path[PATH_MAX], const char *folder, uint64_t f
     return directory_path(ret_path, folder, name, problem);
 }
 
-static bool parse_name(const char *name, uint64_t *ret_first_no)
+/* `*ret_rest`: what follows. */
+static bool parse_stem(const char *name, uint64_t *ret_first_no, const char **ret_rest)
 {
     if (strspn(name, "0123456789") != NAME_DIGITS ||
-        strcmp(name + NAME_DIGITS, SEGMENT_SUFFIX) != 0)
+        strncmp(name + NAME_DIGITS, SEGMENT_SUFFIX, strlen(SEGMENT_SUFFIX)) != 0)
         return false;
+    *ret_rest = name + NAME_DIGITS + strlen(SEGMENT_SUFFIX);
     errno = 0;
     *ret_first_no = strtoull(name, NULL, 10);
     return errno == 0;
+}
+
+static bool parse_name(const char *name, uint64_t *ret_first_no)
+{
+    const char *rest;
+    return parse_stem(name, ret_first_no, &rest) && rest[0] == '\0';
+}
+
+bool segment_is_bad(const char *name, uint64_t *ret_first_no)
+{
+    const char *rest;
+    if (!parse_stem(name, ret_first_no, &rest))
+        return false;
+    if (rest[0] == '-')
+        rest += 1 + strspn(rest + 1, "0123456789");
+    return strcmp(rest, SEGMENT_BAD_SUFFIX) == 0;
 }
 
 static int compare(const void *left, const void *right)

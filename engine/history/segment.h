@@ -84,6 +84,10 @@ uint64_t segment_region_end(const struct segment_summary *summary, uint32_t regi
 NODISCARD enum status segment_list(const char *folder, uint64_t **ret_first_nos,
                                    uint32_t *ret_count, struct problem *problem);
 void segment_name(char ret_name[NAME_MAX + 1], uint64_t first_no);
+/* A segment that is damaged is renamed to NAME.bad, or NAME-2.bad and so on: whether this is the
+ * name of one, and of which. */
+#define SEGMENT_BAD_SUFFIX ".bad"
+bool segment_is_bad(const char *name, uint64_t *ret_first_no);
 NODISCARD enum status segment_path(char ret_path[PATH_MAX], const char *folder, uint64_t first_no,
                                    struct problem *problem);
 /* The whole of it, whatever the system writes at once. 0 or an errno. */

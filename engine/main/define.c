@@ -35,7 +35,8 @@ static const struct argp_option options_list[] = {
     {"diagram", KEY_DIAGRAM, NULL, 0,
      "Print what a saga's branch can do, as a Mermaid state diagram, and nothing else", 0},
     {"list", KEY_LIST, NULL, 0,
-     "Print the definitions of a data directory and how many sagas each has, in place of a check",
+     "Print the definitions of a data directory, when each was made and how many sagas it has, in "
+     "place of a check",
      1},
     {"data", 'd', "DIR", 0, "With --list: the data directory, whether an engine runs on it or not",
      1},

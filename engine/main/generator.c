@@ -171,8 +171,13 @@ static enum status make_order(struct generator *generator, enum make make,
     pack_lines(generator, &packer, is_return, make);
     order->is_return = is_return;
     order->bytes_count = (uint32_t)buffer.size;
-    order->bytes = (uint8_t *)msgpack_sbuffer_release(&buffer);
-    return order->bytes == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    char *bytes = msgpack_sbuffer_release(&buffer);
+    if (bytes == NULL)
+        return STATUS_NO_MEMORY;
+    /* The buffer begins with 8 KiB, of which an order takes a few hundred bytes. */
+    uint8_t *kept = realloc(bytes, order->bytes_count);
+    order->bytes = kept != NULL ? kept : (uint8_t *)bytes;
+    return STATUS_OK;
 }
 
 /* Pool first. */

@@ -145,10 +145,11 @@ static enum status open_parts(struct replay *replay, struct problem *problem)
 /* A journal that has lost its beginning is read from behind the oldest checkpoint. */
 static enum status begin(struct replay *replay, struct problem *problem)
 {
-    if (journal_first_no(replay->journal) == 1)
+    uint64_t first_kept_no = journal_first_no(replay->journal);
+    if (first_kept_no == 1)
         return STATUS_OK;
-    enum status status =
-        checkpoint_load_oldest(replay->options->directory, &replay->state, &replay->from, problem);
+    enum status status = checkpoint_load_oldest(replay->options->directory, first_kept_no,
+                                                &replay->state, &replay->from, problem);
     if (status != STATUS_OK)
         return status;
     if (replay->options->until_no != 0 && replay->options->until_no < replay->from.block_no)

@@ -543,11 +543,11 @@ static const struct argp argp = {
     "list\ncounts\nshow SAGA\nhistory SAGA\nwait SAGA\ncancel SAGA\nsignal SAGA SIGNAL\n"
     "answer TOKEN\nheartbeat TOKEN\nretry SAGA\nskip SAGA\nresolve SAGA\nredrive SAGA",
     "What an operator does with sagas, on a running engine (by DIR/control.sock, or where it "
-    "serves "
-    "with --connect) or on a data directory that none runs on; a change is reported when it is "
-    "durable."
-    "\vSAGA is its number, or --name NAME in place of it. With --connect the history of a saga is "
-    "printed as JSON.\n\n"
+    "serves with --connect) or on a data directory that none runs on; a change is reported when it "
+    "is durable."
+    "\vSAGA is its number, or --name NAME in place of it. retry, skip and resolve are for one that "
+    "is stuck; skip also ends the waiting of one that sleeps. With --connect the history of a saga "
+    "is printed as JSON.\n\n"
     "Example: flyover saga signal --data ./data 42 approved --payload '{\"by\": \"Ada\"}'",
     reach_argp_child,
     NULL,

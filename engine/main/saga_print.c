@@ -226,13 +226,22 @@ void saga_print_definitions(const json_t *reply, FILE *out)
     if (json_array_size(rows) == 0)
         fputs("no definition yet: `flyover run` brings one in\n", out);
     else
-        fprintf(out, "%-40s  %7s  %10s\n", "definition", "version", "live sagas");
+        fprintf(out, "%-40s  %7s  %10s  %10s  %s\n", "definition", "version", "live sagas",
+                "in block", "made (UTC)");
     size_t index;
     const json_t *row;
     json_array_foreach(rows, index, row)
     {
         print_column(out, text_of(row, "definition"), 40);
-        fprintf(out, "  %7" PRId64 "  %10" PRId64 "\n", integer_of(row, "version"),
+        fprintf(out, "  %7" PRId64 "  %10" PRId64, integer_of(row, "version"),
                 integer_of(row, "live"));
+        /* A checkpoint of a version before does not tell. */
+        if (json_object_get(row, "block") == NULL) {
+            fprintf(out, "  %10s  %s\n", "-", "-");
+            continue;
+        }
+        char made[TIMELINE_TIME_BYTES];
+        format_stamp(row, "made_ms", made);
+        fprintf(out, "  %10" PRId64 "  %s\n", integer_of(row, "block"), made);
     }
 }

@@ -17,10 +17,11 @@
 
 #include "engine/base/image.h"
 
-#define MAGIC      0x4b4843594c46u /* "FLYCHK" */
-#define UNNAMED    "checkpoint.new"
-#define KEPT_COUNT 2u
-#define NICENESS   5
+#define MAGIC    0x4b4843594c46u /* "FLYCHK" */
+#define UNNAMED  "checkpoint.new"
+#define NICENESS 5
+/* The newest version whose definitions do not say when they were made. */
+#define VERSION_TIMELESS 3u
 
 static bool path_of(char path[PATH_MAX], const char *directory, const char *name)
 {
@@ -61,6 +62,8 @@ static void write_state(struct image *image, const struct partition_state *state
     for (uint32_t i = 0; i < plans_count; i++) {
         const struct partition_definition *definition = &state->definitions[i];
         image_write(image, core_plan(state->core, i)->name, FLYOVER_NAME_BYTES_MAX + 1);
+        image_write_u64(image, definition->made.block_no);
+        image_write_u64(image, (uint64_t)definition->made.now_ms);
         image_write_u64(image, definition->text_bytes);
         image_write(image, definition->text, definition->text_bytes);
     }
@@ -87,7 +90,8 @@ enum status checkpoint_write(const char *directory, const struct partition_state
     return status;
 }
 
-static void leave_cpu_of_engine(void)
+/* Before it has run at all, while it still waits for the engine's. */
+static void send_off_cpu_of_engine(pid_t child)
 {
     cpu_set_t engine, others;
     if (sched_getaffinity(0, sizeof engine, &engine) != 0)
@@ -97,7 +101,7 @@ static void leave_cpu_of_engine(void)
         if (!CPU_ISSET(cpu, &engine))
             CPU_SET(cpu, &others);
     /* Refused where the process may use no other: then it stays. */
-    sched_setaffinity(0, sizeof others, &others);
+    sched_setaffinity(child, sizeof others, &others);
 }
 
 /* Not fork(): that waits for malloc's locks, and looks in the child at heaps that it has not got
@@ -112,11 +116,29 @@ static pid_t fork_plainly(void)
 #endif
 }
 
+/* SCHED_BATCH is nothing but that: who wakes up as such takes the CPU from nobody. Without it the
+ * child, made on the engine's CPU, would run before its parent goes on, and whoever else wants that
+ * CPU as well. The child inherits it, and keeps it. */
+static pid_t fork_and_go_on(void)
+{
+    struct sched_param none = {0};
+    int policy = sched_getscheduler(0);
+    bool is_changed = policy == SCHED_OTHER && sched_setscheduler(0, SCHED_BATCH, &none) == 0;
+    pid_t child = fork_plainly();
+    if (child == 0)
+        return 0;
+    if (child > 0)
+        send_off_cpu_of_engine(child);
+    if (is_changed)
+        sched_setscheduler(0, policy, &none);
+    return child;
+}
+
 pid_t checkpoint_fork(const char *directory, const struct partition_state *state,
                       const struct checkpoint_place *place)
 {
     pid_t parent = getpid();
-    pid_t child = fork_plainly();
+    pid_t child = fork_and_go_on();
     if (child != 0)
         return child;
     /* Among the files is the lock of the data directory: with a copy of it here, a parent that is
@@ -129,7 +151,6 @@ pid_t checkpoint_fork(const char *directory, const struct partition_state *state
     signal(SIGABRT, SIG_DFL);
     if (getppid() != parent)
         _exit(1);
-    leave_cpu_of_engine();
     setpriority(PRIO_PROCESS, 0, NICENESS);
     _exit(checkpoint_write(directory, state, place) == STATUS_OK ? 0 : 1);
 }
@@ -166,7 +187,7 @@ static uint32_t list_checkpoints(const char *directory, uint64_t *block_nos, uin
 
 #define LISTED_MAX 64u
 
-enum status checkpoint_name(const char *directory, uint64_t block_no)
+enum status checkpoint_name(const char *directory, uint64_t block_no, uint64_t before_no)
 {
     char from[PATH_MAX], to[PATH_MAX];
     if (!path_of(from, directory, UNNAMED) || !path_of_block(to, directory, block_no))
@@ -179,17 +200,11 @@ enum status checkpoint_name(const char *directory, uint64_t block_no)
         return STATUS_IO;
     uint64_t block_nos[LISTED_MAX];
     uint32_t count = list_checkpoints(directory, block_nos, LISTED_MAX);
-    for (uint32_t i = KEPT_COUNT; i < count; i++)
-        if (path_of_block(to, directory, block_nos[i]))
+    for (uint32_t i = 0; i < count; i++)
+        if (block_nos[i] != block_no && block_nos[i] != before_no &&
+            path_of_block(to, directory, block_nos[i]))
             unlink(to);
     return STATUS_OK;
-}
-
-void checkpoint_remove(const char *directory, uint64_t block_no)
-{
-    char path[PATH_MAX];
-    if (path_of_block(path, directory, block_no))
-        unlink(path);
 }
 
 /* ---- reading ----------------------------------------------------------------------------------
@@ -212,12 +227,17 @@ static enum status read_services(struct image *image, struct partition_state *st
     return STATUS_OK;
 }
 
-static enum status read_definition(struct image *image, struct partition_state *state,
-                                   struct problem *problem)
+static enum status read_definition(struct image *image, uint64_t version,
+                                   struct partition_state *state, struct problem *problem)
 {
     char name[FLYOVER_NAME_BYTES_MAX + 1];
+    struct core_moment made = {0};
     image_read(image, name, sizeof name);
     name[FLYOVER_NAME_BYTES_MAX] = '\0';
+    if (version > VERSION_TIMELESS) {
+        made.block_no = image_read_u64(image);
+        made.now_ms = (int64_t)image_read_u64(image);
+    }
     uint64_t bytes = image_read_u64(image);
     if (bytes > PLAN_DEFINITION_BYTES_MAX)
         image_refuse(image);
@@ -232,8 +252,7 @@ static enum status read_definition(struct image *image, struct partition_state *
         event.definition.name =
             (struct flyover_bytes){(const uint8_t *)name, (uint32_t)strlen(name)};
         event.definition.text = (struct flyover_bytes){text, (uint32_t)bytes};
-        status = partition_state_apply(state, &(struct core_moment){0}, &event, 0, APPLY_REPLAY,
-                                       NULL, problem);
+        status = partition_state_apply(state, &made, &event, 0, APPLY_REPLAY, NULL, problem);
     }
     free(text);
     return status;
@@ -243,7 +262,9 @@ static enum status read_state(struct image *image, struct partition_state *state
                               struct checkpoint_place *place, struct problem *problem)
 {
     image_expect_u64(image, MAGIC);
-    image_expect_u64(image, IMAGE_VERSION);
+    uint64_t version = image_read_u64(image);
+    if (version != IMAGE_VERSION && version != VERSION_TIMELESS)
+        image_refuse(image);
     place->block_no = image_read_u64(image);
     place->block_crc = (uint32_t)image_read_u64(image);
     place->epoch = (uint32_t)image_read_u64(image);
@@ -263,7 +284,7 @@ static enum status read_state(struct image *image, struct partition_state *state
     status = partition_state_take_core(state, core);
     uint64_t plans_count = image_read_u64(image);
     for (uint64_t i = 0; i < plans_count && status == STATUS_OK && image->status == STATUS_OK; i++)
-        status = read_definition(image, state, problem);
+        status = read_definition(image, version, state, problem);
     return status;
 }
 
@@ -318,7 +339,7 @@ enum status checkpoint_load(const char *directory, uint64_t block_no_max,
 {
     uint64_t block_nos[LISTED_MAX];
     uint32_t count = list_checkpoints(directory, block_nos, LISTED_MAX);
-    ret_place->block_no = 0;
+    *ret_place = (struct checkpoint_place){0};
     enum status status = STATUS_OK;
     for (uint32_t i = 0; i < count && status == STATUS_OK && ret_place->block_no == 0; i++)
         if (block_nos[i] <= block_no_max)
@@ -326,24 +347,25 @@ enum status checkpoint_load(const char *directory, uint64_t block_no_max,
     return status;
 }
 
-enum status checkpoint_load_oldest(const char *directory, struct partition_state **state,
+enum status checkpoint_load_oldest(const char *directory, uint64_t first_kept_no,
+                                   struct partition_state **state,
                                    struct checkpoint_place *ret_place, struct problem *problem)
 {
     uint64_t block_nos[LISTED_MAX];
     uint32_t count = list_checkpoints(directory, block_nos, LISTED_MAX);
-    ret_place->block_no = 0;
+    *ret_place = (struct checkpoint_place){0};
     enum status status = STATUS_OK;
     while (count-- > 0 && status == STATUS_OK && ret_place->block_no == 0)
-        status = load_one(directory, block_nos[count], state, ret_place, problem);
+        if (block_nos[count] + 1 >= first_kept_no)
+            status = load_one(directory, block_nos[count], state, ret_place, problem);
     return status;
 }
 
-uint64_t checkpoint_before(const char *directory, uint64_t block_no)
+uint64_t checkpoint_oldest_no(const char *directory, uint64_t first_kept_no)
 {
     uint64_t block_nos[LISTED_MAX];
     uint32_t count = list_checkpoints(directory, block_nos, LISTED_MAX);
-    for (uint32_t i = 0; i < count; i++)
-        if (block_nos[i] < block_no)
-            return block_nos[i];
-    return 0;
+    while (count > 0 && block_nos[count - 1] + 1 < first_kept_no)
+        count--;
+    return count == 0 ? 0 : block_nos[count - 1];
 }

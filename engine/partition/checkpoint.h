@@ -3,14 +3,18 @@
  * behind it.
  *
  *   DIR/checkpoint-BLOCK_NO   magic, version, block_no, crc of the block, epoch, now_ms; services
- *                             with their tables; the core; definitions; CRC-32C over all of it.
+ *                             with their tables; the core; definitions, since version 4 with the
+ *                             block and time that each was made in; CRC-32C over all of it.
  *
- * The last two are kept. One that cannot be read is passed over: an older one, or the journal from
- * its first block, gives the same state, only later.
+ * The last two that are known to be good are kept. One that cannot be read, or is of a block that
+ * the journal has not got, is passed over: an older one, or the journal from its first block, gives
+ * the same state, only later. It goes when the next one has its name, and no sooner: a start that
+ * is refused removes nothing, since what it misses may be put back.
  *
  * How it is taken while the engine runs: the engine lets what its services have in hand come back,
  * seals the block, forks, and goes on; the child writes the state as it stood and ends. It counts
- * only when the child is done and the block is durable; then the file gets its name.
+ * only when the child is done and the block is durable; then the file gets its name. Meanwhile the
+ * mender makes the memory whole that was shared with the child, so that the next fork is as short.
  *
  * Threads: the engine's; the child has no other.
  */
@@ -41,7 +45,7 @@ struct checkpoint_place {
 };
 
 /* Reads the newest checkpoint that can be read into `state`, which is new; where there is none,
- * ret_place->block_no is 0 and `state` stays new. `block_no_max`: none newer than that (for
+ * *ret_place is all zeros and `state` stays new. `block_no_max`: none newer than that (for
  * replays up to a block). STATUS_NO_MEMORY, STATUS_IO. */
 NODISCARD enum status checkpoint_load(const char *directory, uint64_t block_no_max,
                                       struct partition_state **state,
@@ -50,21 +54,22 @@ NODISCARD enum status checkpoint_load(const char *directory, uint64_t block_no_m
 /* Writes the state to a file that has no name yet: checkpoint_name gives it one. */
 NODISCARD enum status checkpoint_write(const char *directory, const struct partition_state *state,
                                        const struct checkpoint_place *place);
-/* Makes what was written the newest checkpoint, durably, and removes all but the last two. */
-NODISCARD enum status checkpoint_name(const char *directory, uint64_t block_no);
+/* Makes what was written the newest checkpoint, durably, and removes all but it and the one of
+ * before_no (0: none): the last that was read by this start, or named since. */
+NODISCARD enum status checkpoint_name(const char *directory, uint64_t block_no, uint64_t before_no);
 
-/* The oldest checkpoint that is there, in the same way: for whoever wants to see as much of a
- * journal as is left, though its beginning was given up. */
-NODISCARD enum status checkpoint_load_oldest(const char *directory, struct partition_state **state,
+/* The oldest checkpoint from which a journal that begins with first_kept_no can be read, in the
+ * same way: for whoever wants to see as much as is left of it. One that is older still may be
+ * there: a power loss brings back what was removed. */
+NODISCARD enum status checkpoint_load_oldest(const char *directory, uint64_t first_kept_no,
+                                             struct partition_state **state,
                                              struct checkpoint_place *ret_place,
                                              struct problem *problem);
-/* The block of the newest checkpoint that was there before this one; 0: none. */
-uint64_t checkpoint_before(const char *directory, uint64_t block_no);
+/* The block of that checkpoint, by its name alone; 0: there is none. */
+uint64_t checkpoint_oldest_no(const char *directory, uint64_t first_kept_no);
 
-/* Removes one that turned out to be of another journal than the one that is there. */
-void checkpoint_remove(const char *directory, uint64_t block_no);
-
-/* checkpoint_write in a child process off the CPU of the engine; -1 where none could be made. */
+/* checkpoint_write in a child process, which does not take the engine's CPU from it, not even to
+ * begin; -1 where none could be made. */
 pid_t checkpoint_fork(const char *directory, const struct partition_state *state,
                       const struct checkpoint_place *place);
 

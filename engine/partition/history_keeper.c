@@ -137,7 +137,7 @@ enum status keeper_end_replayed(struct keeper *keeper, uint64_t block_no, struct
 /* ---- opening ----------------------------------------------------------------------------------
  */
 
-enum status keeper_open(struct keeper *keeper, const char *directory, uint64_t after_no,
+enum status keeper_open(struct keeper *keeper, const struct history_log_options *options,
                         struct history_log_found *ret_found, struct problem *problem)
 {
     for (uint32_t i = 0; i < WRITER_BUFFERS_COUNT; i++) {
@@ -151,8 +151,7 @@ enum status keeper_open(struct keeper *keeper, const char *directory, uint64_t a
         .on_sync = keeper_on_sync,
         .on_removal = keeper_on_removal,
     };
-    struct history_log_options options = {.directory = directory, .after_no = after_no};
-    return history_log_open(&options, &keeper->log, ret_found, problem);
+    return history_log_open(options, &keeper->log, ret_found, problem);
 }
 
 void keeper_close(struct keeper *keeper)

@@ -45,7 +45,7 @@ struct keeper {
 
 /* Opens DIR/history, cut back to after_no. What is wrong there is no failure and stands in
  * ret_found. STATUS_NO_MEMORY, or what history_log_open says. */
-NODISCARD enum status keeper_open(struct keeper *keeper, const char *directory, uint64_t after_no,
+NODISCARD enum status keeper_open(struct keeper *keeper, const struct history_log_options *options,
                                   struct history_log_found *ret_found, struct problem *problem);
 /* Accepts a struct of zeroes. */
 void keeper_close(struct keeper *keeper);

@@ -29,6 +29,11 @@ int64_t partition_now_ms(struct partition *partition)
     return partition->last_now_ms;
 }
 
+int64_t partition_event_ms(struct partition *partition)
+{
+    return partition->open.record_count > 0 ? partition->open.now_ms : partition_now_ms(partition);
+}
+
 uint64_t partition_now_ns(const struct partition *partition)
 {
     return partition->options.now_ns != NULL ? partition->options.now_ns() : clock_now_ns();
@@ -418,21 +423,16 @@ static void fire_timer(struct partition *partition, uint32_t key)
     }
     if (due_ms < 0 || (!of_saga && is_in_hand(partition, slot)))
         return;
-    struct event event = {.kind = EVENT_TIMER, .timer = {.branch = slot, .of_saga = of_saga}};
+    struct event event = {.kind = EVENT_TIMER,
+                          .timer = {.branch = slot, .of_saga = of_saga, .undo_begun = of_saga}};
     enum status status = partition_apply(partition, &event, 0, NULL, NULL);
     assert(status == STATUS_OK);
-}
-
-/* The time that a timer's event would have: the open block's, if one is open. */
-static int64_t timer_now_ms(struct partition *partition)
-{
-    return partition->open.record_count > 0 ? partition->open.now_ms : partition_now_ms(partition);
 }
 
 static bool fire_timers(struct partition *partition)
 {
     bool fired = false;
-    while (timers_next_ms(&partition->timers) <= timer_now_ms(partition)) {
+    while (timers_next_ms(&partition->timers) <= partition_event_ms(partition)) {
         uint32_t key;
         if (!partition_reserve(partition, EVENT_FIXED_BYTES_MAX) ||
             !timers_pop(&partition->timers, partition->open.now_ms, &key))
@@ -462,7 +462,10 @@ static bool step_threads(struct partition *partition)
 enum status partition_poll(struct partition *partition, bool *ret_worked, struct problem *problem)
 {
     partition->turn_ns = partition_now_ns(partition);
-    bool worked = release(partition);
+    /* First, since the services stand still for it. */
+    bool worked_at_pause = partition_is_at_pause(partition) && partition_turn_checkpoint(partition);
+    bool worked = worked_at_pause;
+    worked |= release(partition);
     worked |= serve_services(partition);
     dispatch_turn(&partition->dispatch, partition->turn_ns);
     admission_turn(&partition->admission, core_totals_ended(partition->state->core),
@@ -476,7 +479,8 @@ enum status partition_poll(struct partition *partition, bool *ret_worked, struct
      */
     if (partition->options.threadless)
         worked |= step_threads(partition);
-    worked |= partition_turn_checkpoint(partition);
+    if (!worked_at_pause)
+        worked |= partition_turn_checkpoint(partition);
     *ret_worked = worked;
     return writer_failure(partition->writer, problem);
 }
@@ -547,6 +551,8 @@ static bool has_input(struct partition *partition)
         return true;
     if (!has_block_room(partition))
         return false;
+    if (partition_is_at_pause(partition))
+        return true;
     for (uint32_t i = 0; i < partition->state->services_count; i++)
         for (uint32_t j = 0; j < partition->services[i].workers_count; j++)
             if (worker_peek_results(partition->services[i].workers[j], 1) > 0)

@@ -190,15 +190,15 @@ struct partition_start_options {
 /* STATUS_EXISTS: it was started under this name with this input before: *ret_saga_id is that saga,
  * and no reply comes, whatever the times say. STATUS_INVALID: with another input; or a time more
  * than PLAN_WAIT_MS_MAX off, a deadline that has passed or does not come after at_ms, no
- * traceparent.
+ * traceparent. What is said of a name that is kept is said however full the engine is.
  */
 NODISCARD enum status partition_start_with(struct partition *partition,
                                            const struct partition_start_options *options,
                                            uint64_t *ret_saga_id, struct problem *problem);
 NODISCARD enum status partition_cancel(struct partition *partition, uint64_t saga_id, bool abort,
                                        struct flyover_bytes reason, struct problem *problem);
-/* `output` (count 0: none) becomes the result of a forward step that is skipped. A reason is asked
- * for. */
+/* Of a saga that is stuck, but for MEND_SKIP of one that sleeps, which goes on now. `output` (count
+ * 0: none) becomes the result of a forward step that is skipped. A reason is asked for. */
 NODISCARD enum status partition_mend(struct partition *partition, uint64_t saga_id,
                                      enum mend_action action, struct flyover_bytes output,
                                      struct flyover_bytes reason, struct problem *problem);
@@ -214,7 +214,8 @@ NODISCARD enum status partition_answer_error(struct partition *partition, const 
                                              struct problem *problem);
 NODISCARD enum status partition_heartbeat(struct partition *partition, const char *token,
                                           struct problem *problem);
-/* An EVENT_REDRIVE made from the history of a saga that ended badly. */
+/* An EVENT_REDRIVE made from the history of a saga that ended badly. STATUS_EXISTS: the saga was
+ * redriven before, as *ret_saga_id, which is known for as long as a name is. */
 NODISCARD enum status partition_redrive(struct partition *partition, const struct event *event,
                                         uint64_t token, uint64_t *ret_saga_id,
                                         struct problem *problem);

@@ -12,6 +12,7 @@
 
 /* Less journal than this is replayed faster than a checkpoint is worth writing. */
 #define END_BYTES_MIN (64u << 20)
+#define PAUSE_LOOK_NS 50000u
 
 static void pause_workers(struct partition *partition, bool pause)
 {
@@ -20,22 +21,25 @@ static void pause_workers(struct partition *partition, bool pause)
             worker_pause(partition->services[i].workers[j], pause);
 }
 
-/* Whether what the workers did stands in blocks, all of it, and they do nothing more. */
-static bool is_at_pause(struct partition *partition)
+bool partition_is_at_pause(const struct partition *partition)
 {
+    if (partition->checkpointing.stage != CHECKPOINT_PAUSING ||
+        partition->sent_count == WRITER_BUFFERS_COUNT)
+        return false;
     for (uint32_t i = 0; i < partition->state->services_count; i++)
         for (uint32_t j = 0; j < partition->services[i].workers_count; j++)
             if (!worker_is_paused(partition->services[i].workers[j]))
                 return false;
-    return partition_take_results(partition);
+    return true;
 }
 
-static bool is_due(const struct partition *partition)
+static bool is_due(struct partition *partition)
 {
     const struct partition_options *options = &partition->options;
     return options->checkpoint_bytes > 0 && options->durability != DURABILITY_MEMORY &&
            !partition->stopping &&
-           partition->checkpointing.bytes_since >= options->checkpoint_bytes;
+           partition->checkpointing.bytes_since >= options->checkpoint_bytes &&
+           !mender_is_at_work(&partition->checkpointing.mender);
 }
 
 static void place_here(const struct partition *partition, struct checkpoint_place *ret_place)
@@ -72,6 +76,7 @@ void partition_resume_checkpoints(struct partition *partition, const struct chec
     struct checkpointing *checkpointing = &partition->checkpointing;
     checkpointing->bytes_since = partition->recovery.bytes_count;
     checkpointing->journal_bytes = place->journal_bytes + partition->recovery.bytes_count;
+    checkpointing->named_no = place->block_no;
     checkpointing->milestones_count = place->milestones_count;
     memcpy(checkpointing->milestones, place->milestones,
            place->milestones_count * sizeof *place->milestones);
@@ -105,14 +110,16 @@ static uint64_t end_of_history(struct partition *partition)
     return last_no;
 }
 
-/* Gives up what neither a start from the older of the two checkpoints nor history needs. The block
- * that a checkpoint is of stays with those behind it: a start asks whether the journal has it. */
-static void trim(struct partition *partition, uint64_t block_no)
+/* Gives up what neither a start from before_no, the older of the two checkpoints, nor history
+ * needs. The block that a checkpoint is of stays with those behind it: a start asks whether the
+ * journal has it. */
+static void trim(struct partition *partition, uint64_t before_no)
 {
-    uint64_t before_no = checkpoint_before(partition->options.directory, block_no);
     uint64_t last_no = end_of_history(partition);
     if (before_no < last_no)
         last_no = before_no;
+    if (PLANTED(WIDE_TRIM) && last_no > 0)
+        last_no++;
     if (last_no > 1)
         writer_remove_before(partition->writer, last_no);
 }
@@ -135,7 +142,9 @@ static pid_t start_writing(const struct partition *partition, const struct check
 static bool begin(struct partition *partition)
 {
     struct checkpointing *checkpointing = &partition->checkpointing;
-    if (!is_at_pause(partition) || partition->sent_count == WRITER_BUFFERS_COUNT)
+    /* With what they did in blocks, all of it. */
+    if (!partition_may_step(partition, PARTITION_CHECKPOINT) || !partition_is_at_pause(partition) ||
+        !partition_take_results(partition) || partition->sent_count == WRITER_BUFFERS_COUNT)
         return false;
     if (partition->open.record_count > 0)
         partition_seal(partition);
@@ -151,11 +160,26 @@ static bool begin(struct partition *partition)
     return true;
 }
 
+/* Who is at work ends the handler that it has in hand, mostly in less time than a turn takes. */
+static void await_handlers(const struct partition *partition)
+{
+    uint64_t until_ns = partition->checkpointing.began_ns + PAUSE_LOOK_NS;
+    bool have_own_cpus = partition->cpus_count >= 2;
+    while (have_own_cpus && !partition_is_at_pause(partition) && clock_now_ns() < until_ns)
+        continue;
+}
+
 /* A child that died of a signal may have needed what it had not got: the next ones get all. */
 static void fork_whole(struct checkpointing *checkpointing)
 {
     checkpointing->forks_whole = true;
     region_take_into_forks();
+}
+
+static void mend(struct partition *partition)
+{
+    uint32_t others_count = partition->cpus_count < 2 ? 0 : partition->cpus_count - 1;
+    mender_start(&partition->checkpointing.mender, partition->cpus + 1, others_count);
 }
 
 /* It counts when the child has ended well and the block it is of is durable. */
@@ -168,6 +192,7 @@ static bool watch(struct partition *partition)
         if (ended == 0 || (ended < 0 && errno == EINTR))
             return false;
         checkpointing->child = 0;
+        mend(partition);
         /* ECHILD: whoever started this program has it ignore its children, and nobody knows how
          * this one ended. */
         if (ended < 0 || !WIFEXITED(exit_status) || WEXITSTATUS(exit_status) != 0) {
@@ -194,11 +219,14 @@ static bool name(struct partition *partition)
         !PLANTED(EARLY_CHECKPOINT))
         return false;
     checkpointing->stage = CHECKPOINT_IDLE;
-    if (checkpoint_name(partition->options.directory, checkpointing->place.block_no) != STATUS_OK)
+    uint64_t block_no = checkpointing->place.block_no;
+    uint64_t before_no = checkpointing->named_no;
+    if (checkpoint_name(partition->options.directory, block_no, before_no) != STATUS_OK)
         return true;
     partition->counts.checkpoints++;
+    checkpointing->named_no = block_no;
     add_milestone(checkpointing, &checkpointing->place);
-    trim(partition, checkpointing->place.block_no);
+    trim(partition, PLANTED(GREEDY_TRIM) ? block_no : before_no);
     return true;
 }
 
@@ -207,13 +235,16 @@ bool partition_turn_checkpoint(struct partition *partition)
     struct checkpointing *checkpointing = &partition->checkpointing;
     switch (checkpointing->stage) {
     case CHECKPOINT_IDLE:
-        if (!is_due(partition))
+        /* What is taken now is not taken with the services standing still. */
+        if (!is_due(partition) || !partition_take_results(partition))
             return false;
         checkpointing->stage = CHECKPOINT_PAUSING;
         if (!checkpointing->forks_whole)
             region_leave_out_of_forks();
         checkpointing->began_ns = clock_now_ns();
         pause_workers(partition, true);
+        await_handlers(partition);
+        begin(partition);
         return true;
     case CHECKPOINT_PAUSING: return begin(partition);
     case CHECKPOINT_WRITING: return watch(partition);
@@ -234,6 +265,7 @@ void partition_drop_checkpoint(struct partition *partition)
     }
     if (checkpointing->stage == CHECKPOINT_WRITING || checkpointing->stage == CHECKPOINT_SYNCING)
         checkpointing->bytes_since += checkpointing->bytes_before;
+    mender_finish(&checkpointing->mender);
     checkpointing->stage = CHECKPOINT_IDLE;
 }
 
@@ -265,7 +297,8 @@ void partition_end_checkpoint(struct partition *partition)
      * journal thread, which is at rest but for that. */
     if (checkpoint_write(options->directory, partition->state, place) != STATUS_OK ||
         !sync_history(partition) ||
-        checkpoint_name(options->directory, place->block_no) != STATUS_OK)
+        checkpoint_name(options->directory, place->block_no, partition->checkpointing.named_no) !=
+            STATUS_OK)
         return;
     partition->counts.checkpoints++;
 }

@@ -377,7 +377,6 @@ static enum status load_checkpoint(struct partition *partition, struct checkpoin
         if (status != STATUS_OK || ret_place->block_no == 0 ||
             journal_has(partition->journal, ret_place))
             return status;
-        checkpoint_remove(directory, ret_place->block_no);
         block_no_max = ret_place->block_no - 1;
         partition_state_close(partition->state);
         partition->state = NULL;
@@ -385,6 +384,20 @@ static enum status load_checkpoint(struct partition *partition, struct checkpoin
         if (status != STATUS_OK)
             return status;
     }
+}
+
+static enum status open_history(struct partition *partition, uint64_t after_no,
+                                struct problem *problem)
+{
+    struct history_log_options options = {.directory = partition->options.directory,
+                                          .after_no = after_no};
+    /* What is kept of a trimmed journal before its older checkpoint has no state to begin from. */
+    uint64_t first_no = journal_first_no(partition->journal);
+    if (first_no > 1) {
+        uint64_t older_no = checkpoint_oldest_no(options.directory, first_no);
+        options.replayable_no = (older_no > 0 ? older_no : after_no) + 1;
+    }
+    return keeper_open(&partition->keeper, &options, &partition->history_found, problem);
 }
 
 /* The state as the newest checkpoint and the blocks behind it say. */
@@ -406,9 +419,10 @@ static enum status recover(struct partition *partition, struct problem *problem)
         .on_block = on_block,
         .context = partition,
     };
-    if (on_disk)
-        status = keeper_open(&partition->keeper, options->directory, place.block_no,
-                             &partition->history_found, problem);
+    /* Nothing is changed by a start that cannot be: history would begin anew. */
+    status = recovery_check_beginning(partition->journal, &recovery, problem);
+    if (status == STATUS_OK && on_disk)
+        status = open_history(partition, place.block_no, problem);
     if (status != STATUS_OK)
         return status;
     if (partition->keeper.log != NULL && partition->state->core != NULL)
@@ -501,7 +515,7 @@ static enum status take_memory(struct partition *partition)
 {
     uint32_t branches_max = core_branches_max(partition->state->core);
     partition->replies_capacity = REPLIES_CAPACITY;
-    partition->replies = malloc(partition->replies_capacity * sizeof *partition->replies);
+    partition->replies = region_map(REPLIES_CAPACITY * sizeof *partition->replies, REGION_SCRATCH);
     partition->handlers = calloc(CORE_PLANS_MAX, sizeof *partition->handlers);
     partition->in_hand = region_map(branches_max * sizeof *partition->in_hand, REGION_SCRATCH);
     if (partition->replies == NULL || partition->handlers == NULL || partition->in_hand == NULL)
@@ -697,7 +711,7 @@ void partition_free(struct partition *partition)
     if (partition->in_hand != NULL)
         region_unmap(partition->in_hand,
                      core_branches_max(partition->state->core) * sizeof *partition->in_hand);
-    free(partition->replies);
+    region_unmap(partition->replies, REPLIES_CAPACITY * sizeof *partition->replies);
     endings_fini(&partition->endings);
     keeper_close(&partition->keeper);
     timers_fini(&partition->timers);

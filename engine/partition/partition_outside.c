@@ -89,10 +89,12 @@ static enum status check_times(const struct partition_start_options *options, in
                                struct problem *problem)
 {
     int64_t latest_ms = now_ms + (int64_t)PLAN_WAIT_MS_MAX;
-    if (options->at_ms > latest_ms || options->deadline_ms > latest_ms)
+    if (options->at_ms > latest_ms)
         return problem_set(problem, STATUS_INVALID,
-                           "a saga cannot begin, or have a deadline, more than a hundred years "
-                           "from now");
+                           "a saga cannot begin more than a hundred years from now");
+    if (options->deadline_ms > latest_ms)
+        return problem_set(problem, STATUS_INVALID,
+                           "the deadline of a saga cannot be more than a hundred years from now");
     if (options->deadline_ms != 0 && options->deadline_ms <= now_ms)
         return problem_set(problem, STATUS_INVALID,
                            "the deadline has passed: give a later one, in milliseconds since 1970 "
@@ -133,16 +135,22 @@ enum status partition_start_with(struct partition *partition,
         return status;
     if (options->trace.count > 0)
         event.start.trace = (struct flyover_bytes){trace, sizeof trace};
-    if (!may_start(partition, options))
-        return refuse_busy(partition, options->priority, problem);
-    status = reserve(partition, &event, problem);
-    if (status != STATUS_OK)
-        return status;
-    int64_t now_ms = partition->open.now_ms;
+    /* The block may be another by the time the event is applied, and never an earlier one: a name
+     * that is free now is free then. What was started before needs no room: it is looked for first.
+     */
+    int64_t now_ms = partition_event_ms(partition);
     if (options->name.count > 0)
         status = core_check_name(core, options->name, options->input, now_ms, ret_saga_id, problem);
     if (status == STATUS_OK)
         status = check_times(options, now_ms, problem);
+    if (status != STATUS_OK)
+        return status;
+    if (!may_start(partition, options))
+        return refuse_busy(partition, options->priority, problem);
+    status = reserve(partition, &event, problem);
+    /* The block may be a later one by now, and the deadline past. */
+    if (status == STATUS_OK)
+        status = check_times(options, partition->open.now_ms, problem);
     if (status != STATUS_OK)
         return status;
     uint64_t token = partition_token(partition, options->token, options->wants_output);
@@ -152,8 +160,9 @@ enum status partition_start_with(struct partition *partition,
 enum status partition_cancel(struct partition *partition, uint64_t saga_id, bool abort,
                              struct flyover_bytes reason, struct problem *problem)
 {
-    struct event event = {.kind = EVENT_CANCEL,
-                          .cancel = {.saga_id = saga_id, .abort = abort, .reason = reason}};
+    struct event event = {
+        .kind = EVENT_CANCEL,
+        .cancel = {.saga_id = saga_id, .abort = abort, .undo_begun = !abort, .reason = reason}};
     enum status status = check_reason(reason, false, problem);
     if (status == STATUS_OK)
         status = core_check_cancel(partition->state->core, saga_id, abort, problem);
@@ -171,7 +180,8 @@ enum status partition_mend(struct partition *partition, uint64_t saga_id, enum m
     if (status == STATUS_OK && output.count > 0)
         status = check_payload(output, "output", problem);
     if (status == STATUS_OK)
-        status = core_check_mend(partition->state->core, saga_id, action, problem);
+        status =
+            core_check_mend(partition->state->core, saga_id, action, output.count > 0, problem);
     return status == STATUS_OK ? take(partition, &event, problem) : status;
 }
 
@@ -227,17 +237,24 @@ enum status partition_heartbeat(struct partition *partition, const char *token,
 enum status partition_redrive(struct partition *partition, const struct event *event,
                               uint64_t token, uint64_t *ret_saga_id, struct problem *problem)
 {
+    const struct core *core = partition->state->core;
+    struct event redrive = *event;
     assert(event->kind == EVENT_REDRIVE);
-    if (event->redrive.plan >= core_plans_count(partition->state->core))
+    redrive.redrive.once = core_limits(core).names_max > 0;
+    if (event->redrive.plan >= core_plans_count(core))
         return problem_set(problem, STATUS_INVALID, "there is no such definition here");
     if (event_encoded_bytes_max(event) > BLOCK_BYTES_MAX - BLOCK_HEADER_BYTES)
         return problem_set(problem, STATUS_TOO_LARGE,
                            "what the saga has done is too large to be brought along");
+    enum status status = core_check_redrive(core, event->redrive.of_saga_id,
+                                            partition_event_ms(partition), ret_saga_id, problem);
+    if (status != STATUS_OK)
+        return status;
     if (!partition_may_start(partition, event->redrive.plan))
         return refuse_busy(partition, PARTITION_PRIORITY_NORMAL, problem);
-    enum status status = reserve(partition, event, problem);
+    status = reserve(partition, &redrive, problem);
     if (status == STATUS_OK)
-        status = partition_apply(partition, event, partition_token(partition, token, false),
+        status = partition_apply(partition, &redrive, partition_token(partition, token, false),
                                  ret_saga_id, problem);
     return status;
 }

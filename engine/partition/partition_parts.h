@@ -11,6 +11,7 @@
 #include "engine/partition/dispatch.h"
 #include "engine/partition/endings.h"
 #include "engine/partition/history_keeper.h"
+#include "engine/partition/mender.h"
 #include "engine/partition/partition.h"
 #include "engine/partition/remote.h"
 #include "engine/partition/timers.h"
@@ -73,9 +74,11 @@ struct checkpointing {
     uint64_t bytes_since;  /* journalled behind the last one */
     uint64_t bytes_before; /* of them, when the one on its way began */
     uint64_t began_ns;
-    pid_t child;      /* 0: it has ended well */
+    pid_t child; /* 0: it has ended well */
+    struct mender mender;
     bool forks_whole; /* a child has died without what forks leave out */
     struct checkpoint_place place;
+    uint64_t named_no;      /* the newest one that is known to be good; 0: none */
     uint64_t journal_bytes; /* of all blocks so far */
     uint32_t milestones_count;
     struct milestone milestones[MILESTONES_MAX];
@@ -151,6 +154,8 @@ bool partition_reserve(struct partition *partition, size_t record_bytes);
 void partition_seal(struct partition *partition);
 /* True unless a threadless engine's options say that the part takes no step in this turn. */
 bool partition_may_step(const struct partition *partition, enum partition_part part);
+/* The time that the next event would have: the open block's, if it has any. */
+int64_t partition_event_ms(struct partition *partition);
 /* The clock that paces journal and limits. */
 uint64_t partition_now_ns(const struct partition *partition);
 /* Whether there is room for a saga of this plan, and it may have it. */
@@ -173,6 +178,8 @@ void partition_resume_checkpoints(struct partition *partition,
                                   const struct checkpoint_place *place);
 /* Begins, watches and ends checkpoints; true if it did something. */
 bool partition_turn_checkpoint(struct partition *partition);
+/* Whether a checkpoint waits for nothing more but its turn. */
+bool partition_is_at_pause(const struct partition *partition);
 /* Ends the child, if there is one; what it wrote is no checkpoint. */
 void partition_drop_checkpoint(struct partition *partition);
 /* At the end, with nothing in hand and all durable: writes one, if that spares the next start

@@ -156,8 +156,8 @@ static enum status make_routes(const struct partition_state *state, const struct
     return STATUS_OK;
 }
 
-static enum status on_definition(struct partition_state *state, const struct event *event,
-                                 struct problem *problem)
+static enum status on_definition(struct partition_state *state, const struct core_moment *moment,
+                                 const struct event *event, struct problem *problem)
 {
     char name[FLYOVER_NAME_BYTES_MAX + 1] = {0};
     if (event->definition.name.count > FLYOVER_NAME_BYTES_MAX)
@@ -191,6 +191,7 @@ static enum status on_definition(struct partition_state *state, const struct eve
         .hash = hash_definition(name, text, event->definition.text.count),
         .version = before == PARTITION_NO_PLAN ? 1 : state->definitions[before].version + 1,
         .before = before,
+        .made = *moment,
         .text = kept,
         .text_bytes = event->definition.text.count,
     };
@@ -227,7 +228,7 @@ enum status partition_state_apply(struct partition_state *state, const struct co
     if (event->kind == EVENT_SERVICE)
         return on_service(state, event, problem);
     if (event->kind == EVENT_DEFINITION)
-        return on_definition(state, event, problem);
+        return on_definition(state, moment, event, problem);
     if (by == APPLY_REPLAY && event->kind == EVENT_RESULT && event->result.writes.count > 0) {
         enum status status = replay_writes(state, event, problem);
         if (status != STATUS_OK)

@@ -26,9 +26,10 @@ struct partition_service {
 
 /* The text that a plan was made from: a checkpoint has to keep it. */
 struct partition_definition {
-    uint64_t hash;    /* over name and text */
-    uint32_t version; /* of those of this name, from 1 */
-    uint32_t before;  /* the version before; PARTITION_NO_PLAN: none */
+    uint64_t hash;           /* over name and text */
+    uint32_t version;        /* of those of this name, from 1 */
+    uint32_t before;         /* the version before; PARTITION_NO_PLAN: none */
+    struct core_moment made; /* block_no 0: not known, by a checkpoint of before */
     char *text;
     size_t text_bytes;
 };

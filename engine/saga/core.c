@@ -367,17 +367,6 @@ static void on_timeout(struct work *work)
     step_error(work, beat ? heartbeat : error_timeout, cause, true);
 }
 
-static void on_wake(struct work *work)
-{
-    bool delayed = work->branch->delayed;
-    work->branch->delayed = false;
-    work->branch->due_ms = 0;
-    work_fire(work, TRIGGER_TIMER);
-    if (delayed)
-        start_set_deadline(work);
-    walk(work, delayed ? work->branch->state : state_of(work)->next);
-}
-
 /* Next: on_result or on_error after a pause; walk after a Wait; on_step_failed, when it was a
  * deadline. */
 static void on_timer(struct work *work)
@@ -386,7 +375,7 @@ static void on_timer(struct work *work)
         return;
     note_touch(work);
     switch ((enum phase)work->branch->phase) {
-    case PHASE_SLEEPING: on_wake(work); break;
+    case PHASE_SLEEPING: walk_wake(work); break;
     case PHASE_BACKOFF: walk_ask(work); break;
     case PHASE_UNDO_BACKOFF:
         work_set_deadline(work, state_of(work)->undo_timeout_ms);
@@ -424,7 +413,7 @@ static bool find_carrier(struct core *core, uint32_t slot, const struct core_mom
     return at != CORE_NONE && work_find(core, at, moment, effects, ret_work);
 }
 
-static void on_deadline(struct work *work)
+static void on_deadline(struct work *work, bool undo_begun)
 {
     static const char late[] = "the saga took longer than its TimeoutSeconds";
     static const char past[] = "the saga was not at its end by the deadline of its start";
@@ -434,7 +423,7 @@ static void on_deadline(struct work *work)
         return;
     note_touch(work);
     work->core->totals.timeouts++;
-    undo_cancel(work, CANCEL_COMPENSATE, error_timeout,
+    undo_cancel(work, CANCEL_COMPENSATE, undo_begun, error_timeout,
                 (struct flyover_bytes){(const uint8_t *)(by_start ? past : late),
                                        by_start ? sizeof past - 1 : sizeof late - 1});
 }
@@ -520,13 +509,17 @@ static void on_saga(struct core *core, const struct core_moment *moment, const s
         if (core_check_cancel(core, id, event->cancel.abort, NULL) != STATUS_OK)
             return;
         note_touch(&work);
-        undo_cancel(&work, event->cancel.abort ? CANCEL_ABORT : CANCEL_COMPENSATE, error_cancelled,
-                    event->cancel.reason);
+        undo_cancel(&work, event->cancel.abort ? CANCEL_ABORT : CANCEL_COMPENSATE,
+                    event->cancel.undo_begun, error_cancelled, event->cancel.reason);
     } else {
-        if (core_check_mend(core, id, event->mend.action, NULL) != STATUS_OK)
+        if (core_check_mend(core, id, event->mend.action, event->mend.output.count > 0, NULL) !=
+            STATUS_OK)
             return;
         note_touch(&work);
-        undo_mend(&work, event->mend.action, event->mend.output);
+        if (work.saga->outcome == OUTCOME_STUCK)
+            undo_mend(&work, event->mend.action, event->mend.output);
+        else
+            undo_skip_waits(&work);
     }
 }
 
@@ -540,7 +533,9 @@ static bool is_sound(const struct event *event)
     case EVENT_SIGNAL:
         return event->signal.payload.count > 0 &&
                event->signal.payload.count <= FLYOVER_PAYLOAD_BYTES_MAX;
-    case EVENT_CANCEL: return event->cancel.reason.count <= EVENT_REASON_BYTES_MAX;
+    case EVENT_CANCEL:
+        return event->cancel.reason.count <= EVENT_REASON_BYTES_MAX &&
+               !(event->cancel.abort && event->cancel.undo_begun);
     case EVENT_MEND:
         return event->mend.reason.count <= EVENT_REASON_BYTES_MAX &&
                event->mend.output.count <= FLYOVER_PAYLOAD_BYTES_MAX;
@@ -577,7 +572,7 @@ enum status core_apply(struct core *core, const struct core_moment *moment,
     case EVENT_TIMER:
         if (event->timer.of_saga) {
             if (find_carrier(core, event->timer.branch, moment, effects, &work))
-                on_deadline(&work);
+                on_deadline(&work, event->timer.undo_begun);
         } else if (work_find(core, event->timer.branch, moment, effects, &work)) {
             on_timer(&work);
         }

@@ -224,8 +224,10 @@ NODISCARD enum status core_apply(struct core *core, const struct core_moment *mo
  */
 NODISCARD enum status core_check_cancel(const struct core *core, uint64_t saga_id, bool abort,
                                         struct problem *problem);
+/* A skip ends also the waiting of a saga that sleeps, in a Wait state or before it begins. */
 NODISCARD enum status core_check_mend(const struct core *core, uint64_t saga_id,
-                                      enum mend_action action, struct problem *problem);
+                                      enum mend_action action, bool has_output,
+                                      struct problem *problem);
 NODISCARD enum status core_check_signal(const struct core *core, uint64_t saga_id,
                                         struct flyover_bytes name, struct problem *problem);
 /* Whether a saga may be started under this name now. STATUS_OK: it may; STATUS_EXISTS: it was, with
@@ -234,6 +236,11 @@ NODISCARD enum status core_check_signal(const struct core *core, uint64_t saga_i
 NODISCARD enum status core_check_name(const struct core *core, struct flyover_bytes name,
                                       struct flyover_bytes input, int64_t now_ms,
                                       uint64_t *ret_saga_id, struct problem *problem);
+/* Whether this saga may be redriven now. STATUS_OK: it may; STATUS_EXISTS: it was, as the saga
+ * *ret_saga_id; BUSY: as of core_check_name, since it takes the place of a name. Without names it
+ * is not known. */
+NODISCARD enum status core_check_redrive(const struct core *core, uint64_t saga_id, int64_t now_ms,
+                                         uint64_t *ret_saga_id, struct problem *problem);
 /* The saga that was started under this name, 0 for none that is still kept. */
 uint64_t core_find_name(const struct core *core, struct flyover_bytes name, int64_t now_ms);
 /* The branch that waits for an answer by this token (flyover_call_token). */

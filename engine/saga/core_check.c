@@ -61,38 +61,69 @@ enum status core_check_cancel(const struct core *core, uint64_t saga_id, bool ab
     return STATUS_OK;
 }
 
-/* The branch that holds the saga up: every one that is stuck does so in the same way. */
-static const struct branch *find_stuck(const struct core *core, const struct saga *saga)
+/* The first branch that stands in one of two phases; NULL: none does. */
+static const struct branch *find_branch(const struct core *core, const struct saga *saga,
+                                        enum phase phase, enum phase or_phase)
 {
     for (uint32_t at = saga->branches_head; at != CORE_NONE; at = core->branches[at].next)
-        if (core->branches[at].phase == PHASE_STUCK ||
-            core->branches[at].phase == PHASE_STUCK_FORWARD)
+        if (core->branches[at].phase == phase || core->branches[at].phase == or_phase)
             return &core->branches[at];
     return NULL;
 }
 
-enum status core_check_mend(const struct core *core, uint64_t saga_id, enum mend_action action,
-                            struct problem *problem)
+/* Of a saga that is not stuck: a skip has it wait no longer. */
+static enum status check_wait(const struct core *core, const struct saga *saga,
+                              enum mend_action action, struct problem *problem)
 {
-    const struct saga *saga;
-    enum status status = find(core, saga_id, &saga, problem);
-    if (status != STATUS_OK)
-        return status;
-    if (saga->outcome != OUTCOME_STUCK)
+    if (find_branch(core, saga, PHASE_SLEEPING, PHASE_SLEEPING) == NULL)
         return problem_set(problem, STATUS_INVALID,
                            "saga %" PRIu64 " is not stuck: it is %s, and goes on by itself",
-                           saga_id, saga->failed ? "being compensated" : "running");
-    const struct branch *branch = find_stuck(core, saga);
-    assert(branch != NULL);
-    const struct plan_state *state = &core->plans[saga->plan]->states[branch->state];
-    bool skippable = state->type == STATE_TASK || state->type == STATE_PASS;
+                           saga->id, saga->failed ? "being compensated" : "running");
+    if (action != MEND_SKIP)
+        return problem_set(problem, STATUS_INVALID,
+                           "saga %" PRIu64
+                           " is not stuck: it sleeps, and goes on when its time has come; to have "
+                           "it go on now, skip the waiting",
+                           saga->id);
+    return STATUS_OK;
+}
+
+/* Every branch that is stuck is so in the same way. */
+static enum status check_stuck(const struct saga *saga, const struct branch *branch,
+                               const struct plan_state *state, enum mend_action action,
+                               struct problem *problem)
+{
+    bool skippable =
+        state->type == STATE_TASK || state->type == STATE_PASS || state->type == STATE_WAIT;
     if (action == MEND_SKIP && branch->phase == PHASE_STUCK_FORWARD && !skippable)
         return problem_set(problem, STATUS_INVALID,
                            "saga %" PRIu64
                            " is stuck at %s, which is no step that could be skipped: retry or "
                            "resolve it",
-                           saga_id, state->name);
+                           saga->id, state->name);
     return STATUS_OK;
+}
+
+enum status core_check_mend(const struct core *core, uint64_t saga_id, enum mend_action action,
+                            bool has_output, struct problem *problem)
+{
+    const struct saga *saga;
+    enum status status = find(core, saga_id, &saga, problem);
+    if (status != STATUS_OK)
+        return status;
+    const struct branch *branch = find_branch(core, saga, PHASE_STUCK, PHASE_STUCK_FORWARD);
+    assert((branch != NULL) == (saga->outcome == OUTCOME_STUCK));
+    const struct plan_state *state =
+        branch == NULL ? NULL : &core->plans[saga->plan]->states[branch->state];
+    status = branch == NULL ? check_wait(core, saga, action, problem)
+                            : check_stuck(saga, branch, state, action, problem);
+    bool waits =
+        branch == NULL || (branch->phase == PHASE_STUCK_FORWARD && state->type == STATE_WAIT);
+    if (status == STATUS_OK && action == MEND_SKIP && has_output && waits)
+        return problem_set(
+            problem, STATUS_INVALID,
+            "saga %" PRIu64 " waits for a time, which has no output: skip it without one", saga_id);
+    return status;
 }
 
 static enum status refuse_name(const struct plan *plan, uint64_t saga_id, struct flyover_bytes name,
@@ -167,6 +198,17 @@ uint64_t core_find_name(const struct core *core, struct flyover_bytes name, int6
     return entry == NULL ? 0 : entry->saga_id;
 }
 
+static enum status check_room(const struct core *core, int64_t now_ms, struct problem *problem)
+{
+    if (names_has_room(core->names, now_ms, (int64_t)core->limits.name_retention_ms, core_is_live,
+                       (void *)core))
+        return STATUS_OK;
+    return problem_set(problem, STATUS_BUSY,
+                       "%u names are kept, as many as there is room for: wait until the oldest "
+                       "expire, or begin a data directory with a larger --names-max",
+                       names_count(core->names));
+}
+
 enum status core_check_name(const struct core *core, struct flyover_bytes name,
                             struct flyover_bytes input, int64_t now_ms, uint64_t *ret_saga_id,
                             struct problem *problem)
@@ -191,13 +233,28 @@ enum status core_check_name(const struct core *core, struct flyover_bytes name,
                            "the name '%.*s' was given to saga %" PRIu64
                            " with another input: take another name, or the same input",
                            (int)name.count, (const char *)name.at, entry->saga_id);
-    if (!names_has_room(core->names, now_ms, (int64_t)core->limits.name_retention_ms, core_is_live,
-                        (void *)core))
-        return problem_set(problem, STATUS_BUSY,
-                           "%u names are kept, as many as there is room for: wait until the oldest "
-                           "expire, or begin a data directory with a larger --names-max",
-                           names_count(core->names));
-    return STATUS_OK;
+    return check_room(core, now_ms, problem);
+}
+
+struct flyover_bytes core_redrive_name(uint64_t saga_id, uint8_t bytes[CORE_REDRIVE_NAME_BYTES])
+{
+    bytes[0] = 1;
+    memcpy(bytes + 1, &saga_id, sizeof saga_id);
+    return (struct flyover_bytes){bytes, CORE_REDRIVE_NAME_BYTES};
+}
+
+enum status core_check_redrive(const struct core *core, uint64_t saga_id, int64_t now_ms,
+                               uint64_t *ret_saga_id, struct problem *problem)
+{
+    uint8_t bytes[CORE_REDRIVE_NAME_BYTES];
+    uint64_t known = core_find_name(core, core_redrive_name(saga_id, bytes), now_ms);
+    if (known == 0)
+        return core->names == NULL ? STATUS_OK : check_room(core, now_ms, problem);
+    *ret_saga_id = known;
+    return problem_set(problem, STATUS_EXISTS,
+                       "saga %" PRIu64 " was redriven already, as saga %" PRIu64
+                       ": look there, and redrive that one if it has failed too",
+                       saga_id, known);
 }
 
 /* ---- tokens -----------------------------------------------------------------------------------

@@ -63,6 +63,10 @@ void start_set_deadline(struct work *work);
 void walk(struct work *work, uint16_t at);
 /* A forward step is done: its result goes into the payload, the saga walks on. */
 void walk_step_done(struct work *work, enum trigger trigger, struct flyover_bytes output);
+/* A step that awaits its token is given up: what its handler has begun is to be compensated. */
+void walk_keep_begun(struct work *work);
+/* A Wait is over, or the waiting before the saga began. Next: walk. */
+void walk_wake(struct work *work);
 /* Asks for an attempt of the Task that the branch is at, READY or at the end of a pause. Next:
  * on_result, on_error, on_signal. */
 void walk_ask(struct work *work);
@@ -84,10 +88,13 @@ void undo_as_told(struct work *work);
 void undo_done(struct work *work, enum trigger trigger);
 /* A compensation has failed and is not retried. */
 void undo_failed(struct work *work, struct flyover_bytes name, struct flyover_bytes cause);
-/* Cancels the saga that the work is on any branch of. */
-void undo_cancel(struct work *work, enum cancel cancel, struct flyover_bytes name,
+/* Cancels the saga that the work is on any branch of; undo_begun as of EVENT_CANCEL. */
+void undo_cancel(struct work *work, enum cancel cancel, bool undo_begun, struct flyover_bytes name,
                  struct flyover_bytes cause);
+/* Of a saga that is stuck. */
 void undo_mend(struct work *work, enum mend_action action, struct flyover_bytes output);
+/* Of one that is not: what sleeps goes on now. */
+void undo_skip_waits(struct work *work);
 
 extern const struct flyover_bytes error_runtime, error_no_choice, error_data_limit, error_timeout,
     error_cancelled;

@@ -105,6 +105,12 @@ static bool is_start_sound(const struct core *core, int64_t now_ms, const struct
            (event->start.source < core->sources_count && event->start.source < CORE_SOURCES_MAX);
 }
 
+static void keep_name(const struct work *work, struct flyover_bytes name, uint64_t input_hash)
+{
+    names_add(work->core->names, name, input_hash, work->saga->id, work->now_ms,
+              (int64_t)work->core->limits.name_retention_ms, core_is_live, work->core);
+}
+
 /* Next: walk, at once or when the time has come. */
 enum status start_on_start(struct core *core, const struct core_moment *moment,
                            const struct event *event, uint64_t token, struct effect_queue *effects,
@@ -121,9 +127,7 @@ enum status start_on_start(struct core *core, const struct core_moment *moment,
         source->count++;
     }
     if (event->start.name.count > 0 && !(PLANTED(FORGOTTEN_NAME) && work.saga->id % 4 == 0))
-        names_add(core->names, event->start.name, names_hash_input(event->start.input),
-                  work.saga->id, moment->now_ms, (int64_t)core->limits.name_retention_ms,
-                  core_is_live, core);
+        keep_name(&work, event->start.name, names_hash_input(event->start.input));
     work.branch->payload = core_keep_bytes(core, event->start.input);
     assert(work.branch->payload.at != 0);
     keep_trace(&work, event->start.trace);
@@ -167,13 +171,18 @@ static bool bring_step(struct work *work, const struct event_step *step)
     return true;
 }
 
-static bool is_redrive_sound(const struct core *core, const struct event *event,
+static bool is_redrive_sound(const struct core *core, int64_t now_ms, const struct event *event,
                              const struct effect_queue *effects)
 {
     if (event->redrive.plan >= core->plans_count || event->redrive.payload.count == 0 ||
         event->redrive.payload.count > FLYOVER_PAYLOAD_BYTES_MAX ||
         event->redrive.step_no >= CORE_STEPS_MAX || !is_trace_sound(event->redrive.trace) ||
         !core_can_start(core, event->redrive.plan, effects))
+        return false;
+    uint64_t known;
+    if (event->redrive.once &&
+        (core->names == NULL ||
+         core_check_redrive(core, event->redrive.of_saga_id, now_ms, &known, NULL) != STATUS_OK))
         return false;
     const struct plan *plan = core->plans[event->redrive.plan];
     const uint8_t *at = event->redrive.steps.at;
@@ -196,10 +205,13 @@ enum status start_on_redrive(struct core *core, const struct core_moment *moment
                              const struct event *event, uint64_t token,
                              struct effect_queue *effects, uint64_t *ret_saga_id)
 {
-    if (!is_redrive_sound(core, event, effects))
+    if (!is_redrive_sound(core, moment->now_ms, event, effects))
         return STATUS_INVALID;
     struct core_note note = {.redrive_of = event->redrive.of_saga_id};
     struct work work = begin_saga(core, moment, event->redrive.plan, token, effects, &note);
+    uint8_t name[CORE_REDRIVE_NAME_BYTES];
+    if (event->redrive.once)
+        keep_name(&work, core_redrive_name(event->redrive.of_saga_id, name), 0);
     work.saga->step_no = (uint16_t)event->redrive.step_no;
     keep_trace(&work, event->redrive.trace);
     work.branch->payload = core_keep_bytes(core, event->redrive.payload);

@@ -148,6 +148,10 @@ void core_index_rebuild(struct core *core);
 
 /* A names_is_held; `context` is the core. */
 bool core_is_live(void *context, uint64_t saga_id);
+/* Under what the redrive of a saga is kept among the names: none that a client may give begins with
+ * a control character. */
+#define CORE_REDRIVE_NAME_BYTES 9u
+struct flyover_bytes core_redrive_name(uint64_t saga_id, uint8_t bytes[CORE_REDRIVE_NAME_BYTES]);
 
 /* Payloads: a copy with one holder (SLAB_NONE when full), and the bytes of one (count 0 of none).
  */

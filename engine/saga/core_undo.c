@@ -259,12 +259,16 @@ static uint32_t list_carriers(const struct work *work, uint32_t ret_branches[CAR
 }
 
 /* A handler that has the step in hand is waited for; all else stops now. */
-static void stop_branch(struct work *work)
+static void stop_branch(struct work *work, bool undo_begun)
 {
     switch ((enum phase)work->branch->phase) {
     case PHASE_BACKOFF:
-    case PHASE_SLEEPING:
-    case PHASE_AWAITING: undo_as_told(work); break;
+    case PHASE_SLEEPING: undo_as_told(work); break;
+    case PHASE_AWAITING:
+        if (undo_begun)
+            walk_keep_begun(work);
+        undo_as_told(work);
+        break;
     case PHASE_UNDO_BACKOFF:
         work->branch->due_ms = 0;
         release_step(work);
@@ -288,7 +292,7 @@ static void stop_branch(struct work *work)
     }
 }
 
-void undo_cancel(struct work *work, enum cancel cancel, struct flyover_bytes name,
+void undo_cancel(struct work *work, enum cancel cancel, bool undo_begun, struct flyover_bytes name,
                  struct flyover_bytes cause)
 {
     uint32_t branches[CARRIERS_MAX];
@@ -300,7 +304,7 @@ void undo_cancel(struct work *work, enum cancel cancel, struct flyover_bytes nam
     for (uint32_t i = 0; i < count; i++) {
         struct work carrier = work_on(work, branches[i]);
         if (!back || cancel == CANCEL_ABORT)
-            stop_branch(&carrier);
+            stop_branch(&carrier, undo_begun);
     }
 }
 
@@ -353,5 +357,16 @@ void undo_mend(struct work *work, enum mend_action action, struct flyover_bytes 
             mend_compensation(&carrier, action);
         else if (carrier.branch->phase == PHASE_STUCK_FORWARD)
             mend_forward(&carrier, action, output);
+    }
+}
+
+void undo_skip_waits(struct work *work)
+{
+    uint32_t branches[CARRIERS_MAX];
+    uint32_t count = list_carriers(work, branches);
+    for (uint32_t i = 0; i < count; i++) {
+        struct work carrier = work_on(work, branches[i]);
+        if (carrier.branch->phase == PHASE_SLEEPING)
+            walk_wake(&carrier);
     }
 }

@@ -114,6 +114,18 @@ static void sleep_until(struct work *work, const struct plan_state *state)
     work_fire(work, TRIGGER_SLEEP);
 }
 
+void walk_wake(struct work *work)
+{
+    struct branch *branch = work->branch;
+    bool delayed = branch->delayed;
+    branch->delayed = false;
+    branch->due_ms = 0;
+    work_fire(work, TRIGGER_TIMER);
+    if (delayed)
+        start_set_deadline(work);
+    walk(work, delayed ? branch->state : work->plan->states[branch->state].next);
+}
+
 static void remember_step(struct work *work, struct completed *completed,
                           struct flyover_bytes output, bool *ret_room)
 {
@@ -138,6 +150,16 @@ static void remember_step(struct work *work, struct completed *completed,
         work->saga->completed_head = completed->next;
         completed->next = CORE_NONE;
     }
+}
+
+void walk_keep_begun(struct work *work)
+{
+    assert(work->branch->phase == PHASE_AWAITING && !work->branch->handling);
+    if (work->branch->completed == CORE_NONE)
+        return;
+    bool room;
+    remember_step(work, &work->core->completed[work->branch->completed], (struct flyover_bytes){0},
+                  &room);
 }
 
 /* Nothing before this step can be undone any more, and a wish to came too late. */

@@ -7,9 +7,10 @@
 
 #define TAG_KIND 0x0fu
 /* START: source; RESULT: writes; ERROR: retryable; LIMITS: names; TIMER: of a saga; CANCEL: abort;
- * MEND: output; REDRIVE: trace */
-#define TAG_FIRST_PART  0x10u
-#define TAG_SECOND_PART 0x20u /* RESULT: output; START: name; ERROR: by token */
+ * MEND: output; REDRIVE: once */
+#define TAG_FIRST_PART 0x10u
+/* RESULT: output; START: name; ERROR: by token; TIMER, CANCEL: undo begun; REDRIVE: trace */
+#define TAG_SECOND_PART 0x20u
 #define TAG_THIRD_PART  0x40u /* START: at_ms; RESULT: by token */
 #define TAG_FOURTH_PART 0x80u /* START: more */
 
@@ -188,12 +189,14 @@ static uint8_t *encode_mend(const struct event *event, uint8_t *at, uint8_t *tag
 
 static uint8_t *encode_redrive(const struct event *event, uint8_t *at, uint8_t *tag)
 {
+    if (event->redrive.once)
+        *tag |= TAG_FIRST_PART;
     at = varint_encode(at, event->redrive.of_saga_id);
     at = varint_encode(at, event->redrive.plan);
     at = varint_encode(at, event->redrive.state);
     at = varint_encode(at, event->redrive.step_no);
     if (event->redrive.trace.count > 0) {
-        *tag |= TAG_FIRST_PART;
+        *tag |= TAG_SECOND_PART;
         at = encode_trace(event->redrive.trace, at);
     }
     at = encode_bytes(at, event->redrive.payload);
@@ -256,6 +259,8 @@ uint8_t *event_encode(const struct event *event, uint8_t *at)
     case EVENT_TIMER:
         if (event->timer.of_saga)
             *tag |= TAG_FIRST_PART;
+        if (event->timer.undo_begun)
+            *tag |= TAG_SECOND_PART;
         return varint_encode(at, event->timer.branch);
     case EVENT_SIGNAL:
         at = varint_encode(at, event->signal.saga_id);
@@ -265,6 +270,8 @@ uint8_t *event_encode(const struct event *event, uint8_t *at)
     case EVENT_CANCEL:
         if (event->cancel.abort)
             *tag |= TAG_FIRST_PART;
+        if (event->cancel.undo_begun)
+            *tag |= TAG_SECOND_PART;
         at = varint_encode(at, event->cancel.saga_id);
         return encode_bytes(at, event->cancel.reason);
     case EVENT_MEND: return encode_mend(event, at, tag);
@@ -406,9 +413,10 @@ const uint8_t *event_decode_step(const uint8_t *at, const uint8_t *end, struct e
     return at == NULL ? NULL : decode_bytes(at, end, &ret_step->output);
 }
 
-static const uint8_t *decode_redrive(const uint8_t *at, const uint8_t *end, bool has_trace,
-                                     struct event *event)
+static const uint8_t *decode_redrive(const uint8_t *at, const uint8_t *end, bool once,
+                                     bool has_trace, struct event *event)
 {
+    event->redrive.once = once;
     event->redrive.trace = (struct flyover_bytes){0};
     at = varint_decode(at, end, &event->redrive.of_saga_id);
     if (at != NULL)
@@ -440,11 +448,11 @@ static uint8_t parts_of(enum event_kind kind)
     switch (kind) {
     case EVENT_START: return TAG_FIRST_PART | TAG_SECOND_PART | TAG_THIRD_PART | TAG_FOURTH_PART;
     case EVENT_RESULT: return TAG_FIRST_PART | TAG_SECOND_PART | TAG_THIRD_PART;
-    case EVENT_ERROR: return TAG_FIRST_PART | TAG_SECOND_PART;
-    case EVENT_LIMITS:
+    case EVENT_ERROR:
     case EVENT_TIMER:
-    case EVENT_CANCEL:
     case EVENT_REDRIVE:
+    case EVENT_CANCEL: return TAG_FIRST_PART | TAG_SECOND_PART;
+    case EVENT_LIMITS:
     case EVENT_MEND: return TAG_FIRST_PART;
     case EVENT_SERVICE:
     case EVENT_DEFINITION:
@@ -478,7 +486,7 @@ const uint8_t *event_decode(const uint8_t *at, const uint8_t *end, struct event 
     enum event_kind kind = (enum event_kind)(tag & TAG_KIND);
     if (kind > EVENT_REDRIVE || (parts & ~parts_of(kind)) != 0)
         return NULL;
-    bool first = (parts & TAG_FIRST_PART) != 0;
+    bool first = (parts & TAG_FIRST_PART) != 0, second = (parts & TAG_SECOND_PART) != 0;
     ret_event->kind = kind;
     switch (kind) {
     case EVENT_LIMITS: return decode_limits(at, end, first, ret_event);
@@ -491,13 +499,16 @@ const uint8_t *event_decode(const uint8_t *at, const uint8_t *end, struct event 
     case EVENT_RESULT: return decode_result(at, end, tag, ret_event);
     case EVENT_ERROR:
         ret_event->error.retryable = first;
-        ret_event->error.by_token = (parts & TAG_SECOND_PART) != 0;
+        ret_event->error.by_token = second;
         at = decode_u32(at, end, &ret_event->error.branch);
         if (at != NULL)
             at = decode_bytes(at, end, &ret_event->error.name);
         return at == NULL ? NULL : decode_bytes(at, end, &ret_event->error.cause);
     case EVENT_TIMER:
         ret_event->timer.of_saga = first;
+        ret_event->timer.undo_begun = second;
+        if (second && !first)
+            return NULL;
         return decode_u32(at, end, &ret_event->timer.branch);
     case EVENT_SIGNAL:
         at = varint_decode(at, end, &ret_event->signal.saga_id);
@@ -507,10 +518,13 @@ const uint8_t *event_decode(const uint8_t *at, const uint8_t *end, struct event 
     case EVENT_HEARTBEAT: return decode_u32(at, end, &ret_event->heartbeat.branch);
     case EVENT_CANCEL:
         ret_event->cancel.abort = first;
+        ret_event->cancel.undo_begun = second;
+        if (second && first)
+            return NULL;
         at = varint_decode(at, end, &ret_event->cancel.saga_id);
         return at == NULL ? NULL : decode_bytes(at, end, &ret_event->cancel.reason);
     case EVENT_MEND: return decode_mend(at, end, first, ret_event);
-    case EVENT_REDRIVE: return decode_redrive(at, end, first, ret_event);
+    case EVENT_REDRIVE: return decode_redrive(at, end, first, second, ret_event);
     }
     return NULL;
 }

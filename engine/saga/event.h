@@ -13,7 +13,7 @@
  *               [deadline_ms v] | [trace 25 bytes]] | input v+bytes
  *   RESULT      tag | branch v | [writes v+bytes] | [output v+bytes]
  *   ERROR       tag | branch v | name v+bytes | cause v+bytes
- *   TIMER       tag | branch v, or with its flag the saga's slot v
+ *   TIMER       tag | branch v, or with its first flag the saga's slot v
  *   SIGNAL      tag | saga_id v | name v+bytes | payload v+bytes
  *   HEARTBEAT   tag | branch v
  *   CANCEL      tag | saga_id v | reason v+bytes
@@ -24,10 +24,13 @@
  *
  * The low four bits of the tag are the kind, the high four say which optional parts are there, or
  * are flags: of an ERROR whether it may be retried, of a RESULT and an ERROR whether they came from
- * outside by the step's token, of a CANCEL whether it is without compensation. `more` of a START
- * says what follows: 1 the deadline, 2 the trace (trace.h). A result's output
- * that is nil, or that the plan has no use for, is left out. An event has exactly one encoding: an
- * optional part that is there but empty is refused, and so is a long varint.
+ * outside by the step's token, of a CANCEL whether it is without compensation, of another CANCEL
+ * and of a saga's TIMER whether a step that was begun and awaits its token is compensated too:
+ * journals of formats before 3 do not say so, and are replayed as they were written; nor do they
+ * say of a REDRIVE, as its flag does, that there may be no other one of its saga. `more` of a
+ * START says what follows: 1 the deadline, 2 the trace (trace.h). A result's output that is nil,
+ * or that the plan has no use for, is left out. An event has exactly one encoding: an optional
+ * part that is there but empty is refused, and so is a long varint.
  *
  * Threads: none; pure functions over the caller's bytes. A decoded event borrows from the block.
  */
@@ -80,10 +83,10 @@ struct event_table {
     struct flyover_bytes name;
 };
 
-/* What an operator does to a saga that is stuck. */
+/* What an operator does to a saga that is stuck, or skips of one that sleeps. */
 enum mend_action {
     MEND_RETRY,   /* the step or compensation it is stuck at is tried again, all retries anew */
-    MEND_SKIP,    /* it counts as done */
+    MEND_SKIP,    /* it counts as done; a wait is over */
     MEND_RESOLVE, /* the saga counts as done */
 };
 
@@ -145,7 +148,8 @@ struct event {
         } error;
         struct {
             uint32_t branch;
-            bool of_saga; /* `branch` is the slot of the saga whose time is over */
+            bool of_saga;    /* `branch` is the slot of the saga whose time is over */
+            bool undo_begun; /* of a saga: as of `cancel` */
         } timer;
         struct {
             uint64_t saga_id;
@@ -157,7 +161,8 @@ struct event {
         } heartbeat;
         struct {
             uint64_t saga_id;
-            bool abort; /* without compensation */
+            bool abort;      /* without compensation */
+            bool undo_begun; /* and else: what a token would have ended is compensated too */
             struct flyover_bytes reason;
         } cancel;
         struct {
@@ -168,6 +173,7 @@ struct event {
         } mend;
         struct {
             uint64_t of_saga_id;
+            bool once; /* no other is accepted for as long as a name is kept */
             uint32_t plan;
             uint32_t state;             /* to go on with */
             uint32_t step_no;           /* of the step begun last */

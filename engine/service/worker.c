@@ -40,9 +40,10 @@ struct worker {
     const _Atomic int64_t *now_ms;
 
     _Alignas(128) struct sleeper sleeper;
-    /* Odd: the engine wants a pause, which has come when `rests_at` is the same number. */
-    _Atomic uint32_t pause;
-    _Atomic uint32_t rests_at;
+    /* The engine wants a pause, which has come when the worker is not `working`. Each writes its
+     * own and then looks at the other's: of the two the second to write sees the first. */
+    _Atomic bool pause;
+    _Atomic bool working;
     _Atomic uint32_t wants_room;
     _Atomic uint32_t stop;
     _Atomic uint64_t cpu_ns;
@@ -113,18 +114,35 @@ static struct result worker_on_invoke(struct worker *worker, const struct invoke
 
 static bool is_asked_to_pause(const struct worker *worker)
 {
-    return atomic_load(&worker->pause) % 2 == 1;
+    return atomic_load(&worker->pause);
 }
 
-uint32_t worker_step(struct worker *worker)
+/* All that it did is published by now. */
+static void end_work(struct worker *worker)
 {
-    if (!worker->has_thread && is_asked_to_pause(worker))
-        return 0;
+    atomic_exchange(&worker->working, false);
+    if (is_asked_to_pause(worker) && worker->engine != NULL)
+        sleeper_wake(worker->engine);
+}
+
+static bool begin_work(struct worker *worker)
+{
+    if (is_asked_to_pause(worker))
+        return false;
+    atomic_exchange(&worker->working, true);
+    if (!is_asked_to_pause(worker))
+        return true;
+    end_work(worker);
+    return false;
+}
+
+static uint32_t run_batch(struct worker *worker)
+{
     uint32_t waiting = ring_peek(worker->invokes, BATCH);
     uint32_t room = ring_reserve(worker->results, waiting);
     assert(room == waiting);
     uint32_t done = 0;
-    for (; done < waiting; done++) {
+    for (; done < waiting && !(done > 0 && is_asked_to_pause(worker)); done++) {
         uint8_t *out = reserve_arena(worker);
         if (out == NULL)
             break;
@@ -144,14 +162,23 @@ uint32_t worker_step(struct worker *worker)
     return done;
 }
 
+uint32_t worker_step(struct worker *worker)
+{
+    if (!begin_work(worker))
+        return 0;
+    uint32_t done = run_batch(worker);
+    end_work(worker);
+    return done;
+}
+
+/* What waits and cannot be begun needs room, or the end of a pause: the engine wakes for both. */
 static void worker_sleep(struct worker *worker)
 {
     atomic_store_explicit(&worker->cpu_ns, clock_thread_cpu_ns(), memory_order_relaxed);
     bool needs_room = ring_peek(worker->invokes, 1) > 0;
     atomic_exchange(&worker->wants_room, needs_room);
     sleeper_prepare(&worker->sleeper);
-    bool work =
-        worker_step(worker) > 0 || atomic_load(&worker->stop) != 0 || is_asked_to_pause(worker);
+    bool work = worker_step(worker) > 0 || atomic_load(&worker->stop) != 0;
     /* One that came just now and finds no room must not be slept on: nobody knows of it yet. */
     work = work || (!needs_room && ring_peek(worker->invokes, 1) > 0);
     if (work)
@@ -161,40 +188,14 @@ static void worker_sleep(struct worker *worker)
     atomic_store(&worker->wants_room, 0);
 }
 
-/* Everything it did is published; it begins nothing until the engine says so. The engine may end a
- * pause and ask for the next before this looks again: each is answered by its own number. */
-static void worker_rest(struct worker *worker)
-{
-    uint32_t told = 0;
-    for (;;) {
-        uint32_t pause = atomic_load(&worker->pause);
-        if (pause % 2 == 0 || atomic_load(&worker->stop) != 0)
-            return;
-        if (pause != told) {
-            atomic_store(&worker->rests_at, pause);
-            told = pause;
-            if (worker->engine != NULL)
-                sleeper_wake(worker->engine);
-        }
-        sleeper_prepare(&worker->sleeper);
-        if (atomic_load(&worker->pause) == told && atomic_load(&worker->stop) == 0)
-            sleeper_wait(&worker->sleeper, SLEEPER_FOREVER);
-        else
-            sleeper_cancel(&worker->sleeper);
-    }
-}
-
 static void *worker_main(void *argument)
 {
     struct worker *worker = argument;
-    while (atomic_load(&worker->stop) == 0) {
-        if (is_asked_to_pause(worker))
-            worker_rest(worker);
-        else if (worker_step(worker) == 0)
+    while (atomic_load(&worker->stop) == 0)
+        if (worker_step(worker) == 0)
             worker_sleep(worker);
-    }
-    /* What was sent before the stop is seen after it. */
-    while (worker_step(worker) > 0)
+    /* What was sent before the stop is seen after it, and a pause does not keep it. */
+    while (run_batch(worker) > 0)
         continue;
     atomic_store_explicit(&worker->cpu_ns, clock_thread_cpu_ns(), memory_order_relaxed);
     return NULL;
@@ -329,15 +330,16 @@ void worker_consume_results(struct worker *worker, uint32_t count)
 
 void worker_pause(struct worker *worker, bool pause)
 {
-    assert((atomic_load(&worker->pause) % 2 == 1) != pause);
-    atomic_fetch_add(&worker->pause, 1);
-    sleeper_wake(&worker->sleeper);
+    assert(is_asked_to_pause(worker) != pause);
+    atomic_exchange(&worker->pause, pause);
+    /* One that sleeps is not at work, and need not wake to say so. */
+    if (!pause)
+        sleeper_wake(&worker->sleeper);
 }
 
-bool worker_is_paused(struct worker *worker)
+bool worker_is_paused(const struct worker *worker)
 {
-    return is_asked_to_pause(worker) &&
-           (!worker->has_thread || atomic_load(&worker->rests_at) == atomic_load(&worker->pause));
+    return is_asked_to_pause(worker) && !atomic_load(&worker->working);
 }
 
 uint32_t worker_in_flight(const struct worker *worker)

@@ -91,10 +91,11 @@ void worker_flush(struct worker *worker);
 uint32_t worker_peek_results(struct worker *worker, uint32_t wanted);
 const struct result *worker_front_result(struct worker *worker, uint32_t index);
 void worker_consume_results(struct worker *worker, uint32_t count);
-/* Engine: asks the worker to begin nothing more, or lets it go on. */
+/* Engine: asks the worker to begin no handler more, or lets it go on. One that has none in hand is
+ * paused at once, though its thread sleeps or waits for a CPU; it wakes the engine else. */
 void worker_pause(struct worker *worker, bool pause);
 /* Engine: true when it does nothing and all it did can be read as results. */
-bool worker_is_paused(struct worker *worker);
+bool worker_is_paused(const struct worker *worker);
 /* Engine: invocations sent and not yet answered. */
 uint32_t worker_in_flight(const struct worker *worker);
 

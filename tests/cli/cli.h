@@ -42,6 +42,10 @@ enum {
 #define CLI_SANITIZED 0
 #endif
 
+/* How a program ends in which a sanitizer has found something: by themselves they take 1, which is
+ * CLI_FAILED. */
+#define CLI_SANITIZER 86
+
 #define CLI_SECONDS_MAX 120u
 #define CLI_ARGS_MAX    64u
 

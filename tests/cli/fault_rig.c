@@ -189,7 +189,8 @@ static struct cli_result run(const struct fault_work *work)
     set("FAULT_RUN_PLANT", work->plant);
     if (work->subject == FAULT_ENGINE)
         return cli_run_program(work->plant == NULL ? FAULT_RUN_PROGRAM : FAULT_RUN_PLANTED, "work",
-                               data, file, ledger, checkpoint, (char *)NULL);
+                               data, file, ledger, checkpoint, work->trims ? "trim" : NULL,
+                               (char *)NULL);
     const char *durability = work->durability == NULL ? "sync" : work->durability;
     return cli_run("ingest", "--data", data, "--durability", durability, "--in-flight", IN_FLIGHT,
                    "--set", CREDIT_LIMIT, "--checkpoint-mib", checkpoint, "--json", file,
@@ -271,15 +272,18 @@ static enum fault_verdict read_ledger(char *text)
     return FAULT_KEPT;
 }
 
-/* "SAGA NUMBER OUTCOME\n" ... */
+/* "SAGA NUMBER OUTCOME\n" ... Number 0: how it began was given up, with all before it. */
 static enum fault_verdict read_tale(char *text)
 {
+    uint64_t given_up_no = 0;
     memset(told, 0, sizeof told);
     for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
         char *rest;
         uint64_t saga = strtoull(line, &rest, 10);
         uint64_t number = strtoull(rest, &rest, 10);
-        if (saga == 0 || saga > MANY_ORDERS_COUNT || number != saga)
+        bool given_up = number == 0 && given_up_no + 1 == saga;
+        given_up_no += given_up;
+        if (saga == 0 || saga > MANY_ORDERS_COUNT || (number != saga && !given_up))
             return complain("saga %" PRIu64 " is of order %" PRIu64, saga, number);
         told[saga] = rest + 1;
     }

@@ -33,6 +33,7 @@ struct fault_work {
     const char *durability; /* FAULT_PROGRAM; NULL: sync */
     const char *checkpoint; /* bytes for FAULT_ENGINE, MiB for FAULT_PROGRAM; NULL: none */
     bool many;              /* orders: enough for a checkpoint of FAULT_PROGRAM */
+    bool trims;             /* FAULT_ENGINE: nothing of the journal is kept for history */
     const char *plant;      /* FAULT_ENGINE: the bug to have (engine/base/plant.h); NULL: none */
 };
 

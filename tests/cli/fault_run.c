@@ -2,13 +2,15 @@
  * fault_run: what tests/cli/test_faults.c breaks beside `flyover` itself: the same engine with the
  * order services, but it says of each order when it was acknowledged.
  *
- *   fault_run work DIR ORDERS LEDGER CHECKPOINT_BYTES
+ *   fault_run work DIR ORDERS LEDGER CHECKPOINT_BYTES [trim]
  *       Carries the orders of the file to their end, the n-th as saga n; those that DIR has already
  *       are left out. Each reply is appended to LEDGER as "SAGA OUTCOME". At the end it prints the
- *       totals, the figures of the services and the digest as JSON.
+ *       totals, the figures of the services and the digest as JSON. With `trim` nothing of the
+ *       journal is kept for history, and its files are so small that they are soon dropped.
  *   fault_run tell DIR
- *       Prints "SAGA NUMBER OUTCOME" of each saga in the journal: the number of its order, and how
- *       it ended or that it has not.
+ *       Prints "SAGA NUMBER OUTCOME" of each saga: the number of its order, and how it ended or
+ * that it has not. Where the journal has given up how a saga began the number is 0, and where it
+ *       has given up how it ended the index of history is asked.
  *
  * Exit codes as those of `flyover`: 4 where DIR is refused, 1 where the machine said no.
  */
@@ -21,7 +23,9 @@
 #include <unistd.h>
 
 #include "engine/base/clock.h"
+#include "engine/history/history.h"
 #include "engine/ingest/order_reader.h"
+#include "engine/partition/checkpoint.h"
 #include "engine/partition/partition.h"
 
 #ifdef FLYOVER_PLANTS
@@ -31,6 +35,7 @@ enum plant planted;
 
 #define IN_FLIGHT_MAX  48u
 #define SAGAS_MAX      65536u
+#define SMALL_BYTES    (64u << 10) /* RocksDB takes no smaller write buffers */
 #define WAIT_NS        5000000u
 #define PATIENCE_NS    500000000u
 #define CREDIT_SETTING "payment.credit_limit=40000"
@@ -66,8 +71,21 @@ struct work {
     bool pending, ended; /* `order` waits for room; there are no more */
     int ledger;
     uint64_t checkpoint_bytes;
-    uint64_t patience_ends_ns; /* 0: no checkpoint is waited for */
+    bool trims;
+    struct journal *journal;               /* NULL: the partition's own */
+    uint64_t checkpoints_seen, bytes_seen; /* journalled when the last one was seen */
+    uint64_t patience_ends_ns;             /* 0: no checkpoint is waited for */
 };
+
+static enum status open_small_journal(struct work *work, const char *directory,
+                                      struct problem *problem)
+{
+    struct journal_options options = {.directory = directory,
+                                      .durability = DURABILITY_SYNC,
+                                      .create = true,
+                                      .write_buffer_bytes = SMALL_BYTES};
+    return journal_open(&options, &work->journal, problem);
+}
 
 static enum status open_partition(struct work *work, const char *directory, struct problem *problem)
 {
@@ -76,12 +94,15 @@ static enum status open_partition(struct work *work, const char *directory, stru
         .durability = DURABILITY_SYNC,
         .plugins = {.directories = {PLUGINS_DIRECTORY}, .directories_count = 1},
         .checkpoint_bytes = work->checkpoint_bytes,
-        .history_bytes = UINT64_MAX, /* `tell` reads from block 1 */
+        .history_bytes = work->trims ? 0 : UINT64_MAX,
     };
     enum status status =
         plugin_setting_parse(CREDIT_SETTING, &options.plugins.settings[0], problem);
     options.plugins.settings_count = 1;
     journal_setup();
+    if (status == STATUS_OK && work->trims)
+        status = open_small_journal(work, directory, problem);
+    options.journal = work->journal;
     if (status == STATUS_OK)
         status = partition_open(&options, &work->partition, problem);
     return status;
@@ -127,8 +148,12 @@ static enum status skip_known(struct work *work, struct problem *problem)
 static bool waits_for_checkpoint(struct work *work)
 {
     struct partition_counts counts = partition_counts(work->partition);
+    if (counts.checkpoints != work->checkpoints_seen) {
+        work->checkpoints_seen = counts.checkpoints;
+        work->bytes_seen = counts.journal_bytes;
+    }
     if (work->checkpoint_bytes == 0 ||
-        counts.journal_bytes / work->checkpoint_bytes <= counts.checkpoints) {
+        counts.journal_bytes - work->bytes_seen < work->checkpoint_bytes) {
         work->patience_ends_ns = 0;
         return false;
     }
@@ -185,7 +210,21 @@ static enum status carry(struct work *work, struct problem *problem)
     return status;
 }
 
-static void print_report(const struct work *work, const char *digest)
+/* How far the journal has lost its beginning: as declared, and as it is. */
+static enum status print_beginning(const struct work *work, json_t *report, struct problem *problem)
+{
+    uint64_t stored_no = 0;
+    if (work->journal == NULL)
+        return STATUS_OK;
+    enum status status = journal_first_stored_no(work->journal, &stored_no, problem);
+    json_object_set_new(report, "first_kept",
+                        json_integer((json_int_t)journal_first_no(work->journal)));
+    json_object_set_new(report, "first_stored", json_integer((json_int_t)stored_no));
+    return status;
+}
+
+static enum status print_report(const struct work *work, const char *digest,
+                                struct problem *problem)
 {
     struct core_totals totals = core_totals(partition_state(work->partition)->core);
     static struct audit_report audit;
@@ -203,8 +242,10 @@ static void print_report(const struct work *work, const char *digest)
         (json_int_t)totals.stuck, "figures", figures, "state_digest", digest, "checkpoints",
         (json_int_t)partition_counts(work->partition).checkpoints, "recovered_from",
         (json_int_t)partition_recovered_from(work->partition));
+    enum status status = print_beginning(work, report, problem);
     json_dumpf(report, stdout, 0);
     json_decref(report);
+    return status;
 }
 
 static int work(char **words)
@@ -213,6 +254,7 @@ static int work(char **words)
     struct work work = {
         .ledger = open(words[2], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644),
         .checkpoint_bytes = strtoull(words[3], NULL, 10),
+        .trims = words[4] != NULL,
     };
     int orders = open(words[1], O_RDONLY | O_CLOEXEC);
     if (orders < 0 || work.ledger < 0)
@@ -230,8 +272,9 @@ static int work(char **words)
     if (status == STATUS_OK)
         status = partition_stop(work.partition, digest, &problem);
     if (status == STATUS_OK)
-        print_report(&work, digest);
+        status = print_report(&work, digest, &problem);
     partition_free(work.partition);
+    journal_close(work.journal);
     order_reader_close(work.orders);
     return end_with(status, &problem);
 }
@@ -278,6 +321,7 @@ static void on_event(void *context, enum partition_moment moment, const struct b
 
 struct telling {
     struct partition_state *state;
+    struct journal *journal;
     struct tale *tale;
 };
 
@@ -288,26 +332,65 @@ static enum status on_block(void *context, const struct block_header *header, co
     return partition_state_replay(telling->state, header, body, on_event, telling->tale, problem);
 }
 
+/* Where the journal has lost its beginning, as much of it as is left is read. */
+static enum status begin_telling(struct telling *telling, const char *directory,
+                                 struct recovery_options *recovery, struct problem *problem)
+{
+    uint64_t first_kept_no = journal_first_no(telling->journal);
+    if (first_kept_no == 1)
+        return STATUS_OK;
+    static struct checkpoint_place place;
+    enum status status =
+        checkpoint_load_oldest(directory, first_kept_no, &telling->state, &place, problem);
+    recovery->after_no = place.block_no;
+    recovery->after_crc = place.block_crc;
+    if (status == STATUS_OK && telling->state->core != NULL)
+        telling->tale->started_count = core_totals(telling->state->core).started;
+    return status;
+}
+
+/* How those ended of which the journal that is left says nothing. */
+static enum status ask_history(struct tale *tale, const char *directory, struct problem *problem)
+{
+    struct history *history = NULL;
+    enum status status = history_open(directory, &history, problem);
+    for (uint64_t i = 1; status == STATUS_OK && i <= tale->started_count; i++) {
+        static struct history_saga saga;
+        if (tale->numbers[i] != 0 || tale->outcomes[i] != OUTCOME_RUNNING)
+            continue;
+        status = history_find(history, i, &saga, problem);
+        if (status == STATUS_OK && saga.has_end)
+            tale->outcomes[i] = saga.outcome;
+        if (status == STATUS_NOT_FOUND)
+            status = STATUS_OK;
+    }
+    history_close(history);
+    return status;
+}
+
 static int tell(const char *directory)
 {
     static struct tale tale;
     struct problem problem = {0};
     struct telling telling = {.tale = &tale};
-    struct journal *journal = NULL;
     struct journal_options options = {.directory = directory, .read_only = true};
     struct recovery_options recovery = {
         .directory = directory, .on_block = on_block, .context = &telling};
     struct recovery_report report;
     enum status status = partition_state_open(&telling.state);
     if (status == STATUS_OK)
-        status = journal_open(&options, &journal, &problem);
+        status = journal_open(&options, &telling.journal, &problem);
     if (status == STATUS_OK)
-        status = recovery_run(journal, &recovery, &report, &problem);
+        status = begin_telling(&telling, directory, &recovery, &problem);
+    if (status == STATUS_OK)
+        status = recovery_run(telling.journal, &recovery, &report, &problem);
+    if (status == STATUS_OK && recovery.after_no > 0)
+        status = ask_history(&tale, directory, &problem);
     for (uint64_t i = 1; status == STATUS_OK && i <= tale.started_count; i++)
         printf("%" PRIu64 " %" PRIu64 " %s\n", i, tale.numbers[i],
                outcome_text((enum outcome)tale.outcomes[i]));
     partition_state_close(telling.state);
-    journal_close(journal);
+    journal_close(telling.journal);
     return end_with(status, &problem);
 }
 
@@ -329,10 +412,11 @@ static void plant_bug(void)
 int main(int argc, char **argv)
 {
     plant_bug();
-    if (argc == 6 && strcmp(argv[1], "work") == 0)
+    bool trims = argc == 7 && strcmp(argv[6], "trim") == 0;
+    if ((argc == 6 || trims) && strcmp(argv[1], "work") == 0)
         return work(argv + 2);
     if (argc == 3 && strcmp(argv[1], "tell") == 0)
         return tell(argv[2]);
-    fputs("usage: fault_run work DIR ORDERS LEDGER CHECKPOINT_BYTES | tell DIR\n", stderr);
+    fputs("usage: fault_run work DIR ORDERS LEDGER CHECKPOINT_BYTES [trim] | tell DIR\n", stderr);
     return EXIT_USAGE;
 }

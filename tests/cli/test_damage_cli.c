@@ -440,7 +440,7 @@ static void a_directory_of_a_newer_version_is_refused(void **state)
         rocksdb_open_column_families(options, journal, 2, names, each, families, &error);
     assert_null(error);
     rocksdb_writeoptions_t *write_options = rocksdb_writeoptions_create();
-    rocksdb_put_cf(db, write_options, families[0], "format", 6, "\3\0\0\0", 4, &error);
+    rocksdb_put_cf(db, write_options, families[0], "format", 6, "\4\0\0\0", 4, &error);
     assert_null(error);
     rocksdb_writeoptions_destroy(write_options);
     rocksdb_column_family_handle_destroy(families[0]);

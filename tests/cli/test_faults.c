@@ -23,6 +23,7 @@
 #define CRASHES_COUNT    3u
 #define CHECKPOINT_BYTES "40000" /* three in a run */
 #define CHECKPOINT_MIB   "1"
+#define TRIM_BYTES       "15000" /* eight; two files of the journal are dropped */
 
 static uint64_t seeds_factor = 1;
 static uint64_t seed_first = 1;
@@ -32,14 +33,16 @@ static const char *const call_groups[] = {
     NULL, "sync", "write", "rename,syncdir", "open,mkdir,resize", "write,sync", "remove,rename"};
 #define GROUPS_COUNT (sizeof call_groups / sizeof call_groups[0])
 
-static uint64_t counts[2][GROUPS_COUNT]; /* by subject: calls of a run from an empty disk */
+static uint64_t counts[3][GROUPS_COUNT]; /* by subject: calls of a run from an empty disk */
 
 static struct fault_work engine = {.subject = FAULT_ENGINE, .checkpoint = CHECKPOINT_BYTES};
+static struct fault_work trimming = {
+    .subject = FAULT_ENGINE, .checkpoint = TRIM_BYTES, .trims = true};
 static const struct fault_work program = {.subject = FAULT_PROGRAM};
 
 static uint64_t count_of(const struct fault_work *work, uint64_t group)
 {
-    uint64_t *count = &counts[work->subject][group];
+    uint64_t *count = &counts[work->trims ? 2 : work->subject][group];
     if (*count == 0)
         *count = fault_count(work, call_groups[group], NULL);
     return *count;
@@ -115,6 +118,12 @@ static void acknowledged_orders_outlive_the_power(void **state)
 {
     (void)state;
     crash_many("engine loses power", &engine, "lose", 40);
+}
+
+static void acknowledged_orders_outlive_the_power_though_the_journal_is_trimmed(void **state)
+{
+    (void)state;
+    crash_many("engine that trims loses power", &trimming, "lose", 30);
 }
 
 static void acknowledged_blocks_of_the_program_outlive_the_power(void **state)
@@ -210,6 +219,12 @@ static void acknowledged_orders_outlive_failing_calls(void **state)
     fail_calls("calls of the engine fail", &engine, 60);
 }
 
+static void acknowledged_orders_outlive_failing_calls_though_the_journal_is_trimmed(void **state)
+{
+    (void)state;
+    fail_calls("calls of the engine that trims fail", &trimming, 30);
+}
+
 static void the_program_says_which_call_failed_and_goes_on_when_it_no_longer_does(void **state)
 {
     (void)state;
@@ -219,30 +234,44 @@ static void the_program_says_which_call_failed_and_goes_on_when_it_no_longer_doe
 /* ---- the steps of a checkpoint ----------------------------------------------------------------
  */
 
+struct place {
+    const char *calls, *name;
+};
+
+/* Before the call, and after it. */
+static uint32_t crash_at(const char *name, const struct fault_work *work, const struct place *place,
+                         uint64_t at)
+{
+    uint32_t struck = 0;
+    for (int after = 0; after < 2; after++) {
+        fault_begin(name, at);
+        struct fault fault = {.act = "lose",
+                              .calls = place->calls,
+                              .name = place->name,
+                              .at = at,
+                              .after = after == 1,
+                              .seed = seed_of(6 + seed_first, at * 2 + (uint64_t)after)};
+        struct cli_result result = fault_run(work, &fault, NULL);
+        struck += fault_has_struck(&result);
+        assert_int_equal(fault_judge(work), FAULT_KEPT);
+        fault_finish(work);
+        fault_done();
+    }
+    return struck;
+}
+
 static void crash_at_each_step(const char *name, const struct fault_work *work, uint64_t at_max)
 {
     static const char *const steps[] = {"open", "write", "sync", "rename", "syncdir", "remove"};
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         if (at_max == 1 && i == 5)
             continue;
-        uint64_t count = fault_count(work, steps[i], "/checkpoint");
+        struct place place = {steps[i], "/checkpoint"};
+        uint64_t count = fault_count(work, place.calls, place.name);
         uint32_t struck = 0;
         count = count < at_max ? count : at_max;
         for (uint64_t at = 1; at <= count; at++)
-            for (int after = 0; after < 2; after++) {
-                fault_begin(name, at);
-                struct fault fault = {.act = "lose",
-                                      .calls = steps[i],
-                                      .name = "/checkpoint",
-                                      .at = at,
-                                      .after = after == 1,
-                                      .seed = seed_of(6 + seed_first, at * 2 + (uint64_t)after)};
-                struct cli_result result = fault_run(work, &fault, NULL);
-                struck += fault_has_struck(&result);
-                assert_int_equal(fault_judge(work), FAULT_KEPT);
-                fault_finish(work);
-                fault_done();
-            }
+            struck += crash_at(name, work, &place, at);
         assert_true(struck > 0);
     }
 }
@@ -259,6 +288,37 @@ static void each_step_of_a_checkpoint_of_the_program_may_be_the_last(void **stat
     const struct fault_work work = {
         .subject = FAULT_PROGRAM, .checkpoint = CHECKPOINT_MIB, .many = true};
     crash_at_each_step("program loses power in a checkpoint", &work, 1);
+}
+
+static void expect_trimmed(void)
+{
+    fault_begin("a run that trims", 0);
+    json_t *report = cli_expect_json(fault_run(&trimming, &(struct fault){0}, NULL));
+    int64_t first_stored = cli_integer(report, "first_stored");
+    assert_true(first_stored > 1);
+    assert_true(first_stored <= cli_integer(report, "first_kept"));
+    json_decref(report);
+    fault_done();
+}
+
+/* What is given up is declared in DIR/first; then RocksDB takes the files out of its manifest, and
+ * removes them. The last of those calls are the ones of the trimming. */
+static void each_step_of_trimming_may_be_the_last(void **state)
+{
+    (void)state;
+    static const struct place places[] = {
+        {"write", "/data/first"},      {"sync", "/data/first"}, {"write", "/journal/MANIFEST"},
+        {"sync", "/journal/MANIFEST"}, {"remove", ".sst"},      {"syncdir", "/checkpoint"}};
+    expect_trimmed();
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        uint64_t count = fault_count(&trimming, places[i].calls, places[i].name);
+        uint64_t tries = count < 4 ? count : 4;
+        uint32_t struck = 0;
+        for (uint64_t try = 0; try < tries; try++)
+            struck += crash_at("engine loses power as it trims", &trimming, &places[i],
+                               count - try * count / (2 * tries));
+        assert_true(struck > 0);
+    }
 }
 
 static uint64_t newest_checkpoint(void)
@@ -494,6 +554,33 @@ static void a_failed_sync_that_is_ignored_is_found(void **state)
                  &(struct fault){.act = "eio", .calls = "sync", .repeat = true, .at_exit = true});
 }
 
+/* Of two checkpoints the newest cannot be read: what the older one needs must be there. */
+static bool is_trimmed_too_far(const struct fault_work *work)
+{
+    fault_begin("the newest checkpoint is damaged", 0);
+    cli_expect_done(fault_run(work, &(struct fault){0}, NULL));
+    char name[64], path[PATH_MAX];
+    snprintf(name, sizeof name, "checkpoint-%" PRIu64, newest_checkpoint());
+    cli_path(path, fault_data(), name);
+    cli_flip(path, 100, 1);
+    struct cli_result result = fault_run(work, &(struct fault){0}, NULL);
+    bool refused = result.exit_code == CLI_DATA;
+    if (!refused)
+        cli_expect(&result, CLI_DONE);
+    cli_free(&result);
+    fault_done();
+    return refused;
+}
+
+static void a_journal_that_is_trimmed_too_far_is_found(void **state)
+{
+    (void)state;
+    struct fault_work planted = trimming;
+    assert_false(is_trimmed_too_far(&trimming));
+    planted.plant = "greedy-trim";
+    assert_true(is_trimmed_too_far(&planted));
+}
+
 static void a_checkpoint_that_counts_too_early_is_found(void **state)
 {
     (void)state;
@@ -517,15 +604,19 @@ int main(int argc, char **argv)
     if (first != NULL)
         seed_first = strtoull(first, NULL, 10);
     engine.plant = getenv("FLYOVER_FAULT_PLANT");
+    trimming.plant = engine.plant;
     const struct CMUnitTest tests[] = {
         TEST(acknowledged_orders_outlive_the_power),
+        TEST(acknowledged_orders_outlive_the_power_though_the_journal_is_trimmed),
         TEST(acknowledged_blocks_of_the_program_outlive_the_power),
         TEST(acknowledged_orders_outlive_the_process),
         TEST(without_syncs_a_loss_of_power_is_refused_or_harmless),
         TEST(acknowledged_orders_outlive_failing_calls),
+        TEST(acknowledged_orders_outlive_failing_calls_though_the_journal_is_trimmed),
         TEST(the_program_says_which_call_failed_and_goes_on_when_it_no_longer_does),
         TEST(each_step_of_a_checkpoint_may_be_the_last),
         TEST(each_step_of_a_checkpoint_of_the_program_may_be_the_last),
+        TEST(each_step_of_trimming_may_be_the_last),
         TEST(a_checkpoint_is_never_ahead_of_the_journal),
         TEST(a_last_block_cut_anywhere_is_refused_if_it_was_acknowledged),
         TEST(a_last_block_flipped_anywhere_is_refused_if_it_was_acknowledged),
@@ -533,6 +624,7 @@ int main(int argc, char **argv)
         TEST(what_is_acknowledged_too_early_is_found),
         TEST(a_failed_sync_that_is_ignored_is_found),
         TEST(a_checkpoint_that_counts_too_early_is_found),
+        TEST(a_journal_that_is_trimmed_too_far_is_found),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

@@ -346,6 +346,19 @@ static void a_stuck_saga_is_retried_skipped_and_resolved(void **state)
     }
 }
 
+static void a_saga_that_sleeps_goes_on_when_its_waiting_is_skipped(void **state)
+{
+    (void)state;
+    make_first(ask_file, false);
+    cli_expect_done(saga("start", "ask", "--delay", "86400"));
+    json_t *shown = await_state("2", "SLEEPING");
+    json_decref(shown);
+    refuses(saga("retry", "2", NULL, NULL), CLI_INPUT, "to have it go on now, skip the waiting");
+    cli_expect_done(saga("skip", "2", "--reason", "in a hurry"));
+    shown = await_state("2", "RUNNING");
+    json_decref(shown);
+}
+
 /* ---- lists ----------------------------------------------------------------------------------- */
 
 static void expect_ids(struct cli_result result, size_t count, const int64_t *ids)
@@ -392,6 +405,10 @@ static void a_list_is_of_those_asked_for_the_newest_first(void **state)
     assert_int_equal(json_array_size(rows), 2);
     assert_int_equal(cli_integer(json_array_get(rows, 1), "version"), 2);
     assert_int_equal(cli_integer(json_array_get(rows, 1), "live"), 5);
+    assert_int_equal(cli_integer(json_array_get(rows, 0), "block"), 1);
+    assert_true(cli_integer(json_array_get(rows, 1), "block") > 1);
+    assert_true(cli_integer(json_array_get(rows, 1), "made_ms") >=
+                cli_integer(json_array_get(rows, 0), "made_ms"));
     json_decref(known);
 }
 
@@ -595,21 +612,24 @@ static void a_saga_that_failed_goes_on_where_it_failed(void **state)
               "\"Way\":{\"Type\":\"Choice\",\"Choices\":[{\"Variable\":\"$.by\",\"StringEquals\":"
               "\"Eve\",\"Next\":\"Done\"}]},"
               "\"Done\":{\"Type\":\"Succeed\"}}}");
-    start_engine(ask_file, "first");
-    struct cli_result result = cli_wait(&engine);
-    cli_expect(&result, CLI_DONE);
-    assert_non_null(strstr(result.out, "FAILED, because of States.Timeout"));
-    cli_free(&result);
-    cli_expect_done(saga("redrive", "1", NULL, NULL));
-    cli_expect_done(saga("redrive", "1", NULL, NULL));
-    cli_expect_done(saga("signal", "2", "approved", NULL)); /* null is not Eve */
-    cli_expect_done(
-        cli_run("saga", "--data", data, "signal", "3", "approved", "--payload", "\"Eve\"", NULL));
-    refuses(saga("redrive", "2", NULL, NULL), CLI_INPUT, "was ended by its definition");
-    refuses(saga("redrive", "3", NULL, NULL), CLI_INPUT, "has succeeded");
-    json_t *life = cli_expect_json(saga("history", "3", "--json", NULL));
-    assert_int_equal(json_array_size(cli_member(life, "events")), 2);
-    json_decref(life);
+    for (int approved = 0; approved < 2; approved++) {
+        start_engine(ask_file, "first");
+        struct cli_result result = cli_wait(&engine);
+        cli_expect(&result, CLI_DONE);
+        assert_non_null(strstr(result.out, "FAILED, because of States.Timeout"));
+        cli_free(&result);
+        cli_expect_done(saga("redrive", "1", NULL, NULL));
+        refuses(saga("redrive", "1", NULL, NULL), CLI_INPUT, "redriven already, as saga 2");
+        /* null is not Eve */
+        cli_expect_done(cli_run("saga", "--data", data, "signal", "2", "approved", "--payload",
+                                approved ? "\"Eve\"" : "null", NULL));
+        refuses(saga("redrive", "2", NULL, NULL), CLI_INPUT,
+                approved ? "has succeeded" : "was ended by its definition");
+        json_t *life = cli_expect_json(saga("history", "2", "--json", NULL));
+        assert_int_equal(json_array_size(cli_member(life, "events")), 2);
+        json_decref(life);
+        cli_remove(data);
+    }
 }
 
 /* ---- engines that come and go ---------------------------------------------------------------- */
@@ -712,6 +732,7 @@ int main(int argc, char **argv)
         TEST(a_token_can_be_answered_with_an_error),
         TEST(what_was_done_to_a_directory_is_carried_on_by_the_next_engine),
         TEST(a_stuck_saga_is_retried_skipped_and_resolved),
+        TEST(a_saga_that_sleeps_goes_on_when_its_waiting_is_skipped),
         TEST(a_list_is_of_those_asked_for_the_newest_first),
         TEST(tables_fit_a_terminal),
         TEST(the_life_of_an_order_is_told_from_its_own_blocks),

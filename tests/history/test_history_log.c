@@ -448,6 +448,53 @@ static void old_segments_are_removed_by_block_size_and_time(void **state)
     history_log_close(log);
 }
 
+static bool has_bad(uint64_t first_no, const char *between)
+{
+    char path[PATH_MAX], bad[PATH_MAX + 16];
+    path_of(path, first_no);
+    snprintf(bad, sizeof bad, "%s%s.bad", path, between);
+    return access(bad, F_OK) == 0;
+}
+
+static void what_was_set_aside_goes_with_what_stands_around_it(void **state)
+{
+    (void)state;
+    write_blocks(400);
+    uint64_t first_nos[64], first_no = 0;
+    uint32_t count = list(first_nos, 64);
+    static const uint32_t damaged[] = {1, 3, 5};
+    for (uint32_t i = 0; i < 3; i++) {
+        char path[PATH_MAX];
+        path_of(path, first_nos[damaged[i]]);
+        scratch_flip(path, scratch_file_bytes(path) - 20, 1);
+        /* As if the first was set aside twice. */
+        if (i > 0)
+            continue;
+        char again[PATH_MAX + 16];
+        snprintf(again, sizeof again, "%s-2.bad", path);
+        assert_int_equal(link(path, again), 0);
+    }
+    struct history_log *log = rig_open(directory, 400, &found);
+    assert_int_equal(found.bad_count, 3);
+    /* Its last block may be the one before the next. */
+    assert_int_equal(history_log_drop_before(log, first_nos[2] - 1, &first_no, &problem),
+                     STATUS_OK);
+    assert_true(has_bad(first_nos[1], "") && has_bad(first_nos[1], "-2"));
+    assert_int_equal(history_log_drop_before(log, first_nos[2], &first_no, &problem), STATUS_OK);
+    assert_false(has_bad(first_nos[1], "") || has_bad(first_nos[1], "-2"));
+    assert_true(has_bad(first_nos[3], "") && has_bad(first_nos[5], ""));
+    assert_int_equal(history_log_retain(log, 0, (int64_t)first_nos[4] * 10, &first_no, &problem),
+                     STATUS_OK);
+    assert_int_equal(first_no, first_nos[4]);
+    assert_false(has_bad(first_nos[3], ""));
+    assert_true(has_bad(first_nos[5], ""));
+    assert_int_equal(history_log_retain(log, 1, INT64_MAX, &first_no, &problem), STATUS_OK);
+    assert_int_equal(first_no, first_nos[count - 1]);
+    assert_false(has_bad(first_nos[5], ""));
+    history_log_close(log);
+    check_sagas(first_nos[count - 1], 400);
+}
+
 /* A file size limit fails writes as a full disk does. */
 static void a_full_disk_is_said_and_leaves_whole_chunks(void **state)
 {
@@ -554,6 +601,7 @@ int main(void)
         TEST(blocks_without_notes_are_covered_once_synced),
         TEST(blocks_without_notes_at_the_end_of_a_sealed_segment_are_covered),
         TEST(old_segments_are_removed_by_block_size_and_time),
+        TEST(what_was_set_aside_goes_with_what_stands_around_it),
         TEST(a_full_disk_is_said_and_leaves_whole_chunks),
         TEST(a_reader_that_stays_sees_what_was_written_anew),
         TEST(a_directory_that_is_missing_is_said),

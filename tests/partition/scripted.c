@@ -7,8 +7,8 @@ char scripted_trace[4096];
 void (*scripted_hook)(char letter);
 char scripted_token[FLYOVER_TOKEN_BYTES];
 char scripted_traceparent[FLYOVER_TRACE_BYTES];
-static size_t trace_bytes;
-static int64_t busy_count; /* a failed call leaves no write: only the test can count them */
+static _Atomic size_t trace_bytes; /* two services may be at work */
+static int64_t busy_count;         /* a failed call leaves no write: only the test can count them */
 
 void scripted_reset(void)
 {
@@ -40,8 +40,9 @@ static int64_t number(struct flyover_cursor input, const char *key)
 /* This is what a handler must not do; a test may, since it wants to see every call. */
 static void trace(char letter)
 {
-    if (trace_bytes < sizeof scripted_trace - 1)
-        scripted_trace[trace_bytes++] = letter;
+    size_t at = trace_bytes++;
+    if (at < sizeof scripted_trace - 1)
+        scripted_trace[at] = letter;
     if (scripted_hook != NULL)
         scripted_hook(letter);
 }

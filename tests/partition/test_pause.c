@@ -98,10 +98,14 @@ static uint32_t check_checkpoints(const struct rig *rig)
 static void run_threads(struct rig *rig, uint64_t seed, uint64_t checkpoint_bytes)
 {
     open_engine(rig, true, checkpoint_bytes);
+    const struct checkpointing *checkpointing = &rig->partition->checkpointing;
     while (partition_counts(rig->partition).checkpoints < 3) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         start_some(rig, (uint32_t)(seed >> 33) % 40);
         rig_turn(rig);
+        /* The fork would wait for it, with the workers standing still. */
+        assert_false(checkpointing->stage == CHECKPOINT_PAUSING &&
+                     checkpointing->mender.has_thread);
         if (seed >> 60 == 0)
             partition_wait(rig->partition, 1000000);
     }
@@ -142,16 +146,10 @@ static void workers_go_on_after_each(void **state)
     assert_int_equal(rig_done(rig, "b"), started);
 }
 
-/* ---- cut short ----------------------------------------------------------------------------------
- */
-
-static const enum checkpoint_stage stages[] = {CHECKPOINT_PAUSING, CHECKPOINT_WRITING,
-                                               CHECKPOINT_SYNCING};
-
 static void go_to_stage(struct rig *rig, enum checkpoint_stage stage)
 {
     const struct checkpointing *checkpointing = &rig->partition->checkpointing;
-    rig_held[PARTITION_CHECKPOINT] = stage == CHECKPOINT_WRITING;
+    rig_held[PARTITION_CHECKPOINT] = stage == CHECKPOINT_PAUSING;
     while (checkpointing->stage != stage) {
         start_some(rig, 7);
         rig_turn(rig);
@@ -160,6 +158,30 @@ static void go_to_stage(struct rig *rig, enum checkpoint_stage stage)
     }
     memset(rig_held, 0, sizeof rig_held);
 }
+
+static void memory_is_mended_when_a_child_is_gone_and_only_then(void **state)
+{
+    struct rig *rig = *state;
+    for (int i = 0; i < 2; i++) {
+        bool threads = i == 1;
+        open_engine(rig, threads, 700);
+        const struct checkpointing *checkpointing = &rig->partition->checkpointing;
+        go_to_stage(rig, CHECKPOINT_PAUSING);
+        assert_false(checkpointing->mender.has_thread);
+        go_to_stage(rig, CHECKPOINT_SYNCING);
+        /* Without threads there was no child. */
+        assert_int_equal(checkpointing->mender.has_thread, threads);
+        rig_stop(rig, NULL);
+        check_checkpoints(rig);
+        rig_remove_directory(rig);
+    }
+}
+
+/* ---- cut short ----------------------------------------------------------------------------------
+ */
+
+static const enum checkpoint_stage stages[] = {CHECKPOINT_PAUSING, CHECKPOINT_WRITING,
+                                               CHECKPOINT_SYNCING};
 
 static void a_crash_in_any_stage_leaves_the_checkpoints_before(void **state)
 {
@@ -252,6 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RIG_TEST(with_threads_and_load_each_holds_what_the_journal_says_up_to_its_block),
         RIG_TEST(workers_go_on_after_each),
+        RIG_TEST(memory_is_mended_when_a_child_is_gone_and_only_then),
         RIG_TEST(a_crash_in_any_stage_leaves_the_checkpoints_before),
         RIG_TEST(a_stop_in_any_stage_is_a_stop),
         RIG_TEST(one_that_is_dropped_is_followed_by_another),

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/history/history.h"
 #include "engine/partition/partition_parts.h"
@@ -56,6 +57,10 @@ static void run_checkpoints(struct rig *rig, uint32_t count)
 {
     make_checkpoints(rig, count);
     rig_settle(rig);
+    /* The last one may just have got its name: what it gives up goes in the next turn. */
+    while (rig->partition->checkpointing.stage != CHECKPOINT_IDLE)
+        rig_turn(rig);
+    rig_turn(rig);
 }
 
 static uint64_t first_no(const struct rig *rig)
@@ -130,7 +135,8 @@ static void what_is_older_than_history_asks_for_goes_though_there_is_room(void *
     run_checkpoints(rig, 5);
     assert_int_equal(first_no(rig), 1);
     rig_now_ms += 3600000;
-    run_checkpoints(rig, 1);
+    make_checkpoints(rig, 1);
+    rig_turn(rig);
     uint64_t nos[2];
     newest_two(rig, nos);
     assert_int_equal(first_no(rig), nos[1]);
@@ -156,7 +162,7 @@ static void milestones_are_thinned_out_where_they_are_old_and_the_journal_still_
     open_kept(rig, UINT64_MAX, 0);
     struct checkpointing *checkpointing = &rig->partition->checkpointing;
     for (uint32_t i = 1; i <= MILESTONES_MAX + 100; i++) {
-        run_checkpoints(rig, 1);
+        make_checkpoints(rig, 1);
         assert_true(checkpointing->milestones_count <= MILESTONES_MAX);
         for (uint32_t j = 1; j < checkpointing->milestones_count; j++) {
             assert_true(checkpointing->milestones[j - 1].block_no <
@@ -213,6 +219,60 @@ static void a_start_from_either_of_the_two_checkpoints_gives_the_same_state(void
     assert_string_equal(live, again);
 }
 
+/* A power loss can bring back a checkpoint that was removed. */
+static void what_is_left_is_read_from_the_oldest_checkpoint_that_does_for_it(void **state)
+{
+    struct rig *rig = *state;
+    open_kept(rig, 0, 0);
+    run_checkpoints(rig, 3);
+    uint64_t before[2], after[2];
+    assert_int_equal(newest_two(rig, before), 2);
+    char name[128], aside[128];
+    snprintf(name, sizeof name, "%s/checkpoint-%llu", rig->directory,
+             (unsigned long long)before[1]);
+    snprintf(aside, sizeof aside, "%s/aside", rig->directory);
+    assert_int_equal(link(name, aside), 0);
+    run_checkpoints(rig, 3);
+    assert_int_equal(newest_two(rig, after), 2);
+    assert_int_equal(rename(aside, name), 0);
+    struct partition_state *read;
+    struct checkpoint_place place;
+    struct problem problem = {0};
+    assert_int_equal(partition_state_open(&read), STATUS_OK);
+    assert_int_equal(checkpoint_load_oldest(rig->directory, first_no(rig), &read, &place, &problem),
+                     STATUS_OK);
+    assert_int_equal(place.block_no, after[1]);
+    partition_state_close(read);
+}
+
+/* A start has passed over it: what is kept from then on does for the loss of another. */
+static void a_damaged_one_does_not_count_as_one_of_the_two(void **state)
+{
+    struct rig *rig = *state;
+    char live[PARTITION_DIGEST_BYTES], again[PARTITION_DIGEST_BYTES];
+    open_kept(rig, 0, 0);
+    run_checkpoints(rig, 5);
+    uint64_t before[2], after[2];
+    assert_int_equal(newest_two(rig, before), 2);
+    rig_stop(rig, NULL);
+    rig_damage_checkpoint(rig, before[0]);
+    open_kept(rig, 0, 0);
+    assert_int_equal(partition_recovered_from(rig->partition), before[1]);
+    make_checkpoints(rig, 1);
+    assert_int_equal(newest_two(rig, after), 2);
+    assert_int_equal(after[1], before[1]);
+    rig_turn(rig);
+    assert_int_equal(first_no(rig), before[1]);
+    rig_stop(rig, live);
+    rig_damage_checkpoint(rig, after[0]);
+    struct partition_options options = options_of(rig, 0, 0);
+    options.checkpoint_bytes = 0;
+    rig_open(rig, &options, NULL);
+    assert_int_equal(partition_recovered_from(rig->partition), before[1]);
+    rig_stop(rig, again);
+    assert_string_equal(live, again);
+}
+
 /* Files of the journal that hold nothing but what was given up are dropped: with write buffers of a
  * few blocks that is soon. What is left must do for a start from the older checkpoint. */
 static void a_start_from_the_older_one_finds_its_block_though_files_were_dropped(void **state)
@@ -255,10 +315,23 @@ static void a_start_from_the_older_one_finds_its_block_though_files_were_dropped
     assert_string_equal(live, again);
 }
 
+static void expect_in_history(const struct rig *rig, uint64_t saga_id)
+{
+    struct history *history;
+    struct history_saga saga;
+    struct problem problem = {0};
+    assert_int_equal(history_open(rig->directory, &history, &problem), STATUS_OK);
+    assert_int_equal(history_find(history, saga_id, &saga, &problem), STATUS_OK);
+    assert_int_equal(saga.outcome, OUTCOME_SUCCEEDED);
+    history_close(history);
+}
+
+/* And nothing is changed by that: what was damaged may be put back. */
 static void with_both_damaged_a_trimmed_journal_is_refused_in_words(void **state)
 {
     struct rig *rig = *state;
     open_kept(rig, 0, 0);
+    uint64_t saga_id = rig_start(rig, rig->plan, "x", "y");
     run_checkpoints(rig, 5);
     uint64_t nos[2];
     assert_int_equal(newest_two(rig, nos), 2);
@@ -281,10 +354,22 @@ static void with_both_damaged_a_trimmed_journal_is_refused_in_words(void **state
     }
     uint64_t left[2];
     assert_int_equal(newest_two(rig, left), 2);
+    expect_in_history(rig, saga_id);
+    rig_damage_checkpoint(rig, nos[0]);
+    open_kept(rig, 0, 0);
+    assert_int_equal(partition_recovered_from(rig->partition), nos[0]);
+    assert_string_equal(partition_history_problem(rig->partition), "");
 }
 
 /* ---- history ----------------------------------------------------------------------------------
  */
+
+static void remove_history(const struct rig *rig)
+{
+    struct rig inside = *rig;
+    strcat(inside.directory, "/history");
+    rig_remove_directory(&inside);
+}
 
 static void the_journal_without_an_index_opens_and_says_what_is_missing(void **state)
 {
@@ -294,9 +379,7 @@ static void the_journal_without_an_index_opens_and_says_what_is_missing(void **s
     assert_string_equal(partition_history_problem(rig->partition), "");
     run_checkpoints(rig, 3);
     rig_stop(rig, live);
-    struct rig inside = *rig;
-    strcat(inside.directory, "/history");
-    rig_remove_directory(&inside);
+    remove_history(rig);
     open_kept(rig, UINT64_MAX, 0);
     char sentence[128];
     snprintf(sentence, sizeof sentence,
@@ -307,14 +390,40 @@ static void the_journal_without_an_index_opens_and_says_what_is_missing(void **s
     rig_settle(rig);
     rig_stop(rig, again);
     /* From now on it is kept. */
-    struct history *history;
-    struct history_saga saga;
-    struct problem problem = {0};
-    assert_int_equal(history_open(rig->directory, &history, &problem), STATUS_OK);
-    assert_int_equal(history_find(history, saga_id, &saga, &problem), STATUS_OK);
-    assert_int_equal(saga.outcome, OUTCOME_SUCCEEDED);
-    history_close(history);
+    expect_in_history(rig, saga_id);
     assert_string_not_equal(live, again);
+}
+
+static void of_a_trimmed_journal_it_says_what_can_be_had_again(void **state)
+{
+    struct rig *rig = *state;
+    open_kept(rig, 3 * CHECKPOINT_BYTES, 0);
+    run_checkpoints(rig, 12);
+    uint64_t nos[2];
+    assert_int_equal(newest_two(rig, nos), 2);
+    assert_true(first_no(rig) > 1 && first_no(rig) < nos[1]);
+    rig_stop(rig, NULL);
+    remove_history(rig);
+    struct partition_options options = options_of(rig, 3 * CHECKPOINT_BYTES, 0);
+    options.checkpoint_bytes = 0;
+    rig_open(rig, &options, NULL);
+    assert_int_equal(newest_two(rig, nos), 2);
+    char sentence[256];
+    snprintf(sentence, sizeof sentence,
+             "the history has nothing of blocks 1 to %llu, of which the journal can give again "
+             "those from %llu on: it was trimmed, and is replayed from a checkpoint",
+             (unsigned long long)nos[0], (unsigned long long)nos[1] + 1);
+    assert_string_equal(partition_history_problem(rig->partition), sentence);
+    rig_crash(rig);
+    remove_history(rig);
+    rig_damage_checkpoint(rig, nos[0]);
+    rig_open(rig, &options, NULL);
+    assert_int_equal(partition_recovered_from(rig->partition), nos[1]);
+    snprintf(sentence, sizeof sentence,
+             "the history has nothing of blocks 1 to %llu, and the journal cannot give them again: "
+             "it was trimmed, and is replayed from a checkpoint behind them",
+             (unsigned long long)nos[1]);
+    assert_string_equal(partition_history_problem(rig->partition), sentence);
 }
 
 int main(void)
@@ -327,9 +436,12 @@ int main(void)
         RIG_TEST(each_run_takes_one_checkpoint_and_the_journal_is_trimmed_all_the_same),
         RIG_TEST(milestones_are_thinned_out_where_they_are_old_and_the_journal_still_kept),
         RIG_TEST(a_start_from_either_of_the_two_checkpoints_gives_the_same_state),
+        RIG_TEST(what_is_left_is_read_from_the_oldest_checkpoint_that_does_for_it),
+        RIG_TEST(a_damaged_one_does_not_count_as_one_of_the_two),
         RIG_TEST(a_start_from_the_older_one_finds_its_block_though_files_were_dropped),
         RIG_TEST(with_both_damaged_a_trimmed_journal_is_refused_in_words),
         RIG_TEST(the_journal_without_an_index_opens_and_says_what_is_missing),
+        RIG_TEST(of_a_trimmed_journal_it_says_what_can_be_had_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,9 +18,10 @@
  *     -DNO_SECOND_PEEK          an invoke without room is slept on      sleeps for ever
  *     -DNO_WISH                 `wants_room` is never written           sleeps for ever
  *     -DFALLBACK -DPLAIN_LOOK   the engine only loads `wants_room`      sleeps for ever
- *     -DNO_PAUSE_LOOK (PAUSES)  no look at a wanted pause after it      sleeps for ever
- *     -DTOLD_ONCE (PAUSES=2)    a rest does not see that it is the      sleeps for ever
- *                               next one already, and tells nobody
+ *     -DNO_PAUSE_WAKE (PAUSES)  the end of a pause wakes nobody         sleeps for ever
+ *     -DNO_PAUSE_LOOK (PAUSES)  no look at a wanted pause once it has   works in a pause
+ *                               said that it works
+ *     -DPLAIN_WORKING (PAUSES)  it says so by a plain store             works in a pause
  *     -DNO_DRAIN                nothing is run after the request        ends with an invoke left
  *
  * The engine is patient (it stops the worker when all results are in) or not: a request to stop
@@ -53,15 +54,14 @@
 #define STOP      4 /* of the engine */
 #define RESULT    5 /* of the worker: one result published */
 #define NO_WANT   6 /* of the worker: wants_room = 0 */
-#define REST      7 /* of the worker: rests_at = the pause it saw */
+#define WORK      7 /* of the worker: working = true, where that is a plain store */
 
 byte invokes;  /* the published index of the ring of invokes */
 byte results;  /* of the ring of results */
 byte consumed; /* the other index of the ring of results */
 bool wants_room;
-byte pause; /* odd: wanted */
-byte rests_at;
-byte rests_at_next; /* what REST writes */
+bool pause; /* wanted */
+bool working;
 bool stop;
 bool ended;
 byte run_count; /* invokes that were run */
@@ -75,7 +75,7 @@ inline see(self, what)
     :: what == STOP -> stop = true
     :: what == RESULT -> results++
     :: what == NO_WANT -> wants_room = false
-    :: what == REST -> rests_at = rests_at_next
+    :: what == WORK -> working = true
     fi
 }
 
@@ -90,8 +90,9 @@ inline peek_one()
     fi
 }
 
-/* worker_step: what waits is run until there is no room. Their results become visible after it. */
-inline worker_step()
+/* run_batch: what waits is run until there is no room. Their results become visible after it. That
+ * a wanted pause ends it early is left out: it then runs as if less had waited. */
+inline run_batch()
 {
     known = invokes;
     done = 0;
@@ -115,6 +116,32 @@ inline worker_step()
     od
 }
 
+inline end_work()
+{
+    d_step { let_go(OWNER); working = false }
+}
+
+/* begin_work, run_batch, end_work. */
+inline worker_step()
+{
+    progress = false;
+    if
+    :: pause
+    :: else ->
+#ifdef PLAIN_WORKING
+        held_back[OWNER]!WORK;
+#else
+        d_step { let_go(OWNER); working = true };
+#endif
+        if
+#ifndef NO_PAUSE_LOOK
+        :: pause -> end_work()
+#endif
+        :: else -> run_batch(); end_work()
+        fi
+    fi
+}
+
 inline worker_sleep()
 {
     peek_one();
@@ -133,12 +160,6 @@ inline worker_sleep()
     :: else
     fi;
 #endif
-#ifndef NO_PAUSE_LOOK
-    if
-    :: !progress -> progress = pause % 2 == 1
-    :: else
-    fi;
-#endif
 #ifndef NO_SECOND_PEEK
     if
     :: !progress && !needs_room -> peek_one(); progress = known > run_count
@@ -154,50 +175,11 @@ inline worker_sleep()
     needs_room = false
 }
 
-/* worker_rest: the number it tells is the one it saw; the engine may have gone on to the next. It
- * sleeps only on the number it has told. */
-inline tell_rest()
-{
-    empty(held_back[OWNER]); /* one variable for the value of a store that is held back */
-    rests_at_next = seen_pause;
-    held_back[OWNER]!REST
-}
-
-inline worker_rest()
-{
-    seen_pause = pause;
-    tell_rest();
-    do
-    :: seen_pause = pause;
-        if
-        :: seen_pause % 2 == 0 || stop -> break
-        :: else
-        fi;
-#ifndef TOLD_ONCE
-        if
-        :: rests_at_next != seen_pause -> tell_rest()
-        :: else
-        fi;
-#endif
-        sleeper_prepare();
-        if
-#ifdef TOLD_ONCE
-        :: pause % 2 == 1 && !stop -> sleeper_wait()
-#else
-        :: pause == seen_pause && !stop -> sleeper_wait()
-#endif
-        :: else -> sleeper_cancel()
-        fi
-    od;
-    seen_pause = 0
-}
-
 active proctype worker()
 {
     byte known; /* of `invokes`, as the ring remembers it */
     byte freed; /* of `consumed`, as the arena remembers it */
     byte done;
-    byte seen_pause;
     bool needs_room;
     bool progress;
 
@@ -205,19 +187,15 @@ active proctype worker()
     do
     :: stop -> break
     :: else ->
+        worker_step();
         if
-        :: pause % 2 == 1 -> worker_rest()
-        :: else ->
-            worker_step();
-            if
-            :: progress
-            :: else -> worker_sleep()
-            fi
+        :: progress
+        :: else -> worker_sleep()
         fi
     od;
 #ifndef NO_DRAIN
     do
-    :: worker_step();
+    :: run_batch();
         if
         :: progress
         :: else -> break
@@ -244,22 +222,19 @@ inline consume_result()
     seen = false
 }
 
-/* worker_pause, by one read-modify-write. */
-inline worker_pause()
-{
-    d_step { let_go(ENGINE); pause++ };
-    sleeper_wake(ENGINE)
-}
-
-/* Nothing runs while the worker is paused. */
+/* worker_pause, both ways. Nothing runs, and nothing becomes visible, while the worker is paused. */
 inline pause_and_go_on()
 {
     paused_count++;
-    worker_pause();
-    rests_at == pause;
+    d_step { let_go(ENGINE); pause = true };
+    !working;
     ran_before = run_count;
+    assert(results == ran_before);
     assert(run_count == ran_before);
-    worker_pause();
+    d_step { let_go(ENGINE); pause = false };
+#ifndef NO_PAUSE_WAKE
+    sleeper_wake(ENGINE);
+#endif
     ran_before = 0
 }
 

@@ -283,7 +283,8 @@ bool rig_deadline(struct rig *rig, uint64_t saga_id)
 {
     uint32_t slot = core_find_saga(rig->core, saga_id);
     assert_int_not_equal(slot, CORE_NO_SAGA);
-    struct event event = {.kind = EVENT_TIMER, .timer = {.branch = slot, .of_saga = true}};
+    struct event event = {.kind = EVENT_TIMER,
+                          .timer = {.branch = slot, .of_saga = true, .undo_begun = true}};
     int64_t due_ms = core_deadline_ms(rig->core, slot);
     if (due_ms < 0) {
         rig_assert_ignored(rig, event);
@@ -334,9 +335,11 @@ enum status rig_signal(struct rig *rig, uint64_t saga_id, const char *name, cons
 static enum status cancel(struct rig *rig, uint64_t saga_id, bool abort_it)
 {
     struct problem problem = {.text = ""};
-    struct event event = {
-        .kind = EVENT_CANCEL,
-        .cancel = {.saga_id = saga_id, .abort = abort_it, .reason = text_of("asked to")}};
+    struct event event = {.kind = EVENT_CANCEL,
+                          .cancel = {.saga_id = saga_id,
+                                     .abort = abort_it,
+                                     .undo_begun = !abort_it,
+                                     .reason = text_of("asked to")}};
     enum status status = core_check_cancel(rig->core, saga_id, abort_it, &problem);
     return apply_checked(rig, &event, status, &problem);
 }
@@ -359,7 +362,7 @@ enum status rig_mend(struct rig *rig, uint64_t saga_id, enum mend_action action,
         .mend = {.saga_id = saga_id, .action = action, .reason = text_of("looked at")}};
     if (output != NULL)
         event.mend.output = rig_value(output);
-    enum status status = core_check_mend(rig->core, saga_id, action, &problem);
+    enum status status = core_check_mend(rig->core, saga_id, action, output != NULL, &problem);
     return apply_checked(rig, &event, status, &problem);
 }
 

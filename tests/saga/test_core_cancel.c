@@ -141,6 +141,85 @@ static void a_step_that_a_handler_begins_for_a_token_is_undone_when_it_has_begun
     assert_undone(rig);
 }
 
+#define BEGUN                                                                                      \
+    SAGA("'TimeoutSeconds':60,", UNDONE("A", "a", "'Next':'B'"),                                   \
+         TOKEN("B", "b", "'Compensate':{'Resource':'service:s.undo_b'},'Next':'C'"),               \
+         TASK("C", "c", "'End':true"))
+
+/* B awaits its token. */
+static struct core_invocation begin_step(struct rig *rig)
+{
+    rig_start(rig, rig_add(rig, BEGUN), rig_value("{}"));
+    rig_asks_for_deadline(rig, 60000);
+    rig_result(rig, rig_invoke(rig, "a"), "1");
+    struct effect b = rig_invoke(rig, "b");
+    struct core_invocation call = rig_call(rig, b);
+    rig_result(rig, b, "'begun'");
+    rig_sleep_for_ever(rig);
+    return call;
+}
+
+/* What B has begun may have been done by whoever was given its token. */
+static void assert_begun_is_undone(struct rig *rig, struct core_invocation call)
+{
+    assert_false(rig_answer(rig, call, "'done'"));
+    struct effect undo = rig_invoke(rig, "undo_b");
+    assert_int_equal(rig_call(rig, undo).step_no, call.step_no);
+    rig_assert_value(rig_call(rig, undo).input, "1");
+    assert_int_equal(rig_call(rig, undo).output.count, 0);
+    rig_result(rig, undo, NULL);
+}
+
+static void a_step_that_awaits_its_token_is_undone_when_the_saga_is_cancelled(void **state)
+{
+    struct rig *rig = *state;
+    struct core_invocation call = begin_step(rig);
+    assert_int_equal(rig_cancel(rig, rig->saga_id), STATUS_OK);
+    assert_begun_is_undone(rig, call);
+    assert_undone(rig);
+}
+
+static void a_step_that_awaits_its_token_is_undone_when_the_saga_is_out_of_time(void **state)
+{
+    struct rig *rig = *state;
+    struct core_invocation call = begin_step(rig);
+    assert_true(rig_deadline(rig, rig->saga_id));
+    assert_begun_is_undone(rig, call);
+    rig_result(rig, rig_invoke(rig, "undo_a"), NULL);
+    rig_reply(rig, OUTCOME_COMPENSATED);
+    rig_assert_empty(rig);
+}
+
+static void a_step_that_awaits_its_token_is_left_when_the_saga_is_aborted(void **state)
+{
+    struct rig *rig = *state;
+    struct core_invocation call = begin_step(rig);
+    assert_int_equal(rig_abort(rig, rig->saga_id), STATUS_OK);
+    assert_false(rig_answer(rig, call, "'done'"));
+    assert_aborted(rig);
+}
+
+/* A journal that was written by such an engine gives the state that it had. */
+static void a_cancel_of_an_engine_of_before_leaves_what_was_begun_as_it_did_then(void **state)
+{
+    struct rig *rig = *state;
+    begin_step(rig);
+    struct event event = {
+        .kind = EVENT_CANCEL,
+        .cancel = {.saga_id = rig->saga_id, .reason = {(const uint8_t *)"asked to", 8}}};
+    assert_int_equal(rig_apply(rig, &event), STATUS_OK);
+    assert_undone(rig);
+    begin_step(rig);
+    event = (struct event){
+        .kind = EVENT_TIMER,
+        .timer = {.branch = core_find_saga(rig->core, rig->saga_id), .of_saga = true}};
+    rig->now_ms += 60000;
+    assert_int_equal(rig_apply(rig, &event), STATUS_OK);
+    rig_result(rig, rig_invoke(rig, "undo_a"), NULL);
+    rig_reply(rig, OUTCOME_COMPENSATED);
+    rig_assert_empty(rig);
+}
+
 static void a_saga_that_has_done_nothing_has_failed_when_it_is_cancelled(void **state)
 {
     struct rig *rig = *state;
@@ -370,6 +449,10 @@ int main(void)
         TEST(a_wait_ends_at_once_when_the_saga_is_cancelled),
         TEST(an_answer_from_outside_is_not_waited_for_when_the_saga_is_cancelled),
         TEST(a_step_that_a_handler_begins_for_a_token_is_undone_when_it_has_begun_it),
+        TEST(a_step_that_awaits_its_token_is_undone_when_the_saga_is_cancelled),
+        TEST(a_step_that_awaits_its_token_is_undone_when_the_saga_is_out_of_time),
+        TEST(a_step_that_awaits_its_token_is_left_when_the_saga_is_aborted),
+        TEST(a_cancel_of_an_engine_of_before_leaves_what_was_begun_as_it_did_then),
         TEST(a_saga_that_has_done_nothing_has_failed_when_it_is_cancelled),
         TEST(a_saga_that_compensates_already_cannot_be_cancelled_too),
         TEST(a_detached_step_runs_on_when_the_saga_is_cancelled),

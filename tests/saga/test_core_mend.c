@@ -425,6 +425,74 @@ static void two_compensations_go_their_ways_at_the_same_time(void **state)
     rig_assert_empty(rig);
 }
 
+/* ---- a wait that is skipped ------------------------------------------------------------------
+ */
+
+static void a_wait_that_is_skipped_is_over(void **state)
+{
+    struct rig *rig = *state;
+    rig_start(rig,
+              rig_add(rig, STATES(STATE("Wait", "A", "'Seconds':9,'Next':'B'"),
+                                  TASK("B", "b", "'End':true"))),
+              rig_value("{'n':1}"));
+    struct effect timer = rig_sleep(rig, 9000);
+    assert_int_equal(rig_mend(rig, timer.id, MEND_RETRY, NULL), STATUS_INVALID);
+    assert_int_equal(rig_mend(rig, timer.id, MEND_RESOLVE, NULL), STATUS_INVALID);
+    assert_int_equal(rig_mend(rig, timer.id, MEND_SKIP, "1"), STATUS_INVALID);
+    assert_int_equal(rig_mend(rig, timer.id, MEND_SKIP, NULL), STATUS_OK);
+    rig_restart(rig);
+    assert_false(rig_timer(rig, timer));
+    struct effect b = rig_invoke(rig, "b");
+    rig_assert_value(rig_call(rig, b).input, "{'n':1}");
+    assert_int_equal(rig_mend(rig, timer.id, MEND_SKIP, NULL), STATUS_INVALID);
+    rig_result(rig, b, NULL);
+    rig_reply_to_nobody(rig, OUTCOME_SUCCEEDED);
+    assert_true(core_totals(rig->core).mended == 0 && core_totals(rig->core).stuck == 0);
+    rig_assert_empty(rig);
+}
+
+static void a_saga_that_was_to_begin_later_begins_when_that_is_skipped(void **state)
+{
+    struct rig *rig = *state;
+    struct event event = {
+        .kind = EVENT_START,
+        .start = {.plan = rig_add(rig, SAGA("'TimeoutSeconds':60,", TASK("A", "a", "'End':true"))),
+                  .source = EVENT_NO_SOURCE,
+                  .input = rig_value("1"),
+                  .at_ms = rig->now_ms + 5000}};
+    assert_int_equal(rig_apply(rig, &event), STATUS_OK);
+    struct effect timer = rig_sleep(rig, 5000);
+    assert_int_equal(rig_mend(rig, timer.id, MEND_SKIP, NULL), STATUS_OK);
+    rig_asks_for_deadline(rig, 60000);
+    rig_result(rig, rig_invoke(rig, "a"), NULL);
+    rig_reply(rig, OUTCOME_SUCCEEDED);
+    rig_assert_empty(rig);
+}
+
+/* Where several compensations sleep on their ways, all of them do so no longer. */
+static void all_that_sleeps_goes_on_when_it_is_skipped(void **state)
+{
+    struct rig *rig = *state;
+    uint32_t plan = rig_add(
+        rig, SAGA(PARALLEL, UNDONE_BY("A", "a", CATCHES(""), "'Next':'B'"),
+                  UNDONE_BY("B", "b", CATCHES(""), "'Next':'F'"), FAIL("F", "Own"),
+                  STATE("Wait", "W", "'Seconds':9,'Next':'V'"), TASK("V", "v", "'End':true")));
+    rig_start(rig, plan, rig_value("0"));
+    rig_result(rig, rig_invoke(rig, "a"), "1");
+    rig_result(rig, rig_invoke(rig, "b"), "2");
+    struct effect undo_b = rig_invoke(rig, "undo_b"), undo_a = rig_invoke(rig, "undo_a");
+    rig_error(rig, undo_b, "No", false);
+    rig_sleep(rig, 9000);
+    rig_error(rig, undo_a, "No", false);
+    rig_sleep(rig, 9000);
+    assert_int_equal(rig_mend(rig, undo_a.id, MEND_SKIP, NULL), STATUS_OK);
+    struct effect first = rig_invoke(rig, "v"), second = rig_invoke(rig, "v");
+    rig_result(rig, first, NULL);
+    rig_result(rig, second, NULL);
+    rig_reply(rig, OUTCOME_COMPENSATED);
+    rig_assert_empty(rig);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -434,6 +502,9 @@ int main(void)
         TEST(a_compensation_that_is_skipped_counts_as_done),
         TEST(a_saga_that_is_resolved_undoes_nothing_more),
         TEST(a_saga_that_is_not_stuck_cannot_be_mended),
+        TEST(a_wait_that_is_skipped_is_over),
+        TEST(a_saga_that_was_to_begin_later_begins_when_that_is_skipped),
+        TEST(all_that_sleeps_goes_on_when_it_is_skipped),
         TEST(a_cancelled_saga_that_is_stuck_is_mended_like_another),
         TEST(the_way_has_what_the_compensation_had_and_the_error),
         TEST(a_step_without_an_output_has_null_on_its_way),

@@ -286,6 +286,62 @@ static void a_full_core_takes_none(void **state)
     rig_close(&small);
 }
 
+static void a_saga_is_redriven_once_while_that_is_known(void **state)
+{
+    struct rig *rig = *state;
+    struct steps steps = {.count = 0};
+    struct event event = redrive_of(rig, rig_add(rig, saga), &steps);
+    struct problem problem = {0};
+    uint64_t known = 0;
+    assert_int_equal(core_check_redrive(rig->core, 9, rig->now_ms, &known, &problem), STATUS_OK);
+    event.redrive.once = true;
+    assert_int_equal(rig_apply(rig, &event), STATUS_OK);
+    struct effect d = rig_invoke(rig, "d");
+    rig_restart(rig);
+    assert_refused(rig, event);
+    assert_int_equal(core_check_redrive(rig->core, 9, rig->now_ms, &known, &problem),
+                     STATUS_EXISTS);
+    assert_int_equal(known, 1);
+    assert_string_equal(problem.text, "saga 9 was redriven already, as saga 1: look there, and "
+                                      "redrive that one if it has failed too");
+    assert_int_equal(core_check_redrive(rig->core, 1, rig->now_ms, &known, &problem), STATUS_OK);
+    /* For as long as a name: while its saga runs, and for some time. */
+    rig->now_ms += RIG_NAME_RETENTION_MS;
+    assert_refused(rig, event);
+    rig_result(rig, d, NULL);
+    rig_reply_to_nobody(rig, OUTCOME_SUCCEEDED);
+    assert_int_equal(rig_apply(rig, &event), STATUS_OK);
+    rig_result(rig, rig_invoke(rig, "d"), NULL);
+    rig_reply(rig, OUTCOME_SUCCEEDED);
+    /* One of a journal of before is not kept. */
+    event.redrive.once = false;
+    assert_int_equal(rig_apply(rig, &event), STATUS_OK);
+    assert_int_equal(core_check_redrive(rig->core, 9, rig->now_ms, &known, &problem),
+                     STATUS_EXISTS);
+    assert_int_equal(known, 2);
+}
+
+static void where_no_more_names_can_be_kept_no_saga_is_redriven(void **state)
+{
+    struct rig *rig = *state;
+    struct steps steps = {.count = 0};
+    struct event event = redrive_of(rig, rig_add(rig, saga), &steps);
+    struct problem problem = {0};
+    uint64_t known = 0;
+    event.redrive.once = true;
+    for (uint64_t id = 11; id < 11 + RIG_NAMES_MAX; id++) {
+        event.redrive.of_saga_id = id;
+        assert_int_equal(rig_apply(rig, &event), STATUS_OK);
+        rig_invoke(rig, "d");
+    }
+    event.redrive.of_saga_id = 9;
+    assert_refused(rig, event);
+    assert_int_equal(core_check_redrive(rig->core, 9, rig->now_ms, &known, &problem), STATUS_BUSY);
+    assert_non_null(strstr(problem.text, "8 names are kept, as many as there is room for"));
+    assert_int_equal(core_check_redrive(rig->core, 12, rig->now_ms, &known, &problem),
+                     STATUS_EXISTS);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -298,6 +354,8 @@ int main(void)
         cmocka_unit_test(one_that_brings_more_than_there_is_room_for_fails),
         TEST(one_whose_steps_find_no_room_for_their_payloads_fails),
         cmocka_unit_test(a_full_core_takes_none),
+        TEST(a_saga_is_redriven_once_while_that_is_known),
+        TEST(where_no_more_names_can_be_kept_no_saga_is_redriven),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,6 +37,8 @@ struct run {
     uint32_t events_count;
     uint32_t outcomes[OUTCOME_ABORTED + 1];
     uint32_t accepted[EVENT_REDRIVE + 1], refused[EVENT_REDRIVE + 1];
+    uint32_t waits_skipped_count;
+    uint32_t begun_count; /* steps that were cancelled while they awaited their token */
     struct model_moves *moves;
     uint32_t notes_crc, twins_crc; /* over all that history was told */
 };
@@ -218,6 +220,10 @@ static void redrive_saga(struct run *run)
                                       .payload = input,
                                       .steps_count = count,
                                       .steps = {steps, (uint32_t)(end - steps)}}};
+    uint64_t known;
+    enum status status =
+        core_check_redrive(run->rig.core, event.redrive.of_saga_id, run->rig.now_ms, &known, NULL);
+    event.redrive.once = status == STATUS_OK && draw(run, 2);
     finish_start(run, &event);
     run->accepted[EVENT_REDRIVE]++;
 }
@@ -356,10 +362,35 @@ static void fire_any(struct run *run)
         fire_timer(run, branch);
 }
 
+/* Before the event: what its handler has begun, and a token was to end, is undone as if it were
+ * done; not so by journals of before. */
+static void on_cancel(struct run *run, uint64_t id, bool abort, bool undo_begun)
+{
+    struct model *model = &run->models[id];
+    uint32_t slot = core_find_saga(run->rig.core, id), branch = CORE_NO_SAGA;
+    model_on_cancel(model, abort);
+    while (undo_begun && core_next_branch(run->rig.core, slot, &branch)) {
+        struct core_branch_view view;
+        assert_true(core_view_branch(run->rig.core, branch, &view));
+        const struct plan_state *state = state_at(run, branch);
+        if (view.phase != PHASE_AWAITING || state->task_kind != TASK_TOKEN)
+            continue;
+        const struct plan *plan = core_plan(run->rig.core, view.plan);
+        const struct core_invocation call = {.step_no = view.step_no,
+                                             .input = core_branch_payload(run->rig.core, branch)};
+        const char *handler = plan->resources[state->resource].handler;
+        if (handler[0] != 'c')
+            continue;
+        model_on_result(model, handler, call, (struct flyover_bytes){0}, true);
+        run->begun_count++;
+    }
+}
+
 static void fire_deadline(struct run *run)
 {
     uint32_t slot = draw(run, core_sagas_count(run->rig.core) + 1);
     struct event event = {.kind = EVENT_TIMER, .timer = {.branch = slot, .of_saga = true}};
+    event.timer.undo_begun = draw(run, 2);
     if (slot == core_sagas_count(run->rig.core) || core_deadline_ms(run->rig.core, slot) < 0) {
         assert_false(apply(run, &event, UINT32_MAX, 0));
         return;
@@ -369,7 +400,7 @@ static void fire_deadline(struct run *run)
     if (run->rig.now_ms < due_ms && due_ms - run->rig.now_ms > 50000 && draw(run, 4) > 0)
         return;
     run->rig.now_ms = due_ms > run->rig.now_ms ? due_ms : run->rig.now_ms;
-    model_on_cancel(&run->models[id], false);
+    on_cancel(run, id, false, event.timer.undo_begun);
     assert_true(apply(run, &event, UINT32_MAX, id));
 }
 
@@ -407,13 +438,17 @@ static void signal_to(struct run *run, uint64_t id, const char *name)
 
 static void cancel_any(struct run *run)
 {
-    uint64_t id = draw_saga(run);
+    struct core_branch_view view;
+    uint32_t branch = draw(run, 4) == 0 ? find_branch(run, PHASE_AWAITING) : UINT32_MAX;
+    bool found = branch != UINT32_MAX && core_view_branch(run->rig.core, branch, &view);
+    uint64_t id = found ? view.saga_id : draw_saga(run);
     struct event event = {
         .kind = EVENT_CANCEL,
         .cancel = {.saga_id = id, .abort = draw(run, 3) == 0, .reason = text_of("asked to")}};
+    event.cancel.undo_begun = !event.cancel.abort && draw(run, 2);
     enum status status = core_check_cancel(run->rig.core, id, event.cancel.abort, NULL);
     if (status == STATUS_OK)
-        model_on_cancel(&run->models[id], event.cancel.abort);
+        on_cancel(run, id, event.cancel.abort, event.cancel.undo_begun);
     apply_checked(run, &event, status, id);
 }
 
@@ -423,8 +458,12 @@ static void mend(struct run *run, uint64_t id)
     event.mend.action = (enum mend_action)(draw(run, 8) % 3);
     if (draw(run, 2))
         event.mend.output = rig_value("4");
-    enum status status = core_check_mend(run->rig.core, id, event.mend.action, NULL);
-    if (status == STATUS_OK) {
+    enum status status =
+        core_check_mend(run->rig.core, id, event.mend.action, event.mend.output.count > 0, NULL);
+    if (status == STATUS_OK && !run->models[id].stuck) {
+        assert_int_equal(event.mend.action, MEND_SKIP);
+        run->waits_skipped_count++;
+    } else if (status == STATUS_OK) {
         model_on_mend(&run->models[id], event.mend.action);
         run->running_count++;
         run->stuck_count--;
@@ -434,7 +473,8 @@ static void mend(struct run *run, uint64_t id)
 
 static void mend_any(struct run *run)
 {
-    uint32_t branch = find_branch(run, draw(run, 2) ? PHASE_STUCK : PHASE_STUCK_FORWARD);
+    static const enum phase phases[] = {PHASE_STUCK, PHASE_STUCK_FORWARD, PHASE_SLEEPING};
+    uint32_t branch = find_branch(run, phases[draw(run, 3)]);
     struct core_branch_view view;
     bool found = branch != UINT32_MAX && core_view_branch(run->rig.core, branch, &view);
     mend(run, found ? view.saga_id : draw_saga(run));
@@ -586,6 +626,7 @@ static void whatever_happens_each_saga_does_what_it_may_and_nothing_is_left(void
 {
     (void)state;
     static struct model_moves moves;
+    uint32_t begun_count = 0;
     for (uint64_t seed = 1; seed <= 3; seed++) {
         struct run *run = open_run(seed * 0x9e3779b97f4a7c15, &moves);
         drive(run);
@@ -599,9 +640,12 @@ static void whatever_happens_each_saga_does_what_it_may_and_nothing_is_left(void
             assert_true(run->refused[kind] > 20 || kind == EVENT_HEARTBEAT ||
                         kind == EVENT_REDRIVE);
         }
+        begun_count += run->begun_count;
+        assert_true(run->waits_skipped_count > 5);
         close_run(run);
     }
     model_check_moves(&moves);
+    assert_true(begun_count > 2);
 }
 
 int main(void)

@@ -12,15 +12,21 @@
 #include "tests/sim/ledger_walk.h"
 #include "tests/sim/verdict.h"
 
+/* Room for the sagas of one life, used again for the next: there may be thousands. */
+static struct ledger_saga *kept_sagas;
+static uint32_t kept_capacity;
+
 void ledger_init(struct ledger *ledger, uint64_t seed, const struct core_limits *limits)
 {
-    *ledger = (struct ledger){.seed = seed, .limits = *limits};
+    *ledger = (struct ledger){
+        .seed = seed, .limits = *limits, .sagas = kept_sagas, .sagas_capacity = kept_capacity};
     ledger->room_max = limits->sagas_max * COMPLETED_PER_SAGA;
 }
 
 void ledger_fini(struct ledger *ledger)
 {
-    free(ledger->sagas);
+    kept_sagas = ledger->sagas;
+    kept_capacity = ledger->sagas_capacity;
     free(ledger->answered);
     free(ledger->tokens);
     free(ledger->questions);
@@ -251,6 +257,9 @@ static void on_redrive(struct ledger *ledger, const struct event *event)
     struct ledger_turn turn =
         begin_saga(ledger, event->redrive.plan, (uint64_t)ledger_number_at(payload, "t", 0));
     turn.branch->payload = ledger_payload_of(payload);
+    verdict_check(event->redrive.once, "a redrive is not known again");
+    ledger_find(ledger, event->redrive.of_saga_id)->redriven =
+        (struct ledger_name){turn.saga_id, 0, ledger->now_ms};
     turn.saga->step_no = event->redrive.step_no;
     const uint8_t *at = event->redrive.steps.at;
     bool room = true;
@@ -331,8 +340,9 @@ static void on_timer(struct ledger_turn *turn)
     ledger_walk_timer(turn);
 }
 
-static void on_deadline(struct ledger *ledger, const struct core *core, uint32_t slot)
+static void on_deadline(struct ledger *ledger, const struct core *core, const struct event *event)
 {
+    uint32_t slot = event->timer.branch;
     uint64_t saga_id = core->sagas[slot].id;
     struct ledger_saga *saga = ledger_find(ledger, saga_id);
     verdict_check(saga != NULL && !saga->ended, "the time of a saga is over that is not there");
@@ -343,6 +353,7 @@ static void on_deadline(struct ledger *ledger, const struct core *core, uint32_t
                   "saga %" PRIu64 " is out of time, and it does not matter", saga_id);
     struct ledger_turn turn = {ledger, saga_id, saga, &saga->carriers[0]};
     ledger->totals.timeouts++;
+    verdict_check(event->timer.undo_begun, "what a token would have ended is left as it was");
     ledger_undo_cancel(&turn, LEDGER_COMPENSATE);
 }
 
@@ -395,6 +406,8 @@ static void on_saga(struct ledger *ledger, const struct event *event, uint64_t s
         ledger_walk_signal(&turn, (uint32_t)(event->signal.name.at[1] - '0'),
                            ledger_value_of(ledger_cursor_of(event->signal.payload)));
     } else if (event->kind == EVENT_CANCEL) {
+        verdict_check(event->cancel.undo_begun != event->cancel.abort,
+                      "what a token would have ended is left as it was");
         ledger_undo_cancel(&turn, event->cancel.abort ? LEDGER_ABORT : LEDGER_COMPENSATE);
     } else {
         struct ledger_value output = ledger_value_of(ledger_cursor_of(event->mend.output));
@@ -426,7 +439,7 @@ static void before_event(struct ledger *ledger, const struct core *core, const s
     case EVENT_HEARTBEAT: by_token(ledger, core, event); break;
     case EVENT_TIMER:
         if (event->timer.of_saga) {
-            on_deadline(ledger, core, event->timer.branch);
+            on_deadline(ledger, core, event);
         } else {
             struct ledger_turn turn = turn_of(ledger, core, event->timer.branch);
             on_timer(&turn);

@@ -78,6 +78,13 @@ struct ledger_failure {
     struct ledger_done done[SCRIPT_STATES_MAX];
 };
 
+/* The saga that a name has started last; id 0: none. */
+struct ledger_name {
+    uint64_t saga_id;
+    uint64_t input_hash;
+    int64_t kept_ms;
+};
+
 struct ledger_saga {
     const struct script *script;
     uint32_t plan;
@@ -98,6 +105,7 @@ struct ledger_saga {
     uint32_t signals_count; /* kept for later, the oldest first */
     struct ledger_signal signals[CORE_SIGNALS_MAX];
     struct ledger_failure failure;
+    struct ledger_name redriven; /* as that saga; 0: not */
 };
 
 /* What the handler of a step is to answer: always the same for the same attempt. */
@@ -126,13 +134,6 @@ struct ledger_token {
     uint64_t saga_id;
     uint32_t step_no, attempt_no;
     char text[FLYOVER_TOKEN_BYTES];
-};
-
-/* The saga that a name has started last; id 0: none. */
-struct ledger_name {
-    uint64_t saga_id;
-    uint64_t input_hash;
-    int64_t kept_ms;
 };
 
 struct ledger_question;

@@ -51,9 +51,9 @@ void ledger_keep_name(struct ledger *ledger, const struct event *event, uint64_t
 /* Kept for its time from when it was kept, or from some time later while its saga ran. */
 enum knowledge { UNKNOWN, MAYBE, KNOWN };
 
-static enum knowledge is_known(struct ledger *ledger, uint32_t index, int64_t now_ms)
+static enum knowledge is_known(struct ledger *ledger, const struct ledger_name *name,
+                               int64_t now_ms)
 {
-    const struct ledger_name *name = &ledger->names[index];
     const struct ledger_saga *saga = ledger_find(ledger, name->saga_id);
     int64_t retention_ms = (int64_t)ledger->limits.name_retention_ms;
     if (name->saga_id == 0)
@@ -67,14 +67,16 @@ static bool may_be_full(struct ledger *ledger, int64_t now_ms)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < LEDGER_NAMES; i++)
-        count += is_known(ledger, i, now_ms) != UNKNOWN;
+        count += is_known(ledger, &ledger->names[i], now_ms) != UNKNOWN;
+    for (uint64_t id = 1; id <= ledger->sagas_count; id++)
+        count += is_known(ledger, &ledger->sagas[id].redriven, now_ms) != UNKNOWN;
     return count >= ledger->limits.names_max;
 }
 
 static bool is_start_right(struct ledger *ledger, const struct ledger_question *question)
 {
     const struct ledger_name *name = &ledger->names[question->name];
-    enum knowledge known = is_known(ledger, question->name, question->now_ms);
+    enum knowledge known = is_known(ledger, name, question->now_ms);
     bool same = name->input_hash == question->input_hash;
     if (question->status == STATUS_OK)
         return known != KNOWN;
@@ -82,8 +84,19 @@ static bool is_start_right(struct ledger *ledger, const struct ledger_question *
         return known != UNKNOWN && same && name->saga_id == question->saga_id;
     if (question->status == STATUS_INVALID)
         return known != UNKNOWN && !same;
+    /* What was started before needs no room. */
     bool busy = question->may_be_busy || may_be_full(ledger, question->now_ms);
-    return question->status == STATUS_BUSY && busy;
+    return question->status == STATUS_BUSY && busy && known != KNOWN;
+}
+
+/* A saga is redriven once, while that is known. */
+static bool is_redrive_right(struct ledger *ledger, const struct ledger_question *question)
+{
+    const struct ledger_name *first = &ledger_find(ledger, question->saga_id)->redriven;
+    enum knowledge known = is_known(ledger, first, question->now_ms);
+    if (question->status == STATUS_EXISTS)
+        return known != UNKNOWN && first->saga_id == question->redriven_id;
+    return known != KNOWN && (question->status == STATUS_OK || question->status == STATUS_BUSY);
 }
 
 /* ---- what is right to say -------------------------------------------------------------------- */
@@ -135,17 +148,28 @@ static enum status on_cancel(const struct ledger_saga *saga, bool abort)
     return saga->pivoted ? STATUS_INVALID : STATUS_OK;
 }
 
-static enum status on_mend(const struct ledger_saga *saga, enum mend_action action)
+static bool is_asleep(const struct ledger_saga *saga)
 {
+    for (uint32_t i = 0; i < saga->carriers_count; i++)
+        if (saga->carriers[i].wait == LEDGER_RESTING || saga->carriers[i].wait == LEDGER_DELAYED)
+            return true;
+    return false;
+}
+
+/* A wait has no output. */
+static enum status on_mend(const struct ledger_saga *saga, const struct ledger_question *question)
+{
+    enum mend_action action = question->action;
+    bool has_output = question->value.kind != LEDGER_ABSENT;
     if (saga->outcome != OUTCOME_STUCK)
-        return STATUS_INVALID;
+        return action == MEND_SKIP && is_asleep(saga) && !has_output ? STATUS_OK : STATUS_INVALID;
     for (uint32_t i = 0; i < saga->carriers_count; i++) {
         const struct ledger_branch *branch = &saga->carriers[i];
         if (branch->wait != LEDGER_STUCK || branch->undo || action != MEND_SKIP)
             continue;
         enum script_kind kind = saga->script->states[branch->state].kind;
-        if (kind == SCRIPT_WAIT || kind == SCRIPT_CHOICE || kind == SCRIPT_SUCCEED ||
-            kind == SCRIPT_FAIL)
+        if ((kind == SCRIPT_WAIT && has_output) || kind == SCRIPT_CHOICE ||
+            kind == SCRIPT_SUCCEED || kind == SCRIPT_FAIL)
             return STATUS_INVALID;
     }
     return STATUS_OK;
@@ -163,7 +187,7 @@ static enum status answer_of(struct ledger *ledger, const struct ledger_question
     switch (question->asked) {
     case LEDGER_ASK_SIGNAL: return on_signal(ledger, saga, question);
     case LEDGER_ASK_CANCEL: return on_cancel(saga, question->abort);
-    case LEDGER_ASK_MEND: return on_mend(saga, question->action);
+    case LEDGER_ASK_MEND: return on_mend(saga, question);
     case LEDGER_ASK_ANSWER:
     case LEDGER_ASK_ERROR:
     case LEDGER_ASK_HEARTBEAT:
@@ -189,8 +213,8 @@ static void check_question(struct ledger *ledger, const struct ledger_question *
         return;
     }
     if (question->asked == LEDGER_ASK_REDRIVE) {
-        verdict_check(question->status == STATUS_OK || question->status == STATUS_BUSY,
-                      "a redrive says: %s", status_text(question->status));
+        verdict_check(is_redrive_right(ledger, question), "a redrive of saga %" PRIu64 " says: %s",
+                      question->saga_id, status_text(question->status));
         return;
     }
     enum status status = answer_of(ledger, question);

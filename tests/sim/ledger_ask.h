@@ -28,8 +28,9 @@ struct ledger_question {
     uint32_t record_no;
     int64_t now_ms; /* of the open block */
 
-    uint64_t saga_id; /* START: which EXISTS names */
-    uint32_t name;    /* START */
+    uint64_t saga_id;     /* START: which EXISTS names */
+    uint64_t redriven_id; /* REDRIVE: the same */
+    uint32_t name;        /* START */
     uint64_t input_hash;
     uint32_t signal; /* SCRIPT_SIGNALS: a name that nobody waits for */
     bool is_token;   /* of this data directory */

@@ -191,9 +191,14 @@ static void stop_branch(struct ledger_turn *turn)
         }
         ledger_undo_stop(turn);
         return;
+    case LEDGER_AWAITING:
+        /* What the handler began may have been done, by whoever it gave the token to. */
+        if (turn->saga->cancel != LEDGER_ABORT && ledger_state_of(turn)->kind == SCRIPT_TOKEN)
+            ledger_walk_remember(turn, (struct ledger_value){.kind = LEDGER_NIL});
+        ledger_undo_stop(turn);
+        return;
     case LEDGER_DELAYED:
-    case LEDGER_RESTING:
-    case LEDGER_AWAITING: ledger_undo_stop(turn); return;
+    case LEDGER_RESTING: ledger_undo_stop(turn); return;
     case LEDGER_RUNNING:
     case LEDGER_GONE: return;
     case LEDGER_STUCK: verdict_fail("a saga that is stuck is cancelled");
@@ -249,11 +254,25 @@ static void mend_forward(struct ledger_turn *turn, enum mend_action action,
     }
 }
 
+/* What sleeps goes on before its time. */
+static void wake(struct ledger_turn *turn)
+{
+    for (uint32_t i = turn->saga->carriers_count; i-- > 0;) {
+        struct ledger_turn other = ledger_turn_on(turn, &turn->saga->carriers[i]);
+        if (other.branch->wait == LEDGER_RESTING || other.branch->wait == LEDGER_DELAYED)
+            ledger_walk_timer(&other);
+    }
+}
+
 void ledger_undo_mend(struct ledger_turn *turn, enum mend_action action,
                       const struct ledger_value *output)
 {
     struct ledger_saga *saga = turn->saga;
     struct core_totals *totals = &turn->ledger->totals;
+    if (saga->outcome != OUTCOME_STUCK) {
+        wake(turn);
+        return;
+    }
     saga->outcome = OUTCOME_RUNNING;
     totals->stuck--;
     totals->mended++;

@@ -281,8 +281,7 @@ static int64_t beat_due_ms(const struct ledger_turn *turn)
     return by_deadline ? deadline_ms : beat_ms;
 }
 
-/* From now on it is to be compensated, if that is asked for. */
-static void remember(struct ledger_turn *turn, struct ledger_value output)
+void ledger_walk_remember(struct ledger_turn *turn, struct ledger_value output)
 {
     struct ledger_saga *saga = turn->saga;
     struct ledger_branch *branch = turn->branch;
@@ -298,7 +297,7 @@ static void step_done(struct ledger_turn *turn, struct ledger_value output)
     struct ledger_saga *saga = turn->saga;
     const struct script_state *state = ledger_state_of(turn);
     turn->branch->due_ms = 0;
-    remember(turn, output);
+    ledger_walk_remember(turn, output);
     if (state->pivot) {
         saga->pivoted = true;
         ledger_drop_done(turn);
@@ -319,7 +318,7 @@ static void step_begun(struct ledger_turn *turn)
 {
     if (ledger_undo_is_told(turn)) {
         count_step(turn);
-        remember(turn, (struct ledger_value){.kind = LEDGER_NIL});
+        ledger_walk_remember(turn, (struct ledger_value){.kind = LEDGER_NIL});
         ledger_undo_stop(turn);
         return;
     }

@@ -36,6 +36,8 @@ void ledger_drop_held(struct ledger_turn *turn);
 void ledger_walk(struct ledger_turn *turn, int at);
 void ledger_walk_start(struct ledger_turn *turn);
 void ledger_walk_succeed(struct ledger_turn *turn);
+/* From now on the step is to be compensated, if that is asked for. */
+void ledger_walk_remember(struct ledger_turn *turn, struct ledger_value output);
 /* Asks for the Task that the branch is at, again after a pause. */
 void ledger_walk_ask(struct ledger_turn *turn);
 /* The answer of a handler; or, `from_outside`, the one that an awaiting step has waited for. */

@@ -15,6 +15,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/plant.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/sim_memory.h"
 #include "tests/sim/verdict.h"
 
 /* Every so many seeds one is run twice: the same must happen. */
@@ -125,6 +126,9 @@ static void print_figures(uint64_t begun_ns)
         {"losses accepted", done->losses},
         {"stops", done->stops},
         {"starts from a checkpoint", done->checkpoints},
+        {"starts without any, refused", done->refusals},
+        {"times the journal was trimmed", done->removals},
+        {"blocks that went with it", done->removed},
     };
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
         printf("%12" PRIu64 "  %s\n", figures[i].count, figures[i].name);
@@ -140,6 +144,7 @@ int main(int count, char **words)
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
     /* Of most that it maps it uses little. */
     prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+    sim_memory_setup();
     uint64_t begun_ns = clock_now_ns();
     for (uint64_t i = 0; i < arguments.seeds_count; i++) {
         uint64_t seed = arguments.seed + i;

@@ -142,6 +142,19 @@ static uint32_t draw_percent(struct chance *chance, uint32_t most)
     return chance_percent(chance, 40) ? 0 : 1 + chance_draw(chance, most);
 }
 
+/* Often none, so that all goes that may; and the whole of it, so that none does. */
+static void draw_history(struct habits *habits)
+{
+    struct chance *chance = &sim->chance;
+    switch (chance_draw(chance, 4)) {
+    case 0: habits->history_bytes = UINT64_MAX; break;
+    case 1: habits->history_bytes = chance_draw(chance, 100000); break;
+    default: habits->history_bytes = 0;
+    }
+    habits->history_ms = chance_percent(chance, 70) ? 0 : 1 + chance_draw(chance, 200000);
+    habits->checkpoint_damage_percent = chance_percent(chance, 30) ? 40 : 10;
+}
+
 static void draw_habits(void)
 {
     /* The least has branches for any script: one for each state, and the root. */
@@ -183,6 +196,7 @@ static void draw_habits(void)
                     .parallel = draw_percent(chance, 100),
                     .undo_catch = draw_percent(chance, 100)},
     };
+    draw_history(habits);
     /* So busy that many sagas share a block. */
     if (chance_percent(chance, 40)) {
         habits->limits.sagas_max = chance_percent(chance, 30) ? 256 : 2048;
@@ -241,7 +255,7 @@ static void set_up(struct sim *made, uint64_t seed)
     sim->ledger.scripts_count = &sim->scripts_count;
     services_ledger = &sim->ledger;
     services_trace = 0;
-    disk_init(&sim->disk, &sim->chance, sim_engine_on_durable);
+    disk_init(&sim->disk, &sim->chance, sim_engine_on_durable, sim_engine_on_removal);
     sim_engine_open_shadow();
     uint32_t count = 1 + chance_draw(&sim->chance, 4);
     for (uint32_t i = 0; i < count; i++)
@@ -287,6 +301,7 @@ uint64_t sim_run(uint64_t seed)
     sim_figures.timeouts += totals->timeouts;
     sim_figures.signals += totals->signals;
     sim_figures.mended += totals->mended;
+    sim_figures.removed += sim->disk.gone;
     verdict_place.seeds_run++;
     uint64_t trace_hash = chance_mix(sim->trace, services_trace);
     tear_down();

@@ -1,14 +1,18 @@
 #include "tests/sim/sim_parts.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "engine/saga/core_state.h"
+#include "tests/sim/core_copy.h"
 #include "tests/sim/ledger_ask.h"
 #include "tests/sim/services.h"
+
+/* As many blocks as the journal thread may have, and those that wait to be replayed; kept over all
+ * lives, for their memory. */
+#define COPIES_COUNT (2 * WRITER_BUFFERS_COUNT)
+static struct core_copy copies[COPIES_COUNT];
 
 /* ---- what the engine calls ------------------------------------------------------------------- */
 
@@ -26,6 +30,18 @@ static void step_beside(void)
         worker_step(service->workers[chance_draw(&sim->chance, service->workers_count)]);
 }
 
+/* The engine's core after the block that it has just sealed: held against the replay when that
+ * block is durable. */
+static void keep_copy(void)
+{
+    const struct partition *partition = sim->partition;
+    if (partition == NULL || partition->last_block_no == sim->sealed_no ||
+        partition->open.record_count > 0)
+        return;
+    sim->sealed_no = partition->last_block_no;
+    core_copy_take(&copies[sim->sealed_no % COPIES_COUNT], partition->state->core, sim->sealed_no);
+}
+
 static int64_t show_wall_ms(void)
 {
     step_beside();
@@ -34,8 +50,11 @@ static int64_t show_wall_ms(void)
     return sim->wall_ms;
 }
 
+/* The engine asks for this time when it has sealed a block, too. */
 static uint64_t show_now_ns(void)
 {
+    sim_checkpoints_note();
+    keep_copy();
     return sim->now_ns;
 }
 
@@ -76,18 +95,15 @@ void sim_engine_on_durable(const struct disk_block *block)
 {
     replay_block(block);
     sim_figures.blocks++;
+    const struct core_copy *copy = &copies[block->block_no % COPIES_COUNT];
+    verdict_check(copy->block_no == block->block_no, "block %" PRIu64 " was sealed unseen",
+                  block->block_no);
+    verdict_check(core_copy_is_like(copy, sim->shadow->core),
+                  "block %" PRIu64 ": the core is not what a replay of the journal gives",
+                  block->block_no);
 }
 
 /* ---- looking at the engine ------------------------------------------------------------------- */
-
-static void check_core(void)
-{
-    struct core_digest live = core_digest(sim->partition->state->core);
-    struct core_digest replayed = core_digest(sim->shadow->core);
-    verdict_check(live.low == replayed.low && live.high == replayed.high,
-                  "block %" PRIu64 ": the core is not what a replay of the journal gives",
-                  sim->ledger.last_no);
-}
 
 static void check_state(const char *when)
 {
@@ -108,27 +124,28 @@ void sim_engine_check_room(void)
                   "at rest, no saga is there, and %" PRIu64 " bytes of payload are", bytes);
 }
 
-/* Once a block is enough, but for what might change without one. When all comes to rest blocks are
- * many, with little in them; and where sagas are many it takes long. */
+/* The core's slots and lists are compared at every block (sim_engine_on_durable). Here is what
+ * takes longer, what its payloads hold, and what can only be looked at while no worker is at it,
+ * the tables. Once a block is enough, but for what might change without one. When all comes to rest
+ * blocks are many, with little in them; and where sagas are many, or large, it takes long. */
 #define CHECK_EVERY   16u
 #define BLOCKS_SPARED 8u
 #define SAGAS_MANY    64u
+#define PAD_LARGE     4096u
 
 void sim_engine_check(void)
 {
     const struct partition *partition = sim->partition;
-    bool seldom = sim->calm || sim->habits.limits.sagas_max > SAGAS_MANY;
+    bool seldom =
+        sim->calm || sim->habits.limits.sagas_max > SAGAS_MANY || sim->habits.pad_max > PAD_LARGE;
     uint64_t due_no = sim->checked_no + (seldom ? BLOCKS_SPARED : 1);
     if (sim->ledger.last_no < due_no && (seldom || ++sim->checks_spared % CHECK_EVERY != 0))
         return;
-    if (sim->shadow->core == NULL || partition->open.record_count > 0 ||
+    if (sim->shadow->core == NULL || partition->in_flight > 0 || partition->open.record_count > 0 ||
         partition->last_block_no != sim->ledger.last_no)
         return;
     sim->checked_no = sim->ledger.last_no;
-    if (partition->in_flight == 0)
-        check_state("at rest");
-    else
-        check_core();
+    check_state("at rest");
 }
 
 /* ---- the engine comes and goes --------------------------------------------------------------- */
@@ -141,6 +158,8 @@ static enum status open_partition(bool accept_loss, struct problem *problem)
         .journal = disk_start(&sim->disk),
         .limits = sim->habits.limits,
         .checkpoint_bytes = sim->habits.checkpoint_bytes,
+        .history_bytes = sim->habits.history_bytes,
+        .history_ms = sim->habits.history_ms,
         .accept_loss = accept_loss,
         .threadless = true,
         .wall_ms = show_wall_ms,
@@ -149,7 +168,16 @@ static enum status open_partition(bool accept_loss, struct problem *problem)
     };
     for (uint32_t i = 0; i < SCRIPT_SERVICES; i++)
         options.built_in[options.built_in_count++] = &services[i];
+    sim->named_count = 0;
+    sim->sealed_no = sim->ledger.last_no;
     return partition_open(&options, &sim->partition, problem);
+}
+
+static void free_partition(void)
+{
+    sim_checkpoints_note();
+    partition_free(sim->partition);
+    sim->partition = NULL;
 }
 
 /* What was written and never acknowledged, and is there all the same, counts from now on. */
@@ -196,8 +224,9 @@ static void accept_loss(uint64_t block_no)
     verdict_check(partition_recovery(sim->partition)->last_no == block_no - 1,
                   "block %" PRIu64 " is damaged, and what is accepted ends with block %" PRIu64,
                   block_no, partition_recovery(sim->partition)->last_no);
-    partition_free(sim->partition);
+    free_partition();
     disk_settle(&sim->disk);
+    sim_checkpoints_lose(block_no);
     if (block_no > sim->ledger.last_no)
         return;
     sim->disk.acknowledged_no = block_no - 1;
@@ -208,7 +237,7 @@ static void accept_loss(uint64_t block_no)
  * checkpoint spares it the block; then the block is put back, or what is left is accepted. */
 static void start_on_damage(void)
 {
-    uint32_t index = chance_draw(&sim->chance, sim->disk.count);
+    uint32_t index = sim->disk.gone + chance_draw(&sim->chance, sim->disk.count - sim->disk.gone);
     enum disk_damage damage = (enum disk_damage)chance_draw(&sim->chance, DISK_LOSE + 1);
     uint64_t block_no = sim->disk.blocks[index].block_no;
     bool unknown =
@@ -221,50 +250,39 @@ static void start_on_damage(void)
     enum status status = open_partition(false, &problem);
     bool spared = status == STATUS_OK && block_no <= partition_recovered_from(sim->partition);
     if (status == STATUS_OK)
-        partition_free(sim->partition);
+        free_partition();
     verdict_check(spared || is_refusal(status),
                   "block %" PRIu64 " of %u is damaged (%d), and recovery says %s", block_no,
                   sim->disk.count, (int)damage, status_text(status));
     verdict_check(!sim->disk.removed, "recovery removed blocks, and nobody allowed it");
+    sim_checkpoints_check_kept();
     sim_trace(status);
-    if (spared || chance_percent(&sim->chance, 70))
+    if (spared || !sim_checkpoints_can_start(block_no) || chance_percent(&sim->chance, 70))
         disk_mend(&sim->disk, index, damage);
     else
         accept_loss(block_no);
 }
 
-/* The newest checkpoint cannot be read any more: recovery has to do without it. */
-static void damage_checkpoint(void)
+void sim_engine_expect_lost(void)
 {
-    char path[128];
-    DIR *entries = opendir(sim->directory);
-    assert(entries != NULL);
-    uint64_t newest_no = 0;
-    for (struct dirent *entry = readdir(entries); entry != NULL; entry = readdir(entries)) {
-        uint64_t block_no = 0;
-        if (sscanf(entry->d_name, "checkpoint-%" SCNu64, &block_no) == 1 && block_no > newest_no)
-            newest_no = block_no;
+    for (int accept = 0; accept < 2; accept++) {
+        struct problem problem = {0};
+        enum status status = open_partition(accept == 1, &problem);
+        verdict_check(status == STATUS_LOST,
+                      "the journal begins at block %" PRIu64
+                      ", no checkpoint can be read, and recovery says %s",
+                      sim->disk.first_no_declared, status_text(status));
+        sim_checkpoints_check_kept();
+        verdict_check(!sim->disk.removed, "recovery removed blocks that it cannot do without");
     }
-    closedir(entries);
-    snprintf(path, sizeof path, "%s/checkpoint-%" PRIu64, sim->directory, newest_no);
-    FILE *file = newest_no == 0 ? NULL : fopen(path, "r+");
-    if (file == NULL)
-        return;
-    fseek(file, 0, SEEK_END);
-    long at = (long)chance_draw(&sim->chance, (uint32_t)ftell(file));
-    fseek(file, at, SEEK_SET);
-    int byte = getc(file);
-    fseek(file, at, SEEK_SET);
-    putc(byte ^ 0x40, file);
-    fclose(file);
-    sim_figures.damages++;
+    sim_figures.refusals++;
 }
 
 void sim_engine_start(void)
 {
-    if (!sim->calm && chance_percent(&sim->chance, 10))
-        damage_checkpoint();
-    if (sim->disk.count > 0 && !sim->calm && chance_percent(&sim->chance, 30))
+    if (!sim->calm && chance_percent(&sim->chance, sim->habits.checkpoint_damage_percent))
+        sim_checkpoints_damage();
+    if (sim->disk.count > sim->disk.gone && !sim->calm && chance_percent(&sim->chance, 30))
         start_on_damage();
     struct problem problem = {0};
     enum status status = open_partition(false, &problem);
@@ -289,7 +307,7 @@ void sim_engine_crash(void)
     sim_figures.crashes++;
     sim_figures.stalls += partition_counts(sim->partition).stalls;
     sim->disk.mood = DISK_FAILING;
-    partition_free(sim->partition);
+    free_partition();
     sim_engine_start();
 }
 
@@ -302,11 +320,10 @@ void sim_engine_stop(void)
     verdict_check(partition_stop(sim->partition, digest, &problem) == STATUS_OK, "%s",
                   problem.text);
     sim_client_take_replies();
-    check_core();
     partition_state_digest(sim->shadow, replayed);
     verdict_check(strcmp(digest, replayed) == 0, "stopped: the digest is not that of a replay");
     sim_figures.stalls += partition_counts(sim->partition).stalls;
-    partition_free(sim->partition);
+    free_partition();
     sim->calm = calm;
     sim_figures.stops++;
 }

@@ -11,7 +11,8 @@ void sim_outside_ask(struct ledger_question *question, enum status status)
 {
     const struct partition *partition = sim->partition;
     question->status = status;
-    question->now_ms = partition->open.now_ms;
+    bool is_open = partition->open.record_count > 0;
+    question->now_ms = is_open ? partition->open.now_ms : partition->last_now_ms;
     question->block_no = partition->last_block_no + 1;
     question->record_no = partition->open.record_count - (status == STATUS_OK);
     ledger_ask(&sim->ledger, question);
@@ -44,6 +45,12 @@ static uint64_t draw_saga_that(bool (*fits)(const struct ledger_saga *saga))
 static bool is_stuck(const struct ledger_saga *saga)
 {
     return saga->outcome == OUTCOME_STUCK;
+}
+
+/* Half of those that were, so that others are drawn too. */
+static bool was_redriven(const struct ledger_saga *saga)
+{
+    return saga->redriven.saga_id != 0 && chance_percent(&sim->chance, 50);
 }
 
 static bool is_running(const struct ledger_saga *saga)
@@ -191,11 +198,12 @@ static void redrive_saga(uint64_t saga_id)
     };
     struct ledger_question question = {.asked = LEDGER_ASK_REDRIVE, .saga_id = saga_id};
     struct problem problem = {0};
-    uint64_t new_id;
-    enum status status = partition_redrive(sim->partition, &event, token, &new_id, &problem);
+    enum status status =
+        partition_redrive(sim->partition, &event, token, &question.redriven_id, &problem);
     sim_outside_ask(&question, status);
     sim->waiting_count += status == STATUS_OK;
     sim_figures.redrives += status == STATUS_OK;
+    sim_figures.doubles += status == STATUS_EXISTS;
 }
 
 /* ---- what is drawn --------------------------------------------------------------------------- */
@@ -227,7 +235,7 @@ void sim_outside_act(void)
         return;
     }
     switch (chance_draw(chance, 10)) {
-    case 0: redrive_saga(draw_saga()); return;
+    case 0: redrive_saga(draw_saga_that(was_redriven)); return;
     case 1:
     case 2: mend_saga(draw_saga_that(is_stuck)); return;
     case 3:

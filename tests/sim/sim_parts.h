@@ -1,7 +1,8 @@
 /*
  * sim_parts: what a life under a seed is made of. Internal to the simulator: sim.c draws and steps,
  * sim_engine.c starts, kills and inspects the engine, sim_client.c starts sagas and hears of them,
- * sim_outside.c is who signals, answers by token, cancels and mends.
+ * sim_outside.c is who signals, answers by token, cancels and mends, sim_checkpoints.c knows which
+ * checkpoints there are, damages them, and says what of the journal may be given up.
  */
 #ifndef TESTS_SIM_SIM_PARTS_H
 #define TESTS_SIM_SIM_PARTS_H
@@ -12,13 +13,20 @@
 #include "tests/sim/sim.h"
 #include "tests/sim/verdict.h"
 
-#define SCRIPTS_MAX 8u
-#define STARTS_MAX  8000u
+#define SCRIPTS_MAX           8u
+#define STARTS_MAX            8000u
+#define CHECKPOINTS_KNOWN_MAX 8u
 
 /* What a client was told: it must stay true over every crash. */
 struct told {
     uint64_t saga_id;
     enum outcome outcome;
+};
+
+/* A checkpoint that has got its name, and is not known to have gone. */
+struct known_checkpoint {
+    uint64_t block_no;
+    bool sound; /* not damaged, and of the journal that is there */
 };
 
 /* How this seed behaves; all in percent of a step or of a turn. */
@@ -33,7 +41,8 @@ struct habits {
     uint32_t named_percent, delayed_percent; /* of the starts */
     uint32_t cancel_percent;                 /* of what comes from outside */
     struct script_habits scripts;
-    uint64_t checkpoint_bytes;
+    uint64_t checkpoint_bytes, history_bytes, history_ms;
+    uint32_t checkpoint_damage_percent; /* of the starts */
     uint32_t pad_max;
     struct core_limits limits;
 };
@@ -45,7 +54,10 @@ struct sim {
     char directory[64]; /* of the watermark and the checkpoints; the journal is `disk` */
     struct ledger ledger;
     struct partition_state *shadow; /* replays every durable block */
-    struct partition *partition;
+    struct partition *partition;    /* NULL: not there, or about to start */
+    struct known_checkpoint checkpoints[CHECKPOINTS_KNOWN_MAX];
+    uint32_t checkpoints_count;
+    uint64_t named_count; /* by this start of the engine, as far as was looked */
     const struct script *scripts[SCRIPTS_MAX];
     uint32_t scripts_count;
     uint32_t plans[SCRIPTS_MAX]; /* of this start of the engine; PARTITION_NO_PLAN: not defined */
@@ -58,6 +70,7 @@ struct sim {
     struct told told[STARTS_MAX * 2];
     uint32_t told_count;
     uint64_t named_token[LEDGER_NAMES]; /* of the input that was given last; 0: none yet */
+    uint64_t sealed_no;                 /* the last block that the engine was seen to have sealed */
     uint64_t checked_no;                /* the block after which the states were compared last */
     uint32_t checks_spared;
     uint64_t trace;
@@ -70,6 +83,9 @@ void sim_trace(uint64_t what);
 
 /* A disk_on_durable. */
 void sim_engine_on_durable(const struct disk_block *block);
+/* A start finds no checkpoint where the journal has lost its beginning: it has to say so, and to
+ * change nothing. */
+void sim_engine_expect_lost(void);
 void sim_engine_open_shadow(void);
 void sim_engine_start(void);
 /* The machine dies: nothing more happens, except that a write under way may have reached the disk;
@@ -84,6 +100,20 @@ void sim_engine_stop(void);
 void sim_engine_check(void);
 /* At rest: no room is taken by what is not there any more. */
 void sim_engine_check_room(void);
+
+/* Looks whether the engine has named one since. */
+void sim_checkpoints_note(void);
+/* None that can be read has gone. */
+void sim_checkpoints_check_kept(void);
+/* Those of this block and later are of blocks that are not there any more. */
+void sim_checkpoints_lose(uint64_t first_lost_no);
+/* Whether there is one to start from, or the whole journal. The block of that number is damaged; 0:
+ * none is. */
+bool sim_checkpoints_can_start(uint64_t damaged_no);
+/* The newest cannot be read any more: recovery has to do without it. */
+void sim_checkpoints_damage(void);
+/* A disk_on_removal: says whether it may be. */
+void sim_engine_on_removal(uint64_t first_kept_no);
 
 #define SIM_INPUT_MAX (200u << 10)
 void sim_client_start(void);

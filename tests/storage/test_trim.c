@@ -75,13 +75,18 @@ static uint64_t first_stored_no(void)
     return block_no;
 }
 
+static void wait_for_the_thread(void)
+{
+    while (journal_dropping(journal))
+        sched_yield();
+}
+
 /* Asks until the files are gone: RocksDB moves one out of level 0 in its own time. */
 static void remove_until_first_stored(uint64_t first_kept_no, uint64_t lowest_no)
 {
     while (first_stored_no() < lowest_no) {
         remove_before(first_kept_no);
-        while (journal_dropping(journal))
-            sched_yield();
+        wait_for_the_thread();
     }
 }
 
@@ -148,8 +153,7 @@ static void a_file_that_holds_the_first_kept_block_stays(void **state)
     remove_until_first_stored(20, 11);
     for (int time = 0; time < 10; time++) {
         remove_before(20);
-        while (journal_dropping(journal))
-            sched_yield();
+        wait_for_the_thread();
     }
     assert_int_equal(first_stored_no(), 11);
 }
@@ -160,6 +164,7 @@ static void a_reader_hears_of_the_beginning_too(void **state)
     struct journal *reader = NULL;
     append_files(3, 10);
     remove_before(15);
+    wait_for_the_thread();
     assert_int_equal(open_as(true, &reader), STATUS_OK);
     assert_int_equal(journal_first_no(reader), 15);
     assert_false(journal_dropping(reader));
@@ -230,6 +235,57 @@ static void what_was_declared_and_not_dropped_is_given_up_and_goes_later(void **
     assert_int_equal(first_stored_no(), 21);
 }
 
+/* The open file of DIR/first. */
+static int find_declaration(void)
+{
+    char path[PATH_MAX], link[64], target[PATH_MAX];
+    scratch_path(path, directory, "first");
+    for (int file = 0; file < 1024; file++) {
+        snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+        ssize_t bytes = readlink(link, target, sizeof target - 1);
+        if (bytes < 0)
+            continue;
+        target[bytes] = '\0';
+        if (strcmp(target, path) == 0)
+            return file;
+    }
+    fail_msg("no file is open that says where the journal begins");
+    return -1;
+}
+
+/* On a disk that is full; the caller hears of it when it comes again. */
+static void what_cannot_be_declared_is_not_dropped(void **state)
+{
+    (void)state;
+    append_files(3, 10);
+    remove_until_first_stored(15, 11);
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    assert_true(full >= 0 && dup2(full, find_declaration()) >= 0);
+    close(full);
+    remove_before(25);
+    wait_for_the_thread();
+    assert_int_equal(first_stored_no(), 11);
+    assert_int_equal(journal_remove_before(journal, 26, &problem), STATUS_NO_SPACE);
+    assert_non_null(strstr(problem.text, "/first: no space"));
+    assert_int_equal(journal_remove_before(journal, 27, &problem), STATUS_NO_SPACE);
+    assert_int_equal(first_stored_no(), 11);
+    close_journal();
+    assert_int_equal(open_as(false, &journal), STATUS_OK);
+    assert_int_equal(journal_first_no(journal), 15);
+    expect_stored(15, 30);
+}
+
+static void a_journal_that_is_closed_has_declared_what_was_asked_for(void **state)
+{
+    (void)state;
+    append_files(3, 10);
+    for (uint64_t first_no = 2; first_no <= 30; first_no += 7) {
+        remove_before(first_no);
+        open_again();
+        assert_int_equal(journal_first_no(journal), first_no);
+    }
+}
+
 static void a_damaged_declaration_is_refused(void **state)
 {
     (void)state;
@@ -251,6 +307,7 @@ static int declare_and_die(void)
     if (open_as(false, &journal) != STATUS_OK)
         return 1;
     remove_before(17);
+    wait_for_the_thread();
     kill(getpid(), SIGKILL);
     return 2;
 }
@@ -320,13 +377,13 @@ static void a_newer_format_is_refused_with_the_version_to_use(void **state)
     assert_int_equal(open_as(true, &journal), STATUS_NEWER_FORMAT);
 }
 
-static void a_journal_of_an_earlier_format_is_read_and_marked_when_written_to(void **state)
+static void a_journal_of_an_older_format_is_read_and_marked_when_written_to(void **state)
 {
     (void)state;
     append_files(1, 3);
+    close_journal();
+    assert_int_equal(format_on_disk(0), 3);
     for (uint32_t format = 1; format < 3; format++) {
-        close_journal();
-        assert_int_equal(format_on_disk(0), 3);
         assert_int_equal(format_on_disk(format), format);
         assert_int_equal(open_as(true, &journal), STATUS_OK);
         expect_stored(1, 3);
@@ -334,7 +391,10 @@ static void a_journal_of_an_earlier_format_is_read_and_marked_when_written_to(vo
         assert_int_equal(format_on_disk(0), format);
         assert_int_equal(open_as(false, &journal), STATUS_OK);
         expect_stored(1, 3);
+        close_journal();
+        assert_int_equal(format_on_disk(0), 3);
     }
+    assert_int_equal(open_as(false, &journal), STATUS_OK);
     append_files(1, 3);
     remove_before(2);
     close_journal();
@@ -359,10 +419,12 @@ int main(int count, char **arguments)
         TEST(a_reader_that_was_overtaken_is_told_to_open_again),
         TEST(the_disk_of_a_trimmed_journal_is_bounded),
         TEST(what_was_declared_and_not_dropped_is_given_up_and_goes_later),
+        TEST(what_cannot_be_declared_is_not_dropped),
+        TEST(a_journal_that_is_closed_has_declared_what_was_asked_for),
         TEST(a_damaged_declaration_is_refused),
         TEST(what_was_declared_survives_kill_9_of_its_owner),
         TEST(a_newer_format_is_refused_with_the_version_to_use),
-        TEST(a_journal_of_an_earlier_format_is_read_and_marked_when_written_to),
+        TEST(a_journal_of_an_older_format_is_read_and_marked_when_written_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
