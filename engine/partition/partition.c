@@ -84,12 +84,20 @@ static bool note_durable(struct partition *partition)
     return durable_count > 0;
 }
 
+static bool has_room_for(const struct partition *partition, size_t record_bytes)
+{
+    const struct open_block *open = &partition->open;
+    uint32_t block_bytes = partition->options.block_bytes;
+    bool alone = open->record_count == 0 || block_bytes == 0;
+    return open->used_bytes + record_bytes <= (alone ? BLOCK_BYTES_MAX : block_bytes) &&
+           keeper_has_room(&partition->keeper);
+}
+
 bool partition_reserve(struct partition *partition, size_t record_bytes)
 {
     struct open_block *open = &partition->open;
     assert(record_bytes <= BLOCK_BYTES_MAX - BLOCK_HEADER_BYTES);
-    if (open->buffer != NULL && (open->used_bytes + record_bytes > BLOCK_BYTES_MAX ||
-                                 !keeper_has_room(&partition->keeper))) {
+    if (open->buffer != NULL && !has_room_for(partition, record_bytes)) {
         if (partition->sent_count == WRITER_BUFFERS_COUNT && !note_durable(partition)) {
             partition->counts.stalls++;
             return false;

@@ -131,13 +131,12 @@ void sim_engine_check_room(void)
 #define CHECK_EVERY   16u
 #define BLOCKS_SPARED 8u
 #define SAGAS_MANY    64u
-#define PAD_LARGE     4096u
 
 void sim_engine_check(void)
 {
     const struct partition *partition = sim->partition;
     bool seldom =
-        sim->calm || sim->habits.limits.sagas_max > SAGAS_MANY || sim->habits.pad_max > PAD_LARGE;
+        sim->calm || sim->habits.limits.sagas_max > SAGAS_MANY || sim->habits.large_percent > 0;
     uint64_t due_no = sim->checked_no + (seldom ? BLOCKS_SPARED : 1);
     if (sim->ledger.last_no < due_no && (seldom || ++sim->checks_spared % CHECK_EVERY != 0))
         return;
@@ -162,6 +161,7 @@ static enum status open_partition(bool accept_loss, struct problem *problem)
         .history_ms = sim->habits.history_ms,
         .accept_loss = accept_loss,
         .threadless = true,
+        .block_bytes = sim->habits.block_bytes,
         .wall_ms = show_wall_ms,
         .now_ns = show_now_ns,
         .may_step = may_step,
@@ -282,7 +282,8 @@ void sim_engine_start(void)
 {
     if (!sim->calm && chance_percent(&sim->chance, sim->habits.checkpoint_damage_percent))
         sim_checkpoints_damage();
-    if (sim->disk.count > sim->disk.gone && !sim->calm && chance_percent(&sim->chance, 30))
+    if (sim->disk.count > sim->disk.gone && !sim->calm &&
+        chance_percent(&sim->chance, sim->habits.damage_percent))
         start_on_damage();
     struct problem problem = {0};
     enum status status = open_partition(false, &problem);
@@ -291,7 +292,9 @@ void sim_engine_start(void)
     verdict_check(partition_recovery(sim->partition)->last_no == sim->ledger.last_no,
                   "recovery found blocks up to %" PRIu64 ", there are %" PRIu64,
                   partition_recovery(sim->partition)->last_no, sim->ledger.last_no);
-    sim_figures.checkpoints += partition_recovered_from(sim->partition) > 0;
+    bool from_checkpoint = partition_recovered_from(sim->partition) > 0;
+    sim_figures.checkpoints += from_checkpoint;
+    sim_figures.bare += !from_checkpoint && sim->checkpoints_count > 0;
     if (sim->ledger.last_no > 0)
         check_state("after recovery");
     sim_client_check_told();

@@ -43,7 +43,10 @@ struct habits {
     struct script_habits scripts;
     uint64_t checkpoint_bytes, history_bytes, history_ms;
     uint32_t checkpoint_damage_percent; /* of the starts */
-    uint32_t pad_max;
+    uint32_t pad_max, large_percent;    /* of the starts: with up to SIM_INPUT_MAX */
+    uint32_t block_bytes;
+    uint32_t damage_percent; /* of the starts: a block is damaged */
+    uint32_t tick_ms;        /* how far the clock mostly goes at once */
     struct core_limits limits;
 };
 
@@ -110,13 +113,16 @@ void sim_checkpoints_lose(uint64_t first_lost_no);
 /* Whether there is one to start from, or the whole journal. The block of that number is damaged; 0:
  * none is. */
 bool sim_checkpoints_can_start(uint64_t damaged_no);
-/* The newest cannot be read any more: recovery has to do without it. */
+/* The newest, or none, can be read any more: recovery has to do without. */
 void sim_checkpoints_damage(void);
 /* A disk_on_removal: says whether it may be. */
 void sim_engine_on_removal(uint64_t first_kept_no);
 
 #define SIM_INPUT_MAX (200u << 10)
-void sim_client_start(void);
+/* All that a start of the engine writes is in one block, before anybody looks. */
+#define SIM_BLOCK_BYTES_LEAST 1500u
+/* False when it is refused. */
+bool sim_client_start(void);
 void sim_client_take_replies(void);
 /* What clients were told is still so. */
 void sim_client_check_told(void);
