@@ -41,11 +41,12 @@ static void poll(void)
 static void move_clock(void)
 {
     int64_t due_ms = timers_next_ms(&sim->partition->timers);
+    int64_t tick_ms = sim->habits.tick_ms;
     switch (chance_draw(&sim->chance, 24)) {
     case 0: sim->wall_ms -= DAY_MS; break;
-    case 1: sim->wall_ms += chance_percent(&sim->chance, 20) ? DAY_MS : 30000; break;
+    case 1: sim->wall_ms += chance_percent(&sim->chance, 20) ? DAY_MS : 15 * tick_ms; break;
     case 2:
-    case 3: sim->wall_ms += 10000; break;
+    case 3: sim->wall_ms += 5 * tick_ms; break;
     case 4: sim->wall_ms -= chance_draw(&sim->chance, 5000); break;
     case 5:
     case 6:
@@ -223,6 +224,8 @@ static void draw_habits(void)
         /* A start replays all of them. */
         habits->crash_permille = (habits->crash_permille + 1) / 2;
         habits->damage_percent = 10;
+        /* A checkpoint holds all of them. */
+        habits->checkpoint_bytes *= 4;
     }
     if (chance_percent(chance, 2)) {
         habits->pad_max = 3000;
