@@ -142,14 +142,15 @@ enum status partition_apply(struct partition *partition, const struct event *eve
 
 /* Whether the open block should go now: only when the journal is idle (else it fills on), and then
  * at once if nobody is at work whose result could still come into it. Remote work may take long:
- * that it is out holds nothing up unless answers come in numbers. */
+ * that it is out holds nothing up unless answers come in numbers, and none is waited for at a stop.
+ */
 static bool should_seal(const struct partition *partition)
 {
     const struct open_block *open = &partition->open;
     if (open->record_count == 0 || partition->sent_count > 0)
         return false;
-    if (partition->in_flight == 0 &&
-        (partition->remote.in_flight == 0 || partition->sealed_records <= FEW_RECORDS))
+    if (partition->in_flight == 0 && (partition->remote.in_flight == 0 || partition->stopping ||
+                                      partition->sealed_records <= FEW_RECORDS))
         return true;
     return partition_now_ns(partition) - partition->sealed_ns >= PARTITION_SEAL_INTERVAL_NS;
 }

@@ -81,6 +81,8 @@ static void step(void)
         sim_engine_start();
     } else if (chance_percent(chance, habits->clock_percent))
         move_clock();
+    else if (chance_percent(chance, habits->remote_percent))
+        sim_remote_act();
     else if (chance_percent(chance, habits->outside_percent))
         sim_outside_act();
     else if (chance_percent(chance, habits->start_percent))
@@ -102,6 +104,7 @@ static void run_down(bool attend)
         verdict_check(turn < REST_TURNS, "it does not come to rest");
         poll();
         sim_client_take_replies();
+        sim_remote_attend();
         sim_engine_check();
         if (!partition_is_quiet(sim->partition))
             continue;
@@ -194,6 +197,7 @@ static void draw_habits(void)
         .checkpoint_percent = paces[chance_draw(chance, 5)],
         .checkpoint_bytes = chance_percent(chance, 60) ? 1000 + chance_draw(chance, 20000) : 0,
         .damage_percent = 30,
+        .remote_percent = chance_percent(chance, 20) ? 5 + chance_draw(chance, 40) : 0,
         .pad_max = pads[chance_draw(chance, 16)],
         .tick_ms = ticks_ms[chance_draw(chance, 3)],
         .limits = {.sagas_max = saga_slots[chance_draw(chance, 5)],

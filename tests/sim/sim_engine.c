@@ -166,7 +166,8 @@ static enum status open_partition(bool accept_loss, struct problem *problem)
         .now_ns = show_now_ns,
         .may_step = may_step,
     };
-    for (uint32_t i = 0; i < SCRIPT_SERVICES; i++)
+    options.remote = sim->is_remote;
+    for (uint32_t i = 0; i < SCRIPT_SERVICES - (sim->is_remote ? 1u : 0u); i++)
         options.built_in[options.built_in_count++] = &services[i];
     sim->named_count = 0;
     sim->sealed_no = sim->ledger.last_no;
@@ -280,6 +281,9 @@ void sim_engine_expect_lost(void)
 
 void sim_engine_start(void)
 {
+    /* A plug-in takes over from a remote worker, and the other way round. */
+    sim->is_remote = sim->habits.remote_percent > 0 && chance_percent(&sim->chance, 80);
+    sim_remote_forget();
     if (!sim->calm && chance_percent(&sim->chance, sim->habits.checkpoint_damage_percent))
         sim_checkpoints_damage();
     if (sim->disk.count > sim->disk.gone && !sim->calm &&
