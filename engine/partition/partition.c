@@ -157,6 +157,15 @@ static bool should_seal(const struct partition *partition)
 
 /* ---- effects leave --------------------------------------------------------------------------- */
 
+/* When it is too late to begin: a step that a remote worker had before may be short of heartbeats
+ * before it is out of time. 0: never. */
+static int64_t begin_by_ms(const struct partition *partition, const struct core_invocation *call,
+                           uint32_t branch)
+{
+    const struct core *core = partition->state->core;
+    return core_beats(core, branch) ? core_due_ms(core, branch) : call->deadline_ms;
+}
+
 /* Next: worker_on_invoke, on a worker's thread. */
 static void partition_send_invoke(struct partition *partition, struct worker *worker,
                                   const struct core_invocation *call, uint32_t branch,
@@ -172,7 +181,7 @@ static void partition_send_invoke(struct partition *partition, struct worker *wo
         .generation = generation,
         .step_no = call->step_no,
         .attempt_no = call->attempt_no,
-        .deadline_ms = call->deadline_ms,
+        .deadline_ms = begin_by_ms(partition, call, branch),
         .trace = call->trace,
         .handler = partition->handlers[call->plan][call->resource],
         .phase = (uint8_t)call->phase,
