@@ -84,12 +84,20 @@ static bool note_durable(struct partition *partition)
     return durable_count > 0;
 }
 
+static bool has_room_for(const struct partition *partition, size_t record_bytes)
+{
+    const struct open_block *open = &partition->open;
+    uint32_t block_bytes = partition->options.block_bytes;
+    bool alone = open->record_count == 0 || block_bytes == 0;
+    return open->used_bytes + record_bytes <= (alone ? BLOCK_BYTES_MAX : block_bytes) &&
+           keeper_has_room(&partition->keeper);
+}
+
 bool partition_reserve(struct partition *partition, size_t record_bytes)
 {
     struct open_block *open = &partition->open;
     assert(record_bytes <= BLOCK_BYTES_MAX - BLOCK_HEADER_BYTES);
-    if (open->buffer != NULL && (open->used_bytes + record_bytes > BLOCK_BYTES_MAX ||
-                                 !keeper_has_room(&partition->keeper))) {
+    if (open->buffer != NULL && !has_room_for(partition, record_bytes)) {
         if (partition->sent_count == WRITER_BUFFERS_COUNT && !note_durable(partition)) {
             partition->counts.stalls++;
             return false;
@@ -134,19 +142,29 @@ enum status partition_apply(struct partition *partition, const struct event *eve
 
 /* Whether the open block should go now: only when the journal is idle (else it fills on), and then
  * at once if nobody is at work whose result could still come into it. Remote work may take long:
- * that it is out holds nothing up unless answers come in numbers. */
+ * that it is out holds nothing up unless answers come in numbers, and none is waited for at a stop.
+ */
 static bool should_seal(const struct partition *partition)
 {
     const struct open_block *open = &partition->open;
     if (open->record_count == 0 || partition->sent_count > 0)
         return false;
-    if (partition->in_flight == 0 &&
-        (partition->remote.in_flight == 0 || partition->sealed_records <= FEW_RECORDS))
+    if (partition->in_flight == 0 && (partition->remote.in_flight == 0 || partition->stopping ||
+                                      partition->sealed_records <= FEW_RECORDS))
         return true;
     return partition_now_ns(partition) - partition->sealed_ns >= PARTITION_SEAL_INTERVAL_NS;
 }
 
 /* ---- effects leave --------------------------------------------------------------------------- */
+
+/* When it is too late to begin: a step that a remote worker had before may be short of heartbeats
+ * before it is out of time. 0: never. */
+static int64_t begin_by_ms(const struct partition *partition, const struct core_invocation *call,
+                           uint32_t branch)
+{
+    const struct core *core = partition->state->core;
+    return core_beats(core, branch) ? core_due_ms(core, branch) : call->deadline_ms;
+}
 
 /* Next: worker_on_invoke, on a worker's thread. */
 static void partition_send_invoke(struct partition *partition, struct worker *worker,
@@ -163,7 +181,7 @@ static void partition_send_invoke(struct partition *partition, struct worker *wo
         .generation = generation,
         .step_no = call->step_no,
         .attempt_no = call->attempt_no,
-        .deadline_ms = call->deadline_ms,
+        .deadline_ms = begin_by_ms(partition, call, branch),
         .trace = call->trace,
         .handler = partition->handlers[call->plan][call->resource],
         .phase = (uint8_t)call->phase,
