@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "engine/client/flyover.h"
-#include "tests/net/certificates.h"
+#include "tests/certificates.h"
 
 #define PASS "{\"StartAt\":\"P\",\"States\":{\"P\":{\"Type\":\"Pass\",\"End\":true}}}"
 #define FAR                                                                                        \
