@@ -73,14 +73,19 @@ const char *serve_await(struct serve_rig *rig, const char *word)
     }
 }
 
-void serve_start(struct serve_rig *rig, const char *const *arguments)
+void serve_await_address(struct serve_rig *rig)
 {
-    serve_spawn(rig, NULL, arguments);
     const char *line = serve_await(rig, "event=listening");
     const char *address = strstr(line, "address=");
     assert_non_null(address);
     address += strlen("address=");
     snprintf(rig->address, sizeof rig->address, "%.*s", (int)strcspn(address, " ,"), address);
+}
+
+void serve_start(struct serve_rig *rig, const char *const *arguments)
+{
+    serve_spawn(rig, NULL, arguments);
+    serve_await_address(rig);
 }
 
 int serve_wait(struct serve_rig *rig)

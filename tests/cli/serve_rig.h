@@ -23,7 +23,9 @@ typedef void serve_before(void);
 
 /* Arguments behind `serve`, the last one NULL. */
 void serve_spawn(struct serve_rig *rig, serve_before *before, const char *const *arguments);
-/* The same, and waits until it listens. */
+/* Until it listens; its address is known then. */
+void serve_await_address(struct serve_rig *rig);
+/* Both, with nothing before. */
 void serve_start(struct serve_rig *rig, const char *const *arguments);
 /* The next line that holds the word, behind the one that was awaited last: lent until the next
  * call. Fails the test where it ends without it. */
