@@ -85,7 +85,7 @@ size_t net_memory_kib(void)
     return pages * (size_t)sysconf(_SC_PAGESIZE) / 1024;
 }
 
-size_t net_files_count(void)
+static size_t count_files(void)
 {
     char path[64];
     size_t count = 0;
@@ -95,7 +95,24 @@ size_t net_files_count(void)
     while (readdir(directory) != NULL)
         count++;
     closedir(directory);
-    return count - 2; /* . and .. */
+    return count;
+}
+
+static size_t files_noted;
+
+void net_note_files(void)
+{
+    files_noted = count_files();
+}
+
+static bool are_files_as_noted(void)
+{
+    return count_files() <= files_noted;
+}
+
+void net_await_files(void)
+{
+    net_until(are_files_as_noted, "the sockets of those who left are closed");
 }
 
 /* ---- clients by the library ------------------------------------------------------------------ */
@@ -123,6 +140,14 @@ void net_run(struct flyover_client *client, const char *definition)
     if (flyover_run(client, &start, &end, NET_MS) != FLYOVER_OK)
         fail_msg("%s\n%s", flyover_problem(client), net.engine.log);
     assert_string_equal(end.outcome, "SUCCEEDED");
+}
+
+void net_expect_service(struct flyover_client *client)
+{
+    net_run(client, "pass");
+    struct flyover_client *other = net_client();
+    net_run(other, "pass");
+    flyover_close(other);
 }
 
 struct flyover_answer_message net_next(struct flyover_client *client)

@@ -46,7 +46,9 @@ void net_serve(const char *const *arguments);
 void net_until(bool (*condition)(void), const char *what);
 /* Of the engine, from /proc. */
 size_t net_memory_kib(void);
-size_t net_files_count(void);
+/* How many files it has open; and until it has no more than those again. */
+void net_note_files(void);
+void net_await_files(void);
 
 /* ---- clients by the library ------------------------------------------------------------------ */
 
@@ -55,6 +57,8 @@ struct flyover_client *net_client(void);
 struct flyover_start net_start_of(const char *definition, const char *name);
 /* One saga from start to SUCCEEDED. */
 void net_run(struct flyover_client *client, const char *definition);
+/* The same with this client, which was there before, and with one that comes now. */
+void net_expect_service(struct flyover_client *client);
 /* The next answer but RECONNECTED. */
 struct flyover_answer_message net_next(struct flyover_client *client);
 int64_t net_count(const char *total); /* "started", ... */

@@ -2,7 +2,7 @@
  * Peers that are wrong, slow, dead or mean, at the real program: each costs itself, is told why as
  * far as it listens, and nobody else notices. How long a frame may take, half a minute, is looked
  * at with a clock of its own in tests/net/test_server_abuse.c; that an address is taken, in
- * test_serve.c.
+ * test_serve.c. Many at once: test_net_crowds.c.
  */
 #include "tests/cli/net_rig.h"
 
@@ -12,31 +12,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "engine/net/wire.h"
 #include "tests/certificates.h"
 
 #define GARBAGE_COUNT   200u
 #define CUT_COUNT       200u
-#define CONNECTS_COUNT  5000u
-#define IDLE_COUNT      2000u
 #define DEEP_COUNT      10000u
-#define FILES_LEFT      12u
-#define COMERS_COUNT    40u
-#define EVENTS_COUNT    70000u /* more than the engine keeps in memory */
 #define MEMORY_KIB_MORE (96u << 10)
-
-/* The client that was there before goes on, and one that comes now is served too. */
-static void expect_service(struct flyover_client *client)
-{
-    net_run(client, "pass");
-    struct flyover_client *other = net_client();
-    net_run(other, "pass");
-    flyover_close(other);
-}
 
 static void send_frame(struct net_peer *peer, const void *body, uint32_t bytes)
 {
@@ -68,7 +52,7 @@ static void what_is_said_in_another_protocol_is_answered_with_an_error(void **st
     say_to_new_one(http, sizeof http - 1, "TOO_LARGE");
     say_to_new_one(tls, sizeof tls - 1, "TOO_LARGE");
     say_to_new_one(text, sizeof text - 1, "INVALID");
-    expect_service(client);
+    net_expect_service(client);
     flyover_close(client);
     serve_stop(&net.engine);
 }
@@ -98,7 +82,7 @@ static void garbage_costs_itself_and_nobody_else(void **state)
     struct flyover_client *client = net_client();
     for (uint32_t i = 0; i < GARBAGE_COUNT; i++)
         send_garbage(&random);
-    expect_service(client);
+    net_expect_service(client);
     assert_int_equal(flyover_late_count(client), 0);
     flyover_close(client);
     serve_stop(&net.engine);
@@ -118,7 +102,7 @@ static void a_frame_of_4_gb_is_refused_by_its_length_and_takes_no_memory(void **
         net_expect_end(&peer);
         net_hang_up(&peer, false);
     }
-    expect_service(client);
+    net_expect_service(client);
     if (!CLI_SANITIZED)
         assert_true(net_memory_kib() < before_kib + MEMORY_KIB_MORE);
     flyover_close(client);
@@ -166,7 +150,7 @@ static void who_says_no_hello_in_time_is_cut(void **state)
     net_expect_end(&half);
     serve_await(&net.engine, "no HELLO in time");
     serve_await(&net.engine, "no HELLO in time");
-    expect_service(client);
+    net_expect_service(client);
     net_hang_up(&mute, false);
     net_hang_up(&half, false);
     flyover_close(client);
@@ -183,16 +167,9 @@ static void who_stops_in_the_middle_of_a_frame_is_cut_for_its_silence(void **sta
     serve_await(&net.engine, "it does not answer");
     net_hang_up(&half, false);
     struct flyover_client *client = net_client();
-    expect_service(client);
+    net_expect_service(client);
     flyover_close(client);
     serve_stop(&net.engine);
-}
-
-static size_t files_count_before;
-
-static bool are_files_as_before(void)
-{
-    return net_files_count() <= files_count_before;
 }
 
 static void who_closes_in_the_middle_of_a_frame_leaves_nothing_behind(void **state)
@@ -201,15 +178,15 @@ static void who_closes_in_the_middle_of_a_frame_leaves_nothing_behind(void **sta
     net_serve(NULL);
     struct flyover_client *client = net_client();
     net_run(client, "pass");
-    files_count_before = net_files_count();
+    net_note_files();
     for (uint32_t i = 0; i < CUT_COUNT; i++) {
         struct net_peer peer = net_greet(NULL);
         net_say(&peer, "[12, 1, \"far\", null, {\"reply\": 2}]");
         net_send(&peer, "\0\0\1\0\x95\x0c", 6);
         net_hang_up(&peer, i % 2 == 0);
     }
-    expect_service(client);
-    net_until(are_files_as_before, "the sockets of those who left are closed");
+    net_expect_service(client);
+    net_await_files();
     flyover_close(client);
     serve_stop(&net.engine);
     assert_non_null(strstr(net.engine.log, "requests_open=0"));
@@ -246,102 +223,7 @@ static void a_client_that_never_reads_is_cut_and_holds_up_nobody(void **state)
     if (!CLI_SANITIZED && most_kib > before_kib + MEMORY_KIB_MORE)
         fail_msg("%zu KiB before, %zu with it", before_kib, most_kib);
     net_hang_up(&deaf, false);
-    expect_service(client);
-    flyover_close(client);
-    serve_stop(&net.engine);
-}
-
-/* ---- many ------------------------------------------------------------------------------------ */
-
-static void thousands_who_connect_and_leave_at_once_are_got_rid_of(void **state)
-{
-    (void)state;
-    net_serve(NULL);
-    struct flyover_client *client = net_client();
-    net_run(client, "pass");
-    files_count_before = net_files_count();
-    for (uint32_t i = 0; i < CONNECTS_COUNT; i++) {
-        struct net_peer peer = net_connect(NULL);
-        if (i % 3 == 0)
-            net_say(&peer, "[1, 1, {}]");
-        net_hang_up(&peer, i % 2 == 0);
-        if (i % 500 == 0)
-            net_run(client, "pass");
-    }
-    expect_service(client);
-    net_until(are_files_as_before, "the sockets of those who left are closed");
-    flyover_close(client);
-    serve_stop(&net.engine);
-}
-
-static void idle_connections_by_the_thousand_cost_little(void **state)
-{
-    (void)state;
-    static struct net_peer idle[IDLE_COUNT];
-    net_serve(NET_ARGS("--heartbeat-ms", "600000"));
-    struct flyover_client *client = net_client();
-    net_run(client, "pass");
-    files_count_before = net_files_count();
-    size_t before_kib = net_memory_kib();
-    for (uint32_t i = 0; i < IDLE_COUNT; i++)
-        idle[i] = net_greet(NULL);
-    if (!CLI_SANITIZED)
-        assert_true(net_memory_kib() < before_kib + MEMORY_KIB_MORE);
-    expect_service(client);
-    for (uint32_t i = 0; i < IDLE_COUNT; i++) {
-        net_say(&idle[i], "[3, 5]");
-        net_expect(&idle[i], "[4,5]");
-        net_hang_up(&idle[i], false);
-    }
-    net_until(are_files_as_before, "the sockets of those who left are closed");
-    flyover_close(client);
-    serve_stop(&net.engine);
-}
-
-/* io_uring looks at the limit when it begins to accept, so that it has to be there from the start.
- */
-static void leave_few_files(void)
-{
-    struct rlimit limit = {.rlim_cur = files_count_before + FILES_LEFT,
-                           .rlim_max = files_count_before + FILES_LEFT};
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-/* Whether one that comes now is let in. */
-static bool is_let_in(void)
-{
-    struct net_peer peer = net_connect(NULL);
-    net_say(&peer, "[1, 1, {}]");
-    bool is_in = strncmp(net_hear(&peer), "[2,", 3) == 0;
-    net_hang_up(&peer, false);
-    return is_in;
-}
-
-static void without_file_descriptors_those_who_are_there_go_on_and_later_others_come(void **state)
-{
-    (void)state;
-    struct net_peer comers[COMERS_COUNT];
-    uint32_t let_in = 0;
-    net_serve(NULL);
-    files_count_before = net_files_count();
-    serve_stop(&net.engine);
-    net.before = leave_few_files;
-    net_serve(NULL);
-    struct flyover_client *client = net_client();
-    net_run(client, "pass");
-    for (uint32_t i = 0; i < COMERS_COUNT; i++) {
-        comers[i] = net_connect(NULL);
-        net_say(&comers[i], "[1, 1, {}]");
-        let_in += strncmp(net_hear(&comers[i]), "[2,", 3) == 0;
-    }
-    assert_in_range(let_in, 1, FILES_LEFT);
-    assert_false(is_let_in());
-    for (uint32_t i = 0; i < COMERS_COUNT; i++)
-        net_run(client, "pass");
-    for (uint32_t i = 0; i < COMERS_COUNT; i++)
-        net_hang_up(&comers[i], false);
-    net_until(is_let_in, "somebody is let in again");
-    expect_service(client);
+    net_expect_service(client);
     flyover_close(client);
     serve_stop(&net.engine);
 }
@@ -501,83 +383,6 @@ static void a_certificate_that_has_expired_is_not_believed_on_either_side(void *
     certificates_remove(folder);
 }
 
-/* ---- subscribers ----------------------------------------------------------------------------- */
-
-struct heard {
-    uint32_t count;
-    bool sagas[EVENTS_COUNT + 1];
-};
-
-static void hear_of(struct heard *heard, uint64_t saga_id)
-{
-    assert_in_range(saga_id, 1, EVENTS_COUNT);
-    heard->count += !heard->sagas[saga_id];
-    heard->sagas[saga_id] = true;
-}
-
-/* Its SUBSCRIBE has been taken when this question is answered. */
-static void subscribe_by_library(struct flyover_client *client)
-{
-    static const char question[] = "\x81\xa2"
-                                   "do"
-                                   "\xa6"
-                                   "counts";
-    struct flyover_answer_message answer;
-    assert_int_equal(flyover_send_subscribe(client, NULL, NULL, NULL, 1), FLYOVER_OK);
-    assert_int_equal(flyover_ask(client, question, sizeof question - 1, &answer), FLYOVER_OK);
-}
-
-/* All sagas are started, and are heard of by the one that keeps up. */
-static void run_many(struct flyover_client *client, struct flyover_client *prompt,
-                     struct heard *heard)
-{
-    struct flyover_start start = net_start_of("pass", NULL);
-    struct flyover_answer_message answer;
-    uint32_t sent = 0, started = 0;
-    while (started < EVENTS_COUNT || heard->count < EVENTS_COUNT) {
-        while (sent < EVENTS_COUNT &&
-               flyover_send_start(client, &start, FLYOVER_AT_ACCEPTANCE, sent) == FLYOVER_OK)
-            sent++;
-        flyover_flush(client);
-        while (flyover_next(client, &answer, 0)) {
-            assert_int_equal(answer.kind, FLYOVER_STARTED);
-            started++;
-        }
-        while (flyover_next(prompt, &answer, heard->count < started ? 100 : 0)) {
-            assert_int_equal(answer.kind, FLYOVER_EVENT);
-            hear_of(heard, answer.saga_id);
-        }
-        assert_false(flyover_is_lost(client) || flyover_is_lost(prompt));
-    }
-}
-
-static void a_slow_subscriber_holds_up_nobody_and_misses_nothing(void **state)
-{
-    (void)state;
-    static struct heard prompt_heard, slow_heard;
-    prompt_heard = slow_heard = (struct heard){0};
-    net_serve(NET_ARGS("--heartbeat-ms", "600000"));
-    struct flyover_client *client = net_client(), *prompt = net_client();
-    struct net_peer slow = net_greet(NULL);
-    net_say(&slow, "[18, 5, {\"credit\": 1}]");
-    net_say(&slow, "[3, 1]");
-    net_expect(&slow, "[4,1]");
-    subscribe_by_library(prompt);
-    run_many(client, prompt, &prompt_heard);
-    net_say(&slow, "[20, 5, 1000000]");
-    while (slow_heard.count < EVENTS_COUNT) {
-        uint64_t saga_id;
-        const char *event = net_hear(&slow);
-        if (sscanf(event, "[19,5,\"%*[^\"]\",%" SCNu64, &saga_id) != 1)
-            fail_msg("no event, but '%s'", event);
-        hear_of(&slow_heard, saga_id);
-    }
-    net_hang_up(&slow, false);
-    flyover_close(client);
-    flyover_close(prompt);
-    serve_stop(&net.engine);
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, net_set_up, net_tear_down)
@@ -590,14 +395,10 @@ int main(void)
         TEST(who_stops_in_the_middle_of_a_frame_is_cut_for_its_silence),
         TEST(who_closes_in_the_middle_of_a_frame_leaves_nothing_behind),
         TEST(a_client_that_never_reads_is_cut_and_holds_up_nobody),
-        TEST(thousands_who_connect_and_leave_at_once_are_got_rid_of),
-        TEST(idle_connections_by_the_thousand_cost_little),
-        TEST(without_file_descriptors_those_who_are_there_go_on_and_later_others_come),
         TEST(requests_of_the_same_id_are_answered_each_and_a_doubled_offer_is_refused),
         TEST(results_that_nobody_asked_for_are_late_and_change_nothing),
         TEST(who_has_no_token_is_kept_out_and_a_worker_to_what_it_may_serve),
         TEST(a_certificate_that_has_expired_is_not_believed_on_either_side),
-        TEST(a_slow_subscriber_holds_up_nobody_and_misses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
