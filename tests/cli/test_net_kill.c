@@ -80,7 +80,7 @@ static struct ledger {
     uint64_t ids[SAGAS_COUNT];                /* by word; 0: not acknowledged */
     bool known[SAGAS_MAX + 1];                /* acknowledged under some word */
     bool closed[SAGAS_COUNT];                 /* its last answer has come */
-    uint32_t acknowledged, unknown, closed_count, numbers_used, calls_count, kills;
+    uint32_t acknowledged, unknown, closed_count, sent, numbers_used, calls_count, kills;
 } ledger;
 
 static struct saga_account *account_of(uint64_t saga_id)
@@ -291,31 +291,33 @@ static void kill_when_due(void)
     ledger.kills++;
 }
 
-static void run_all(struct flyover_client *const *clients, struct flyover_client *const *workers)
+static struct flyover_client *clients[CLIENTS_COUNT], *workers[WORKERS_COUNT];
+
+/* A turn of everybody; true once each start has had its last answer. */
+static bool are_all_answered(void)
 {
     struct flyover_client *all[CLIENTS_COUNT + WORKERS_COUNT];
-    memcpy(all, clients, CLIENTS_COUNT * sizeof(void *));
-    memcpy(all + CLIENTS_COUNT, workers, WORKERS_COUNT * sizeof(void *));
-    uint32_t sent = 0;
-    while (ledger.closed_count < SAGAS_COUNT) {
-        /* A few at a time, so that there is something to start behind each kill. */
-        for (; sent < SAGAS_COUNT && sent < ledger.closed_count + SAGAS_COUNT / 6; sent++)
-            send_one(clients[sent % CLIENTS_COUNT], sent);
-        for (uint32_t i = 0; i < CLIENTS_COUNT; i++)
-            hear(clients[i]);
-        for (uint32_t i = 0; i < WORKERS_COUNT; i++)
-            work(workers[i]);
-        kill_when_due();
-        rest(all, CLIENTS_COUNT + WORKERS_COUNT);
-    }
+    memcpy(all, clients, sizeof clients);
+    memcpy(all + CLIENTS_COUNT, workers, sizeof workers);
+    /* A few at a time, so that there is something to start behind each kill. */
+    for (; ledger.sent < SAGAS_COUNT && ledger.sent < ledger.closed_count + SAGAS_COUNT / 6;
+         ledger.sent++)
+        send_one(clients[ledger.sent % CLIENTS_COUNT], ledger.sent);
+    for (uint32_t i = 0; i < CLIENTS_COUNT; i++)
+        hear(clients[i]);
+    for (uint32_t i = 0; i < WORKERS_COUNT; i++)
+        work(workers[i]);
+    kill_when_due();
+    rest(all, CLIENTS_COUNT + WORKERS_COUNT);
+    return ledger.closed_count == SAGAS_COUNT;
 }
 
-/* The sagas of which nobody was told go on too. */
-static void finish_the_rest(struct flyover_client *const *workers)
+/* Those of which nobody was told go on too. */
+static bool are_all_ended(void)
 {
-    while (net_count("succeeded") + net_count("compensated") < net_count("started"))
-        for (uint32_t i = 0; i < WORKERS_COUNT; i++)
-            work(workers[i]);
+    for (uint32_t i = 0; i < WORKERS_COUNT; i++)
+        work(workers[i]);
+    return net_count("succeeded") + net_count("compensated") == net_count("started");
 }
 
 static void expect_saga(json_t *row)
@@ -371,7 +373,6 @@ static void expect_accounts_agree(void)
 static void an_engine_killed_again_and_again_agrees_with_the_ledger_outside(void **state)
 {
     (void)state;
-    struct flyover_client *clients[CLIENTS_COUNT], *workers[WORKERS_COUNT];
     ledger = (struct ledger){0};
     serve();
     for (uint32_t i = 0; i < CLIENTS_COUNT; i++)
@@ -380,9 +381,9 @@ static void an_engine_killed_again_and_again_agrees_with_the_ledger_outside(void
         workers[i] = net_client();
         assert_int_equal(flyover_register(workers[i], "trip", handlers, 4, CREDIT), FLYOVER_OK);
     }
-    run_all(clients, workers);
+    net_until(are_all_answered, "each start has had its last answer");
     assert_int_equal(ledger.kills, KILLS_COUNT);
-    finish_the_rest(workers);
+    net_until(are_all_ended, "each saga has ended");
     expect_accounts_agree();
     for (uint32_t i = 0; i < CLIENTS_COUNT; i++)
         flyover_close(clients[i]);
