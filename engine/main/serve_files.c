@@ -10,8 +10,8 @@
 
 /* RocksDB has up to 256 open; history, checkpoints, the control socket and its clients, rings. */
 #define FILES_OF_ENGINE 512u
-/* Those who wait in the line of a listener all have a file at one moment, before the one too many
- * is counted; where files are few, a quarter of them are left for that. */
+/* Those who wait in the line of a listener may all have a file at one moment, before the one too
+ * many is counted; where files are few, a quarter of them are left for that. */
 #define FILES_OF_BURST 4096u
 
 /* As many as the system lets it have. */
@@ -33,7 +33,8 @@ enum status serve_limit_connections(struct serve *serve, struct problem *problem
     if (status != STATUS_OK || limit.rlim_cur == RLIM_INFINITY)
         return status;
     uint64_t files = limit.rlim_cur;
-    uint64_t burst = files / 4 < FILES_OF_BURST ? files / 4 : FILES_OF_BURST;
+    uint64_t burst = (uint64_t)FILES_OF_BURST * serve->options.addresses_count;
+    burst = files / 4 < burst ? files / 4 : burst;
     if (files <= FILES_OF_ENGINE + burst)
         return problem_set(problem, STATUS_NO_SPACE,
                            "only %llu files may be open at once, and the engine needs %u for "
