@@ -19,7 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "tests/net/certificates.h"
+#include "tests/certificates.h"
 
 #define SAGAS 3000u
 
