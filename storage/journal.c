@@ -133,6 +133,11 @@ uint64_t journal_acknowledged_no(const struct journal *journal)
     return journal->acknowledged_no;
 }
 
+struct journal_store journal_store(const struct journal *journal)
+{
+    return journal->ops->store == NULL ? (struct journal_store){0} : journal->ops->store(journal);
+}
+
 struct journal_counts journal_counts(const struct journal *journal)
 {
     return journal->counts;

@@ -76,6 +76,17 @@ struct journal_counts {
     uint64_t bytes_count;
 };
 
+/* What the store says of itself; all 0 in memory. */
+struct journal_store {
+    bool is_known;                              /* false: there is no store, or it does not say */
+    uint64_t memtable_bytes, memtables_waiting; /* full ones, on their way to disk */
+    uint64_t files_bytes, files_l0;
+    uint64_t compaction_bytes_waiting, compactions, flushes;
+    uint64_t background_errors;
+    uint64_t write_delay_bytes_per_s; /* 0: it holds nothing back */
+    bool is_write_stopped;
+};
+
 struct journal_options {
     const char *directory; /* borrowed for the call; unused in memory */
     uint32_t partition;
@@ -160,6 +171,12 @@ NODISCARD enum status journal_remove_from(struct journal *journal, uint64_t firs
                                           struct problem *problem);
 
 struct journal_counts journal_counts(const struct journal *journal);
+/* Any thread, while the journal is open: beside an append too. Reads counters in memory, no file.
+ */
+struct journal_store journal_store(const struct journal *journal);
+/* What RocksDB's write-ahead logs of DIR/journal take on disk; 0 where there is none. Any thread;
+ * it looks at the files, whether a journal is open or not. */
+uint64_t journal_wal_bytes(const char *directory);
 /* Accepts NULL. */
 void journal_close(struct journal *journal);
 

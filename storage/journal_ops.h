@@ -24,6 +24,7 @@ struct journal_ops {
                                  struct problem *problem);
     bool (*dropping)(const struct journal *journal); /* NULL: never */
     void (*close)(struct journal *journal);
+    struct journal_store (*store)(const struct journal *journal); /* NULL: there is none */
 };
 
 struct journal {

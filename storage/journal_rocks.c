@@ -270,7 +270,13 @@ static void rocks_journal_close(struct journal *journal)
     free(self);
 }
 
+static struct journal_store rocks_journal_store(const struct journal *journal)
+{
+    return rocks_store(&((const struct journal_rocks *)journal)->rocks);
+}
+
 static const struct journal_ops rocks_ops = {
+    .store = rocks_journal_store,
     .append = rocks_append,
     .seek = rocks_seek,
     .next = rocks_next,

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "engine/base/status.h"
+#include "storage/journal.h"
 
 #define ROCKS_KEY_BYTES 12u
 /* No partition has this number. */
@@ -72,6 +73,9 @@ bool rocks_is_blocks(const char *family_name);
 rocksdb_iterator_t *rocks_scan(const struct rocks *rocks);
 /* Moves every write so far from the write-ahead log into its final file; durable on return. */
 NODISCARD enum status rocks_flush(struct rocks *rocks, const char *path, struct problem *problem);
+
+/* Any thread. */
+struct journal_store rocks_store(const struct rocks *rocks);
 
 /* Reads "format". STATUS_NOT_FOUND where it was never written. */
 NODISCARD enum status rocks_read_format(const struct rocks *rocks, const char *path,

@@ -58,6 +58,8 @@ struct writer {
     _Atomic uint64_t bytes_count;
     _Atomic uint64_t busy_ns;
     _Atomic uint64_t cpu_ns;
+    /* A tally of microseconds that the engine may read meanwhile; its sum is busy_ns. */
+    _Atomic uint64_t times_us[TALLY_BUCKETS + 1];
 };
 
 static void add(_Atomic uint64_t *counter, uint64_t amount)
@@ -95,7 +97,9 @@ static enum status write_blocks(struct writer *writer, uint32_t count, struct pr
     }
     uint64_t start_ns = clock_now_ns();
     enum status status = journal_append(writer->journal, blocks, count, problem);
-    add(&writer->busy_ns, clock_now_ns() - start_ns);
+    uint64_t took_ns = clock_now_ns() - start_ns;
+    add(&writer->busy_ns, took_ns);
+    add(&writer->times_us[tally_bucket(took_ns / 1000)], 1);
     if (status != STATUS_OK && !PLANTED(IGNORED_FAILURE))
         return status;
     add(&writer->syncs_count, 1);
@@ -431,4 +435,11 @@ struct writer_counts writer_counts(const struct writer *writer)
         .busy_ns = atomic_load_explicit(&writer->busy_ns, memory_order_relaxed),
         .cpu_ns = atomic_load_explicit(&writer->cpu_ns, memory_order_relaxed),
     };
+}
+
+void writer_append_times(const struct writer *writer, struct tally *ret_times_us)
+{
+    ret_times_us->sum = atomic_load_explicit(&writer->busy_ns, memory_order_relaxed) / 1000;
+    for (uint32_t i = 0; i <= TALLY_BUCKETS; i++)
+        ret_times_us->counts[i] = atomic_load_explicit(&writer->times_us[i], memory_order_relaxed);
 }

@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/base/tally.h"
 #include "queues/sleeper.h"
 #include "storage/journal.h"
 #include "storage/watermark.h"
@@ -105,5 +106,7 @@ enum status writer_failure(const struct writer *writer, struct problem *problem)
 bool writer_step(struct writer *writer);
 /* A recent reading; exact while nothing is in flight. */
 struct writer_counts writer_counts(const struct writer *writer);
+/* How long appends took, each with its sync, in microseconds; as recent. */
+void writer_append_times(const struct writer *writer, struct tally *ret_times_us);
 
 #endif

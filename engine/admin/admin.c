@@ -404,6 +404,7 @@ static const struct verb {
      "state definition version error name started_from_ms started_before_ms before limit"},
     {"show", admin_show, "saga name"},
     {"counts", admin_counts, ""},
+    {"figures", admin_figures, ""},
     {"definitions", admin_definitions, ""},
     {"definition", admin_definition, "plan"},
     {"cancel", admin_cancel, "saga name abort reason"},

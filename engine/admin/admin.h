@@ -14,6 +14,7 @@
  *   {"do": "list", ["state", "definition", "version", "error", "name", "started_from_ms",
  *    "started_before_ms", "before", "limit"]}        -> {"sagas": [...], ["before": ID]}
  *   {"do": "show", SAGA} {"do": "counts"} {"do": "definitions"} {"do": "definition", "plan": 0}
+ *   {"do": "figures"}                                -> what figures.h has
  *
  * SAGA is "saga": ID or "name": NAME. A refusal is {"error": STATUS, "message": sentence}; a field
  * that is not known is refused, so that one that is misspelt does nothing else instead. `list`
@@ -72,7 +73,9 @@ json_t *admin_refusal(const struct problem *problem);
 NODISCARD enum status admin_check_reply(json_t *reply, json_t **ret_reply, bool *ret_refused,
                                         struct problem *problem);
 
-/* ---- between admin.c and admin_look.c -------------------------------------------------------- */
+/* ---- between admin*.c and figures.c ---------------------------------------------------------- */
+
+enum admin_state admin_state_of(const struct core *core, const struct core_saga_view *saga);
 
 enum status admin_read_saga(const json_t *request, const struct partition *partition,
                             uint64_t *ret_saga_id, struct problem *problem);
@@ -90,6 +93,8 @@ NODISCARD enum status admin_list(struct admin_job *job, struct partition *partit
                                  struct problem *problem);
 NODISCARD enum status admin_counts(struct admin_job *job, struct partition *partition,
                                    struct problem *problem);
+NODISCARD enum status admin_figures(struct admin_job *job, struct partition *partition,
+                                    struct problem *problem);
 NODISCARD enum status admin_show(struct admin_job *job, struct partition *partition,
                                  struct problem *problem);
 NODISCARD enum status admin_definitions(struct admin_job *job, struct partition *partition,

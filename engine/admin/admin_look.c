@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/admin/admin.h"
+#include "engine/admin/figures.h"
 #include "engine/admin/timeline.h"
 #include "engine/base/clock.h"
 
@@ -14,7 +15,7 @@
 #define BRANCHES_SHOWN  100u
 #define COMPLETED_SHOWN 100u
 
-static enum admin_state state_of(const struct core *core, const struct core_saga_view *saga)
+enum admin_state admin_state_of(const struct core *core, const struct core_saga_view *saga)
 {
     struct core_branch_view branch;
     if (saga->outcome == OUTCOME_STUCK)
@@ -63,8 +64,8 @@ static json_t *describe(const struct partition_state *state, const struct core_s
     json_t *row = json_pack(
         "{s:I, s:s, s:i, s:s, s:I, s:i, s:s}", "saga", (json_int_t)saga->saga_id, "definition",
         core_plan(core, saga->plan)->name, "version", (int)state->definitions[saga->plan].version,
-        "state", admin_state_text(state_of(core, saga)), "started_ms", (json_int_t)saga->started_ms,
-        "step", (int)saga->step_no, "at", branch.state);
+        "state", admin_state_text(admin_state_of(core, saga)), "started_ms",
+        (json_int_t)saga->started_ms, "step", (int)saga->step_no, "at", branch.state);
     if (core_due_ms(core, saga->branch) >= 0)
         set_integer(row, "due_ms", core_due_ms(core, saga->branch));
     struct flyover_bytes error = error_name_of(core, saga->branch);
@@ -131,7 +132,7 @@ static bool matches(const struct admin_scan *scan, const struct core *core,
         return false;
     if (scan->definition.count > 0 && !is_text(scan->definition, core_plan(core, saga->plan)->name))
         return false;
-    if (scan->state != ADMIN_STATES_COUNT && (uint32_t)state_of(core, saga) != scan->state)
+    if (scan->state != ADMIN_STATES_COUNT && (uint32_t)admin_state_of(core, saga) != scan->state)
         return false;
     if (scan->error.at == NULL)
         return true;
@@ -307,7 +308,7 @@ static void visit_for_counts(struct admin_scan *scan, const struct core *core, u
                              const struct core_saga_view *saga)
 {
     (void)slot;
-    scan->states[saga->plan][state_of(core, saga)]++;
+    scan->states[saga->plan][admin_state_of(core, saga)]++;
 }
 
 /* Members only for what there is; the sum too. */
@@ -372,6 +373,19 @@ enum status admin_counts(struct admin_job *job, struct partition *partition,
     if (status == STATUS_OK && scan_slice(job->scan, state->core, visit_for_counts))
         job->reply = counts_reply(job->scan, state);
     return status;
+}
+
+/* ---- figures ---------------------------------------------------------------------------------
+ */
+
+enum status admin_figures(struct admin_job *job, struct partition *partition,
+                          struct problem *problem)
+{
+    (void)problem;
+    static _Thread_local struct figures figures;
+    if (figures_take(partition, &figures))
+        job->reply = figures_json(&figures);
+    return STATUS_OK;
 }
 
 /* ---- show ------------------------------------------------------------------------------------
@@ -465,6 +479,12 @@ enum status admin_show(struct admin_job *job, struct partition *partition, struc
     if (core_deadline_ms(core, slot) >= 0)
         set_integer(job->reply, "deadline_ms", core_deadline_ms(core, slot));
     json_object_set_new(job->reply, "cancelled", json_boolean(saga.cancelled));
+    struct flyover_bytes trace = core_trace(core, saga.branch);
+    if (trace.count > 0) {
+        char text[TRACE_TEXT_BYTES + 1];
+        trace_print(trace.at, text);
+        json_object_set_new(job->reply, "trace", json_string(text));
+    }
     json_object_set_new(job->reply, "pivoted", json_boolean(saga.pivoted));
     struct flyover_bytes error = core_saga_error(core, saga.branch);
     if (error.count > 0)

@@ -32,6 +32,7 @@ int command_saga(int argc, char **argv);
 int command_start(int argc, char **argv); /* `saga start` */
 int command_serve(int argc, char **argv);
 int command_token(int argc, char **argv);
+int command_top(int argc, char **argv);
 int command_replay(int argc, char **argv);
 
 int command_exit_code(enum status status);

@@ -203,33 +203,33 @@ static enum status check_services(const struct plan *plan, const struct plugin_p
 
 /* ---- reports -------------------------------------------------------------------------------- */
 
-struct tally {
+struct task_counts {
     uint32_t tasks;
     uint32_t compensated;
     uint32_t fire_and_forget;
 };
 
-static struct tally count_tasks(const struct plan *plan)
+static struct task_counts count_tasks(const struct plan *plan)
 {
-    struct tally tally = {0};
+    struct task_counts counts = {0};
     for (uint32_t i = 0; i < plan->states_count; i++) {
-        tally.tasks += plan->states[i].type == STATE_TASK;
-        tally.compensated += plan->states[i].compensated;
-        tally.fire_and_forget += plan->states[i].fire_and_forget;
+        counts.tasks += plan->states[i].type == STATE_TASK;
+        counts.compensated += plan->states[i].compensated;
+        counts.fire_and_forget += plan->states[i].fire_and_forget;
     }
-    return tally;
+    return counts;
 }
 
 static void print_summary(const struct plan *plan, bool services_checked)
 {
-    struct tally tally = count_tasks(plan);
+    struct task_counts counts = count_tasks(plan);
     plan_print(plan, stdout);
     printf("\nvalid: %u state%s, %u task%s", plan->states_count, plan->states_count == 1 ? "" : "s",
-           tally.tasks, tally.tasks == 1 ? "" : "s");
-    if (tally.compensated > 0)
-        printf(", %u compensated", tally.compensated);
-    if (tally.fire_and_forget > 0)
-        printf(", %u fire-and-forget", tally.fire_and_forget);
+           counts.tasks, counts.tasks == 1 ? "" : "s");
+    if (counts.compensated > 0)
+        printf(", %u compensated", counts.compensated);
+    if (counts.fire_and_forget > 0)
+        printf(", %u fire-and-forget", counts.fire_and_forget);
     for (uint32_t i = 0; i < plan->resources_count; i++)
         if (names_service_first(plan, i))
             printf("%s%s", i == 0 ? "; services: " : ", ", plan->resources[i].service);
@@ -238,14 +238,14 @@ static void print_summary(const struct plan *plan, bool services_checked)
 
 static void print_json(const struct plan *plan)
 {
-    struct tally tally = count_tasks(plan);
+    struct task_counts counts = count_tasks(plan);
     json_t *services = json_array();
     for (uint32_t i = 0; i < plan->resources_count; i++)
         if (names_service_first(plan, i))
             json_array_append_new(services, json_string(plan->resources[i].service));
     report_print_json(json_pack("{s:s, s:i, s:i, s:i, s:o, s:b}", "name", plan->name, "states",
-                                (int)plan->states_count, "tasks", (int)tally.tasks, "compensated",
-                                (int)tally.compensated, "services", services, "valid", 1),
+                                (int)plan->states_count, "tasks", (int)counts.tasks, "compensated",
+                                (int)counts.compensated, "services", services, "valid", 1),
                       stdout);
 }
 

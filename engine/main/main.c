@@ -17,6 +17,7 @@ static const struct {
     {"start", command_start, "start a saga: short for saga start"},
     {"saga", command_saga,
      "start, list, show, cancel, signal, mend sagas: with or without an engine"},
+    {"top", command_top, "show what an engine does, live: throughput, sagas, services, journal"},
     {"bench", command_bench, "load-test the engine and print what it reached"},
     {"replay", command_replay, "replay a journal offline: totals, digest, the life of a saga"},
     {"journal", command_journal, "dump or verify the blocks of a journal"},

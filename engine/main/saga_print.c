@@ -158,6 +158,8 @@ void saga_print_show(const json_t *reply, FILE *out)
     if (deadline[0] != '\0')
         fprintf(out, ", has time until %s UTC", deadline);
     fputc('\n', out);
+    if (text_of(reply, "trace")[0] != '\0')
+        fprintf(out, "  trace %s\n", text_of(reply, "trace"));
     if (json_object_get(reply, "failed_with") != NULL)
         print_value(out, "failed with", json_object_get(reply, "failed_with"));
     size_t index;

@@ -113,6 +113,7 @@ static int open_engine(struct serve *serve)
     struct problem problem = {0};
     struct session_options *options = &serve->options.session;
     options->remote = true;
+    options->recovered_blocks = &serve->recovered_blocks;
     options->sleep = (struct partition_sleep){
         .block = serve_block, .context = serve, .event_fd = serve->wake_fd};
     enum status status = session_open_engine(options, &serve->session, &problem);
@@ -297,6 +298,37 @@ static void say_listening(struct serve *serve)
             LOG_TEXT("version", FLYOVER_VERSION), LOG_TEXT("commit", FLYOVER_COMMIT));
 }
 
+/* Before the engine, so that it tells how far that is. */
+static int open_metrics(struct serve *serve)
+{
+    struct problem problem = {0};
+    const struct serve_options *options = &serve->options;
+    bool in_memory = options->session.durability == DURABILITY_MEMORY;
+    const struct metrics_options metrics = {
+        .address = options->metrics_address,
+        .version = FLYOVER_VERSION,
+        .commit = FLYOVER_COMMIT,
+        .durability = durability_name(options->session.durability),
+        .directory = in_memory ? NULL : options->session.directory,
+        .recovered_blocks = &serve->recovered_blocks,
+        .wake_fd = serve->wake_fd,
+    };
+    if (options->metrics_address == NULL)
+        return EXIT_DONE;
+    enum status status = metrics_open(&metrics, &serve->metrics, &problem);
+    if (status != STATUS_OK)
+        return command_refuse(COMMAND, status == STATUS_INVALID ? EXIT_INPUT : EXIT_FAILED, "%s",
+                              problem.text);
+    log_say(&serve->log, LOG_INFO, "metrics", LOG_TEXT("address", metrics_address(serve->metrics)));
+    return EXIT_DONE;
+}
+
+static void set_stage(struct serve *serve, enum metrics_stage stage)
+{
+    if (serve->metrics != NULL)
+        metrics_set_stage(serve->metrics, stage);
+}
+
 static int start(struct serve *serve)
 {
     cpu_set_t cpus;
@@ -327,6 +359,7 @@ static int stop_engine(struct serve *serve)
 {
     struct problem problem = {0};
     char digest[PARTITION_DIGEST_BYTES];
+    set_stage(serve, METRICS_STOPPING);
     enum status status = partition_stop(serve->session.partition, digest, &problem);
     if (status != STATUS_OK)
         return fail_running(serve, &problem);
@@ -343,12 +376,15 @@ static int serve_and_stop(struct serve *serve)
     say_listening(serve);
     notify_init(&serve->notify);
     notify_ready("serving");
+    serve_tell_figures(serve, true);
+    set_stage(serve, METRICS_SERVING);
     enum status status = serve_run(serve, &signal, &problem);
     if (status != STATUS_OK)
         return fail_running(serve, &problem);
     log_say(&serve->log, LOG_INFO, "stopping", LOG_NUMBER("signal", (uint64_t)signal),
             LOG_NUMBER("requests_open", server_counts(serve->server).requests_open));
     notify_stopping();
+    set_stage(serve, METRICS_DRAINING);
     status = serve_drain(serve, &problem);
     if (status != STATUS_OK)
         return fail_running(serve, &problem);
@@ -357,6 +393,8 @@ static int serve_and_stop(struct serve *serve)
 
 static void close_all(struct serve *serve)
 {
+    metrics_close(serve->metrics);
+    serve_tell_figures(serve, false);
     server_close(serve->server);
     transport_close(serve->transport);
     tls_close(serve->tls);
@@ -383,6 +421,8 @@ static int run(struct serve *serve)
     /* Until there is something to reload it is nothing, in place of the end. */
     signal(SIGHUP, SIG_IGN);
     int exit_code = open_access(serve);
+    if (exit_code == EXIT_DONE)
+        exit_code = open_metrics(serve);
     if (exit_code == EXIT_DONE)
         exit_code = start(serve);
     if (exit_code == EXIT_DONE)

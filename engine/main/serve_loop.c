@@ -68,6 +68,8 @@ static enum status turn(struct serve *serve, bool *ret_worked, struct problem *p
     worked |= polled;
     if (serve->session.control != NULL)
         worked |= control_turn(serve->session.control);
+    if (serve->metrics != NULL)
+        worked |= metrics_turn(serve->metrics, serve->session.partition);
     *ret_worked = worked;
     return STATUS_OK;
 }

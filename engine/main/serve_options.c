@@ -74,6 +74,9 @@ static const struct config_key keys[] = {
     {"auth.token-file", "token-file", 0, "FILE", CONFIG_TEXT, AT(token_file),
      .help = "Who may do what, as `flyover token` writes it; without one everybody may do "
              "everything"},
+    {"metrics.listen", "metrics-listen", 0, "ADDRESS", CONFIG_TEXT, AT(metrics_address),
+     .help = "Where /metrics, /healthz and /readyz are told by HTTP: HOST:PORT, [HOST]:PORT or "
+             "unix:PATH, port 0 for any; not told without it"},
     {"stop.drain-seconds", "drain-seconds", 0, "N", CONFIG_AMOUNT, .normal = "10", .reloads = true,
      .most = 86400, .unit = SECOND_MS, AT(drain_ms),
      .help = "How long open requests are still answered after SIGTERM"},
@@ -135,6 +138,12 @@ static enum status check_open(const struct serve_options *options, struct proble
                 "(--token-file FILE; `flyover token` makes them), ask for certificates "
                 "(--tls-client-required), listen on 127.0.0.1, or say --insecure",
                 options->addresses[i]);
+    if (options->metrics_address != NULL && !options->insecure &&
+        !serve_options_is_local(options->metrics_address))
+        return problem_set(problem, STATUS_NO_PERMISSION,
+                           "others can reach %.200s, and whoever reads the metrics is not asked "
+                           "who he is: give --metrics-listen 127.0.0.1:9464, or say --insecure",
+                           options->metrics_address);
     return STATUS_OK;
 }
 

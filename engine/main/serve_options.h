@@ -25,7 +25,8 @@ struct serve_options {
     uint64_t output_bytes;
     const char *certificate_file, *key_file, *ca_file; /* NULL: none */
     bool client_required;
-    const char *token_file; /* NULL: none */
+    const char *token_file;      /* NULL: none */
+    const char *metrics_address; /* NULL: none */
     uint64_t drain_ms;
     enum log_level log_level;
     enum log_format log_format;

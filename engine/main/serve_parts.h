@@ -7,6 +7,7 @@
 #define ENGINE_MAIN_SERVE_PARTS_H
 
 #include "engine/main/config.h"
+#include "engine/main/metrics.h"
 #include "engine/main/notify.h"
 #include "engine/main/serve_options.h"
 #include "engine/net/server.h"
@@ -27,7 +28,9 @@ struct serve {
     struct tls *tls;       /* NULL: plain */
     struct transport *transport;
     struct server *server;
-    uint64_t busy_ns; /* when there was something to do last */
+    struct metrics *metrics;           /* NULL: nobody asked for it */
+    _Atomic uint64_t recovered_blocks; /* while it starts */
+    uint64_t busy_ns;                  /* when there was something to do last */
     bool may_spin;
 };
 
@@ -43,6 +46,8 @@ void serve_block(void *context, uint64_t timeout_ns);
 NODISCARD enum status serve_run(struct serve *serve, int *ret_signal, struct problem *problem);
 /* Answers what is open, for drain_ms at most. */
 NODISCARD enum status serve_drain(struct serve *serve, struct problem *problem);
+/* From now on the figures of this engine have those of its sockets too, or not any more. */
+void serve_tell_figures(struct serve *serve, bool on);
 /* Reads the configuration, tokens and certificates again. What fails stays as it was. */
 void serve_reload(struct serve *serve);
 

@@ -105,6 +105,7 @@ enum status session_open_engine(const struct session_options *options, struct se
         .pin = options->pin,
         .remote = options->remote,
         .sleep = options->sleep,
+        .recovered_blocks = options->recovered_blocks,
     };
     engine.plugins.directories[engine.plugins.directories_count++] = command_plugin_directory();
     struct session session = {.latency_ns = calloc(1, sizeof *session.latency_ns)};

@@ -30,6 +30,7 @@ struct session_options {
     /* No options, but the program's: services may be in other processes, and how it sleeps. */
     bool remote;
     struct partition_sleep sleep;
+    _Atomic uint64_t *recovered_blocks; /* NULL: nobody looks while it starts */
 };
 
 /* The table of them (config.h), and the same as flags for argp. */

@@ -171,8 +171,10 @@ bool server_drain(struct server *server)
 struct server_counts server_counts(const struct server *server)
 {
     struct server_counts counts = server->counts;
-    for (uint32_t i = 0; i < server->options.connections_max; i++) {
+    uint32_t seen = 0;
+    for (uint32_t i = 0; i < server->options.connections_max && seen < counts.connections; i++) {
         const struct peer *peer = &server->peers[i];
+        seen += peer->stage == PEER_GREETING || peer->stage == PEER_OPEN;
         bool works = peer->registrations != NULL;
         counts.workers += works;
         counts.clients += peer->stage == PEER_OPEN && !works;

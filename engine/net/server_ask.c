@@ -16,7 +16,7 @@
  */
 
 static const char client_verbs[] = " start signal answer heartbeat list show history counts "
-                                   "definitions ";
+                                   "definitions figures ";
 static const char worker_verbs[] = " answer heartbeat ";
 
 static bool is_among(const char *words, const char *verb)

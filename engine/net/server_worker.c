@@ -479,10 +479,12 @@ void server_close_workers(struct server *server)
 uint32_t server_workers(const struct server *server, struct server_worker_view *views,
                         uint32_t capacity)
 {
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < server->options.connections_max; i++)
-        for (const struct registration *at = server->peers[i].registrations; at != NULL;
-             at = at->next) {
+    uint32_t count = 0, seen = 0;
+    for (uint32_t i = 0; i < server->options.connections_max && seen < server->counts.connections;
+         i++) {
+        const struct peer *peer = &server->peers[i];
+        seen += peer->stage == PEER_GREETING || peer->stage == PEER_OPEN;
+        for (const struct registration *at = peer->registrations; at != NULL; at = at->next) {
             struct server_worker_view *view = count < capacity ? &views[count] : NULL;
             count++;
             if (view == NULL)
@@ -491,5 +493,6 @@ uint32_t server_workers(const struct server *server, struct server_worker_view *
             strcpy(view->service, at->service);
             transport_peer(server->transport, at->connection, view->peer);
         }
+    }
     return count;
 }

@@ -63,6 +63,7 @@ void partition_seal(struct partition *partition)
     partition->sent[partition->sent_count++] =
         (struct sent_block){header.block_no, partition->state->effects.tail};
     partition->counts.records += open->record_count;
+    tally_add(&partition->block_bytes, open->used_bytes);
     partition->checkpointing.bytes_since += open->used_bytes;
     partition->checkpointing.journal_bytes += open->used_bytes;
     writer_send_block(partition->writer, open->buffer);

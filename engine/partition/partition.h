@@ -77,6 +77,8 @@ struct partition_options {
     uint64_t history_bytes;       /* 0: none is kept */
     uint64_t history_ms;          /* 0: however old */
     struct partition_sleep sleep; /* borrowed until partition_free */
+    /* Counted up while partition_open reads the journal, for another thread to see; NULL: none. */
+    _Atomic uint64_t *recovered_blocks;
     bool accept_loss;
     bool pin;                 /* threads to cores, when there are at least two */
     bool threadless;          /* tests: partition_poll also steps journal and workers */

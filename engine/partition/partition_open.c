@@ -319,6 +319,8 @@ static enum status on_block(void *context, const struct block_header *header, co
 {
     struct partition *partition = context;
     struct keeper *keeper = &partition->keeper;
+    if (partition->options.recovered_blocks != NULL)
+        atomic_fetch_add_explicit(partition->options.recovered_blocks, 1, memory_order_relaxed);
     if (keeper->log == NULL)
         return partition_state_replay(partition->state, header, body, NULL, NULL, problem);
     keeper_begin(keeper, 0, header->now_ms);
@@ -517,6 +519,8 @@ static enum status take_memory(struct partition *partition)
     partition->replies_capacity = REPLIES_CAPACITY;
     partition->replies = region_map(REPLIES_CAPACITY * sizeof *partition->replies, REGION_SCRATCH);
     partition->handlers = calloc(CORE_PLANS_MAX, sizeof *partition->handlers);
+    /* From here on: what was replayed happened before. */
+    core_set_durations(partition->state->core, &partition->saga_ms);
     partition->in_hand = region_map(branches_max * sizeof *partition->in_hand, REGION_SCRATCH);
     if (partition->replies == NULL || partition->handlers == NULL || partition->in_hand == NULL)
         return STATUS_NO_MEMORY;
@@ -568,11 +572,13 @@ static enum status resume(struct partition *partition, struct problem *problem)
 
 static enum status open_parts(struct partition *partition, struct problem *problem)
 {
+    uint64_t began_ns = clock_now_ns();
     enum status status = partition_state_open(&partition->state);
     if (status == STATUS_OK)
         status = open_journal(partition, problem);
     if (status == STATUS_OK)
         status = recover(partition, problem);
+    partition->recovered_ns = clock_now_ns() - began_ns;
     if (status == STATUS_OK)
         status = keep_watermark(partition, problem);
     if (status == STATUS_OK)

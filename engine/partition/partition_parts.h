@@ -6,6 +6,7 @@
 #define ENGINE_PARTITION_PARTITION_PARTS_H
 
 #include "engine/base/histogram.h"
+#include "engine/base/tally.h"
 #include "engine/partition/admission.h"
 #include "engine/partition/checkpoint.h"
 #include "engine/partition/dispatch.h"
@@ -140,6 +141,9 @@ struct partition {
     uint32_t cpus_used;
     uint64_t thread_cpu_ns_first; /* of the engine's thread, at open */
     struct histogram checkpoint_stops_ns;
+    struct tally saga_ms;     /* sagas: start to end */
+    struct tally block_bytes; /* blocks sealed */
+    uint64_t recovered_ns;    /* how long recovery took */
     struct partition_counts counts;
     bool stopping;
     bool stopped;

@@ -140,6 +140,8 @@ void work_decide(struct work *work, enum outcome outcome)
     case OUTCOME_ABORTED: core->totals.aborted++; break;
     case OUTCOME_RUNNING: assert(false && "running is no outcome"); break;
     }
+    if (core->durations_ms != NULL)
+        tally_add(core->durations_ms, (uint64_t)(work->now_ms - saga->started_ms));
     if (core->on_end != NULL)
         tell_end(work, outcome);
 }

@@ -46,6 +46,7 @@
 #include "engine/base/image.h"
 #include "engine/base/slab.h"
 #include "engine/base/status.h"
+#include "engine/base/tally.h"
 #include "engine/saga/effect.h"
 #include "engine/saga/event.h"
 #include "engine/saga/plan.h"
@@ -193,6 +194,9 @@ const struct plan *core_plan(const struct core *core, uint32_t index);
 /* Whom to tell; NULL: nobody. No part of the state. */
 void core_set_on_note(struct core *core, core_on_note on_note, void *context);
 void core_set_on_end(struct core *core, core_on_end on_end, void *context);
+/* How long sagas took to end, or to get stuck, by the times of their blocks; borrowed. NULL: it is
+ * not kept. No part of the state. */
+void core_set_durations(struct core *core, struct tally *durations_ms);
 /* Adds bits to the token of the saga in this slot. */
 void core_mark_token(struct core *core, uint32_t slot, uint64_t bits);
 /* Another retention of names; the rest stays as at open. */
@@ -321,6 +325,13 @@ uint32_t core_sagas_count(const struct core *core);
 uint64_t core_saga_id_last(const struct core *core);
 struct core_limits core_limits(const struct core *core);
 uint32_t core_branches_max(const struct core *core);
+/* What is taken of what there is. */
+struct core_room {
+    uint64_t payload_bytes, payload_bytes_max;
+    uint32_t branches, branches_max;
+    uint32_t names, names_max;
+};
+struct core_room core_room(const struct core *core);
 
 /* The whole state but the plans, for a checkpoint; read back, it goes on as if nothing had been.
  * Returns owned, to be given its plans again by core_add_plan, in the same order.

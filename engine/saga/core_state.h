@@ -112,6 +112,7 @@ struct core {
     void *on_note_context;
     core_on_end on_end;
     void *on_end_context;
+    struct tally *durations_ms; /* borrowed; NULL: not kept */
     uint8_t scratch[FLYOVER_PAYLOAD_BYTES_MAX];
 };
 

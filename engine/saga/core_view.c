@@ -41,6 +41,11 @@ void core_set_on_note(struct core *core, core_on_note on_note, void *context)
     core->on_note_context = context;
 }
 
+void core_set_durations(struct core *core, struct tally *durations_ms)
+{
+    core->durations_ms = durations_ms;
+}
+
 void core_set_on_end(struct core *core, core_on_end on_end, void *context)
 {
     core->on_end = on_end;
@@ -331,6 +336,18 @@ uint32_t core_branches_count(const struct core *core)
 struct flyover_bytes core_saga_error(const struct core *core, uint32_t branch)
 {
     return core_error_of(core, &core->sagas[core->branches[branch].saga]);
+}
+
+struct core_room core_room(const struct core *core)
+{
+    return (struct core_room){
+        .payload_bytes = slab_used_bytes(core->payloads),
+        .payload_bytes_max = core->limits.payload_bytes_max,
+        .branches = core->branches_pool.used,
+        .branches_max = core->branches_pool.capacity,
+        .names = core->names == NULL ? 0 : names_count(core->names),
+        .names_max = core->limits.names_max,
+    };
 }
 
 struct core_totals core_totals(const struct core *core)
