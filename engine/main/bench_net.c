@@ -1,5 +1,6 @@
 #include "engine/main/bench_net.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "engine/main/bench_directory.h"
 #include "engine/main/command.h"
 #include "engine/main/net_load.h"
+#include "engine/main/net_plot.h"
 #include "engine/main/net_report.h"
 #include "engine/main/net_worker.h"
 #include "engine/main/progress.h"
@@ -40,6 +42,7 @@ struct bench_net {
     struct totals before;
     struct progress progress;
     struct net_report report;
+    FILE *plot; /* NULL: none is asked for */
     const char *definition, *return_definition;
 };
 
@@ -389,11 +392,35 @@ static void describe(struct bench_net *bench)
     report->engine_rss_idle_bytes = net->idle > 0 ? usage.rss_bytes : 0;
 }
 
+/* Before the run: what cannot be written is not to be found out behind it. */
+static enum status open_plot(struct bench_net *bench, struct problem *problem)
+{
+    const char *path = bench->options->plot_path;
+    if (path == NULL || (bench->plot = fopen(path, "we")) != NULL)
+        return STATUS_OK;
+    return problem_set(problem, STATUS_NO_PERMISSION, "%s cannot be written: %s", path,
+                       strerror(errno));
+}
+
+/* Of a run that was stopped there is no curve. */
+static enum status write_plot(struct bench_net *bench, struct problem *problem)
+{
+    if (bench->plot == NULL)
+        return STATUS_OK;
+    if (bench->report.points_count > 1)
+        net_plot_write(&bench->report, bench->plot);
+    bool failed = ferror(bench->plot) != 0;
+    failed |= fclose(bench->plot) != 0;
+    return failed ? problem_set(problem, STATUS_IO, "%s could not be written",
+                                bench->options->plot_path)
+                  : STATUS_OK;
+}
+
 static enum status open_all(struct bench_net *bench, struct problem *problem)
 {
     raise_files();
-    enum status status = STATUS_OK;
-    if (bench->options->net.spawn != NET_SPAWN_NONE)
+    enum status status = open_plot(bench, problem);
+    if (status == STATUS_OK && bench->options->net.spawn != NET_SPAWN_NONE)
         status = start_engine(bench, problem);
     session_catch_signals();
     if (status == STATUS_OK)
@@ -452,6 +479,12 @@ int bench_net(const struct bench_net_options *options)
         status = audit(&bench, &problem);
     bench.report.idle_lost = bench.load == NULL ? 0 : net_load_idle_lost(bench.load);
     progress_end(&bench.progress);
+    struct problem unwritten = {0};
+    enum status written = write_plot(&bench, &unwritten);
     status = close_all(&bench, status, &problem);
+    if (status == STATUS_OK && written != STATUS_OK) {
+        problem = unwritten;
+        status = written;
+    }
     return status == STATUS_OK ? tell(&bench) : command_fail(COMMAND, &problem);
 }
