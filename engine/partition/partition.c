@@ -138,20 +138,34 @@ enum status partition_apply(struct partition *partition, const struct event *eve
     open->used_bytes = (uint32_t)(end - open->buffer->bytes);
     assert(open->used_bytes <= BLOCK_BYTES_MAX);
     open->record_count++;
+    open->is_awaited = true;
     return STATUS_OK;
+}
+
+void partition_apply_answer(struct partition *partition, const struct event *event, uint64_t token)
+{
+    const struct effect_queue *effects = &partition->state->effects;
+    bool was_awaited = partition->open.is_awaited;
+    uint64_t tail = effects->tail;
+    enum status status = partition_apply(partition, event, token, NULL, NULL);
+    assert(status == STATUS_OK);
+    partition->open.is_awaited = was_awaited || effects->tail != tail;
 }
 
 /* Whether the open block should go now: only when the journal is idle (else it fills on), and then
  * at once if nobody is at work whose result could still come into it. Remote work may take long:
  * that it is out holds nothing up unless answers come in numbers, and none is waited for at a stop.
- */
+ * A block that nothing waits for, such as the end of a fire-and-forget step, is no reason to be with
+ * the disk when the next saga begins. */
 static bool should_seal(const struct partition *partition)
 {
     const struct open_block *open = &partition->open;
     if (open->record_count == 0 || partition->sent_count > 0)
         return false;
-    if (partition->in_flight == 0 && (partition->remote.in_flight == 0 || partition->stopping ||
-                                      partition->sealed_records <= FEW_RECORDS))
+    bool is_awaited = open->is_awaited || partition->stopping;
+    if (is_awaited && partition->in_flight == 0 &&
+        (partition->remote.in_flight == 0 || partition->stopping ||
+         partition->sealed_records <= FEW_RECORDS))
         return true;
     return partition_now_ns(partition) - partition->sealed_ns >= PARTITION_SEAL_INTERVAL_NS;
 }
@@ -358,8 +372,7 @@ static bool partition_on_result(struct partition *partition, const struct result
     struct event event = event_of_result(partition, result);
     if (!partition_reserve(partition, event_encoded_bytes_max(&event)))
         return false;
-    enum status status = partition_apply(partition, &event, 0, NULL, NULL);
-    assert(status == STATUS_OK);
+    partition_apply_answer(partition, &event, 0);
     return true;
 }
 
