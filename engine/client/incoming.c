@@ -288,8 +288,10 @@ static bool on_other(struct flyover_client *client, struct wire_message *message
     case WIRE_LATE: client->late_count++; return true;
     case WIRE_REGISTERED: return on_registered(client, message);
     case WIRE_DRAINED: return on_drained(client, message);
-    case WIRE_PONG:
-    case WIRE_GOODBYE: return true; /* the end of the stream follows, and what it means with it */
+    case WIRE_PONG: return true;
+    case WIRE_GOODBYE: /* answers may follow, then the end of the stream */
+        client->is_leaving = true;
+        return true;
     default: return false;
     }
 }
