@@ -164,9 +164,9 @@ int64_t net_count(const char *total)
 
 /* ---- peers by hand: saying ------------------------------------------------------------------- */
 
-struct net_peer net_connect(const char *address)
+struct net_peer net_connect(void)
 {
-    const char *to = address == NULL ? serve_it.address : address;
+    const char *to = serve_it.address;
     char host[INET_ADDRSTRLEN];
     snprintf(host, sizeof host, "%.*s", (int)strcspn(to, ":"), to);
     struct sockaddr_in where = {.sin_family = AF_INET,
@@ -181,7 +181,7 @@ struct net_peer net_connect(const char *address)
 
 struct net_peer net_greet(const char *token)
 {
-    struct net_peer peer = net_connect(NULL);
+    struct net_peer peer = net_connect();
     char hello[256];
     snprintf(hello, sizeof hello, "[1, 1, {\"name\": \"by hand\"%s%s%s}]",
              token == NULL ? "" : ", \"token\": \"", token == NULL ? "" : token,

@@ -15,8 +15,7 @@
 #include "tests/cli/serve_fixture.h"
 
 /* In the process of each engine, before it is there; NULL, as it is at the start of a test:
- * nothing.
- */
+ * nothing. */
 extern serve_before *net_before;
 
 /* cmocka fixtures: those of serve_fixture.h, and this. */
@@ -56,8 +55,8 @@ struct net_peer {
     size_t in_bytes, in_capacity;
 };
 
-/* By TCP to `address`, NULL: the engine's first; without and with HELLO and WELCOME. */
-struct net_peer net_connect(const char *address);
+/* By TCP; without and with HELLO and WELCOME. */
+struct net_peer net_connect(void);
 struct net_peer net_greet(const char *token);
 /* False: it was cut meanwhile. */
 bool net_send(struct net_peer *peer, const void *bytes, size_t count);

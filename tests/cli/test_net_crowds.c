@@ -29,7 +29,7 @@ static void thousands_who_connect_and_leave_at_once_are_got_rid_of(void **state)
     net_run(client, "pass");
     net_note_files();
     for (uint32_t i = 0; i < CONNECTS_COUNT; i++) {
-        struct net_peer peer = net_connect(NULL);
+        struct net_peer peer = net_connect();
         if (i % 3 == 0)
             net_say(&peer, "[1, 1, {}]");
         net_hang_up(&peer, i % 2 == 0);
@@ -85,7 +85,7 @@ static void leave_too_few_files(void)
 /* Whether one that comes now is let in. */
 static bool is_let_in(void)
 {
-    struct net_peer peer = net_connect(NULL);
+    struct net_peer peer = net_connect();
     net_say(&peer, "[1, 1, {}]");
     bool is_in = strncmp(net_hear(&peer), "[2,", 3) == 0;
     net_hang_up(&peer, false);
@@ -116,7 +116,7 @@ static void who_takes_all_files_leaves_the_engine_its_own_and_later_others_come(
     struct flyover_client *client = serve_connect(serve_address);
     net_run(client, "pass");
     for (uint32_t i = 0; i < FILES_FEW; i++) {
-        comers[i] = net_connect(NULL);
+        comers[i] = net_connect();
         net_say(&comers[i], "[1, 1, {}]");
         let_in += strncmp(net_hear(&comers[i]), "[2,", 3) == 0;
     }

@@ -34,7 +34,7 @@ static void send_frame(struct net_peer *peer, const void *body, uint32_t bytes)
 
 static void say_to_new_one(const void *bytes, size_t count, const char *status)
 {
-    struct net_peer peer = net_connect(NULL);
+    struct net_peer peer = net_connect();
     net_send(&peer, bytes, count);
     net_expect_error(&peer, 0, status);
     net_expect_end(&peer);
@@ -62,7 +62,7 @@ static void what_is_said_in_another_protocol_is_answered_with_an_error(void **st
 static void send_garbage(uint64_t *random)
 {
     uint8_t body[64];
-    struct net_peer peer = cli_draw(random) % 2 == 0 ? net_connect(NULL) : net_greet(NULL);
+    struct net_peer peer = cli_draw(random) % 2 == 0 ? net_connect() : net_greet(NULL);
     uint32_t bytes = 1 + (uint32_t)(cli_draw(random) % sizeof body);
     for (uint32_t i = 0; i < bytes; i++)
         body[i] = (uint8_t)cli_draw(random);
@@ -96,7 +96,7 @@ static void a_frame_of_4_gb_is_refused_by_its_length_and_takes_no_memory(void **
     net_run(client, "pass");
     size_t before_kib = net_memory_kib();
     for (uint32_t i = 0; i < GARBAGE_COUNT; i++) {
-        struct net_peer peer = i % 2 == 0 ? net_connect(NULL) : net_greet(NULL);
+        struct net_peer peer = i % 2 == 0 ? net_connect() : net_greet(NULL);
         net_send(&peer, "\xff\xff\xff\xff", 4);
         net_expect_error(&peer, 0, "TOO_LARGE");
         net_expect_end(&peer);
@@ -144,7 +144,7 @@ static void who_says_no_hello_in_time_is_cut(void **state)
     (void)state;
     net_serve(NULL);
     struct flyover_client *client = serve_connect(serve_address);
-    struct net_peer mute = net_connect(NULL), half = net_connect(NULL);
+    struct net_peer mute = net_connect(), half = net_connect();
     net_send(&half, "\0\0\0\x20\x93\x01", 6);
     net_expect_end(&mute);
     net_expect_end(&half);
@@ -282,7 +282,7 @@ static void results_that_nobody_asked_for_are_late_and_change_nothing(void **sta
 
 static void expect_not_let_in(const char *hello)
 {
-    struct net_peer peer = net_connect(NULL);
+    struct net_peer peer = net_connect();
     net_say(&peer, hello);
     net_expect_error(&peer, 0, "NO_PERMISSION");
     net_expect_end(&peer);
@@ -323,7 +323,7 @@ static void who_has_no_token_is_kept_out_and_a_worker_to_what_it_may_serve(void 
  * did not let it in. */
 static bool shake_hands(const struct identity *identity)
 {
-    struct net_peer peer = net_connect(NULL);
+    struct net_peer peer = net_connect();
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     assert_int_equal(SSL_CTX_use_certificate(context, identity->certificate), 1);
     assert_int_equal(SSL_CTX_use_PrivateKey(context, identity->key), 1);
