@@ -19,43 +19,33 @@
 #define FIRST_BYTES   1024u
 #define MESSAGE_DEPTH 64u
 
-struct net_rig net;
+serve_before *net_before;
 
 /* ---- the engine ------------------------------------------------------------------------------ */
 
 int net_set_up(void **state)
 {
-    (void)state;
-    cli_make_directory(net.scratch);
-    cli_path(net.data, net.scratch, "data");
-    cli_path(net.pass_file, net.scratch, "pass.asl.json");
-    cli_path(net.far_file, net.scratch, "far.asl.json");
-    cli_write(net.pass_file, NET_PASS);
-    cli_write(net.far_file, NET_FAR);
-    snprintf(net.address, sizeof net.address, "unix:%s/s", net.scratch);
-    return 0;
+    net_before = NULL;
+    return serve_set_up(state);
 }
 
 int net_tear_down(void **state)
 {
-    (void)state;
-    serve_kill(&net.engine);
-    cli_remove(net.scratch);
-    net.before = NULL;
-    return 0;
+    net_before = NULL;
+    return serve_tear_down(state);
 }
 
 void net_serve(const char *const *arguments)
 {
-    const char *all[SERVE_ARGS_MAX] = {"--data",   net.data,    "--listen", "127.0.0.1:0",
-                                       "--listen", net.address, "--define", net.pass_file,
-                                       "--define", net.far_file};
+    const char *all[SERVE_ARGS_MAX] = {"--data",   serve_data,    "--listen", "127.0.0.1:0",
+                                       "--listen", serve_address, "--define", serve_pass_file,
+                                       "--define", serve_far_file};
     for (size_t count = 10; arguments != NULL && *arguments != NULL; count++) {
         assert_true(count < SERVE_ARGS_MAX - 1);
         all[count] = *arguments++;
     }
-    serve_spawn(&net.engine, net.before, all);
-    serve_await_address(&net.engine);
+    serve_spawn(&serve_it, net_before, all);
+    serve_await_address(&serve_it);
 }
 
 static int64_t now_ms(void)
@@ -67,7 +57,7 @@ static int64_t now_ms(void)
 
 void net_until(bool (*condition)(void), const char *what)
 {
-    int64_t until_ms = now_ms() + NET_MS;
+    int64_t until_ms = now_ms() + SERVE_LONG_MS;
     while (!condition())
         if (now_ms() > until_ms)
             fail_msg("never: %s", what);
@@ -77,7 +67,7 @@ size_t net_memory_kib(void)
 {
     char path[64];
     size_t pages;
-    snprintf(path, sizeof path, "/proc/%d/statm", net.engine.pid);
+    snprintf(path, sizeof path, "/proc/%d/statm", serve_it.pid);
     FILE *file = fopen(path, "re");
     assert_non_null(file);
     assert_int_equal(fscanf(file, "%*u %zu", &pages), 1);
@@ -89,7 +79,7 @@ static size_t count_files(void)
 {
     char path[64];
     size_t count = 0;
-    snprintf(path, sizeof path, "/proc/%d/fd", net.engine.pid);
+    snprintf(path, sizeof path, "/proc/%d/fd", serve_it.pid);
     DIR *directory = opendir(path);
     assert_non_null(directory);
     while (readdir(directory) != NULL)
@@ -117,44 +107,45 @@ void net_await_files(void)
 
 /* ---- clients by the library ------------------------------------------------------------------ */
 
-struct flyover_client *net_client(void)
-{
-    struct flyover_client *client;
-    struct flyover_client_options options = {
-        .address = net.address, .name = "test", .connect_ms = NET_MS};
-    if (flyover_connect(&options, &client) != FLYOVER_OK)
-        fail_msg("%s", flyover_connect_problem());
-    return client;
-}
-
 struct flyover_start net_start_of(const char *definition, const char *name)
 {
-    return (struct flyover_start){
-        .definition = definition, .name = name, .input = "\xc0", .input_bytes = 1};
+    struct flyover_start start = serve_start_of(definition);
+    start.name = name;
+    return start;
 }
 
 void net_run(struct flyover_client *client, const char *definition)
 {
     struct flyover_start start = net_start_of(definition, NULL);
     struct flyover_answer_message end;
-    if (flyover_run(client, &start, &end, NET_MS) != FLYOVER_OK)
-        fail_msg("%s\n%s", flyover_problem(client), net.engine.log);
+    if (flyover_run(client, &start, &end, SERVE_LONG_MS) != FLYOVER_OK)
+        fail_msg("%s\n%s", flyover_problem(client), serve_it.log);
     assert_string_equal(end.outcome, "SUCCEEDED");
 }
 
 void net_expect_service(struct flyover_client *client)
 {
     net_run(client, "pass");
-    struct flyover_client *other = net_client();
+    struct flyover_client *other = serve_connect(serve_address);
     net_run(other, "pass");
     flyover_close(other);
+}
+
+void net_take_turn(struct flyover_client *client)
+{
+    static const char question[] = "\x81\xa2"
+                                   "do"
+                                   "\xa6"
+                                   "counts";
+    struct flyover_answer_message answer;
+    assert_int_equal(flyover_ask(client, question, sizeof question - 1, &answer), FLYOVER_OK);
 }
 
 struct flyover_answer_message net_next(struct flyover_client *client)
 {
     struct flyover_answer_message answer;
     do
-        if (!flyover_next(client, &answer, NET_MS))
+        if (!flyover_next(client, &answer, SERVE_LONG_MS))
             fail_msg("nothing comes any more: %s", flyover_problem(client));
     while (answer.kind == FLYOVER_RECONNECTED);
     return answer;
@@ -165,7 +156,7 @@ int64_t net_count(const char *total)
     char path[64];
     snprintf(path, sizeof path, "totals/%s", total);
     json_t *counts =
-        cli_expect_json(cli_run("saga", "-d", net.data, "counts", "--json", (char *)NULL));
+        cli_expect_json(cli_run("saga", "-d", serve_data, "counts", "--json", (char *)NULL));
     int64_t count = cli_integer(counts, path);
     json_decref(counts);
     return count;
@@ -173,9 +164,9 @@ int64_t net_count(const char *total)
 
 /* ---- peers by hand: saying ------------------------------------------------------------------- */
 
-struct net_peer net_connect(const char *address)
+struct net_peer net_connect(void)
 {
-    const char *to = address == NULL ? net.engine.address : address;
+    const char *to = serve_it.address;
     char host[INET_ADDRSTRLEN];
     snprintf(host, sizeof host, "%.*s", (int)strcspn(to, ":"), to);
     struct sockaddr_in where = {.sin_family = AF_INET,
@@ -190,7 +181,7 @@ struct net_peer net_connect(const char *address)
 
 struct net_peer net_greet(const char *token)
 {
-    struct net_peer peer = net_connect(NULL);
+    struct net_peer peer = net_connect();
     char hello[256];
     snprintf(hello, sizeof hello, "[1, 1, {\"name\": \"by hand\"%s%s%s}]",
              token == NULL ? "" : ", \"token\": \"", token == NULL ? "" : token,
@@ -238,8 +229,8 @@ static bool read_more(struct net_peer *peer)
         assert_non_null(peer->in);
     }
     struct pollfd polled = {.fd = peer->fd, .events = POLLIN};
-    if (poll(&polled, 1, NET_MS) != 1)
-        fail_msg("nothing comes; the engine said:\n%s", net.engine.log);
+    if (poll(&polled, 1, SERVE_LONG_MS) != 1)
+        fail_msg("nothing comes; the engine said:\n%s", serve_it.log);
     ssize_t count =
         recv(peer->fd, peer->in + peer->in_bytes, peer->in_capacity - peer->in_bytes, 0);
     peer->in_bytes += count > 0 ? (size_t)count : 0;

@@ -1,5 +1,5 @@
 /*
- * net_rig: a `flyover serve` and its scratch directory, clients by the library, and peers that
+ * net_rig: what is more than serve_fixture.h has for the tests of a network that fails: peers that
  * speak by hand, so that a test can be as wrong, slow or dead as it likes. What peers say and hear
  * is JSON, as on the page of the protocol:
  *
@@ -7,41 +7,24 @@
  *     net_say(&peer, "[3, 7]");
  *     net_expect(&peer, "[4,7]");
  *
- * Nothing sleeps: what is awaited comes, or the test fails after NET_MS.
+ * Nothing sleeps: what is awaited comes, or the test fails after SERVE_LONG_MS.
  */
 #ifndef TESTS_CLI_NET_RIG_H
 #define TESTS_CLI_NET_RIG_H
 
-#include "engine/client/flyover.h"
-#include "tests/cli/serve_rig.h"
+#include "tests/cli/serve_fixture.h"
 
-#define NET_MS 60000
+/* In the process of each engine, before it is there; NULL, as it is at the start of a test:
+ * nothing. */
+extern serve_before *net_before;
 
-#define NET_PASS "{\"StartAt\":\"P\",\"States\":{\"P\":{\"Type\":\"Pass\",\"End\":true}}}"
-#define NET_FAR                                                                                    \
-    "{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Task\",\"Resource\":\"service:far.go\","     \
-    "\"End\":true}}}"
-
-/* Of one test: made by net_set_up, with the definitions `pass` and `far` in pass_file, far_file. */
-struct net_rig {
-    struct serve_rig engine;
-    char scratch[PATH_MAX], data[PATH_MAX], pass_file[PATH_MAX], far_file[PATH_MAX];
-    char address[PATH_MAX + 8]; /* of a unix socket: the same after a restart */
-    serve_before *before;       /* of each engine; NULL: nothing */
-};
-extern struct net_rig net;
-
+/* cmocka fixtures: those of serve_fixture.h, and this. */
 int net_set_up(void **state);
 int net_tear_down(void **state);
 
-/* Starts the engine on the data directory, a port of its own and net.address, with both
+/* Starts the engine on the data directory, a port of its own and serve_address, with both
  * definitions, and with these arguments more, the last one NULL; NULL: none. */
 void net_serve(const char *const *arguments);
-#define NET_ARGS(...)                                                                              \
-    (const char *const[])                                                                          \
-    {                                                                                              \
-        __VA_ARGS__, NULL                                                                          \
-    }
 /* Fails the test unless `condition` becomes true; it is asked again and again. */
 void net_until(bool (*condition)(void), const char *what);
 /* Of the engine, from /proc. */
@@ -52,13 +35,14 @@ void net_await_files(void);
 
 /* ---- clients by the library ------------------------------------------------------------------ */
 
-/* To net.address; they stay with it for as long as a test lasts. Fails the test otherwise. */
-struct flyover_client *net_client(void);
+/* With nil; `name` NULL: none. */
 struct flyover_start net_start_of(const char *definition, const char *name);
 /* One saga from start to SUCCEEDED. */
 void net_run(struct flyover_client *client, const char *definition);
 /* The same with this client, which was there before, and with one that comes now. */
 void net_expect_service(struct flyover_client *client);
+/* What was sent before, a SUBSCRIBE for one, has been taken when this returns. */
+void net_take_turn(struct flyover_client *client);
 /* The next answer but RECONNECTED. */
 struct flyover_answer_message net_next(struct flyover_client *client);
 int64_t net_count(const char *total); /* "started", ... */
@@ -71,8 +55,8 @@ struct net_peer {
     size_t in_bytes, in_capacity;
 };
 
-/* By TCP to `address`, NULL: the engine's first; without and with HELLO and WELCOME. */
-struct net_peer net_connect(const char *address);
+/* By TCP; without and with HELLO and WELCOME. */
+struct net_peer net_connect(void);
 struct net_peer net_greet(const char *token);
 /* False: it was cut meanwhile. */
 bool net_send(struct net_peer *peer, const void *bytes, size_t count);

@@ -25,11 +25,11 @@ static void thousands_who_connect_and_leave_at_once_are_got_rid_of(void **state)
 {
     (void)state;
     net_serve(NULL);
-    struct flyover_client *client = net_client();
+    struct flyover_client *client = serve_connect(serve_address);
     net_run(client, "pass");
     net_note_files();
     for (uint32_t i = 0; i < CONNECTS_COUNT; i++) {
-        struct net_peer peer = net_connect(NULL);
+        struct net_peer peer = net_connect();
         if (i % 3 == 0)
             net_say(&peer, "[1, 1, {}]");
         net_hang_up(&peer, i % 2 == 0);
@@ -39,15 +39,15 @@ static void thousands_who_connect_and_leave_at_once_are_got_rid_of(void **state)
     net_expect_service(client);
     net_await_files();
     flyover_close(client);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 static void idle_connections_by_the_thousand_cost_little(void **state)
 {
     (void)state;
     static struct net_peer idle[IDLE_COUNT];
-    net_serve(NET_ARGS("--heartbeat-ms", "600000"));
-    struct flyover_client *client = net_client();
+    net_serve(SERVE_ARGS("--heartbeat-ms", "600000"));
+    struct flyover_client *client = serve_connect(serve_address);
     net_run(client, "pass");
     net_note_files();
     size_t before_kib = net_memory_kib();
@@ -63,7 +63,7 @@ static void idle_connections_by_the_thousand_cost_little(void **state)
     }
     net_await_files();
     flyover_close(client);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 static void let_files_be(rlim_t count)
@@ -85,7 +85,7 @@ static void leave_too_few_files(void)
 /* Whether one that comes now is let in. */
 static bool is_let_in(void)
 {
-    struct net_peer peer = net_connect(NULL);
+    struct net_peer peer = net_connect();
     net_say(&peer, "[1, 1, {}]");
     bool is_in = strncmp(net_hear(&peer), "[2,", 3) == 0;
     net_hang_up(&peer, false);
@@ -101,8 +101,8 @@ static void run_much(struct flyover_client *client)
     start.input = input;
     start.input_bytes = sizeof input;
     for (uint32_t i = 0; i < BIG_COUNT; i++)
-        if (flyover_run(client, &start, &end, NET_MS) != FLYOVER_OK)
-            fail_msg("%s\n%s", flyover_problem(client), net.engine.log);
+        if (flyover_run(client, &start, &end, SERVE_LONG_MS) != FLYOVER_OK)
+            fail_msg("%s\n%s", flyover_problem(client), serve_it.log);
 }
 
 static void who_takes_all_files_leaves_the_engine_its_own_and_later_others_come(void **state)
@@ -110,13 +110,13 @@ static void who_takes_all_files_leaves_the_engine_its_own_and_later_others_come(
     (void)state;
     static struct net_peer comers[FILES_FEW];
     uint32_t let_in = 0;
-    net.before = leave_few_files;
-    net_serve(NET_ARGS("--checkpoint-mib", "32"));
-    assert_non_null(strstr(net.engine.log, "event=connections_limited"));
-    struct flyover_client *client = net_client();
+    net_before = leave_few_files;
+    net_serve(SERVE_ARGS("--checkpoint-mib", "32"));
+    assert_non_null(strstr(serve_it.log, "event=connections_limited"));
+    struct flyover_client *client = serve_connect(serve_address);
     net_run(client, "pass");
     for (uint32_t i = 0; i < FILES_FEW; i++) {
-        comers[i] = net_connect(NULL);
+        comers[i] = net_connect();
         net_say(&comers[i], "[1, 1, {}]");
         let_in += strncmp(net_hear(&comers[i]), "[2,", 3) == 0;
     }
@@ -128,16 +128,16 @@ static void who_takes_all_files_leaves_the_engine_its_own_and_later_others_come(
     net_until(is_let_in, "somebody is let in again");
     net_expect_service(client);
     flyover_close(client);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 static void where_too_few_files_may_be_open_it_says_so_and_does_not_start(void **state)
 {
     (void)state;
-    serve_spawn(&net.engine, leave_too_few_files,
-                NET_ARGS("--data", net.data, "--listen", "127.0.0.1:0"));
-    assert_int_equal(serve_wait(&net.engine), CLI_FAILED);
-    assert_non_null(strstr(net.engine.log, "LimitNOFILE="));
+    serve_spawn(&serve_it, leave_too_few_files,
+                SERVE_ARGS("--data", serve_data, "--listen", "127.0.0.1:0"));
+    assert_int_equal(serve_wait(&serve_it), CLI_FAILED);
+    assert_non_null(strstr(serve_it.log, "LimitNOFILE="));
 }
 
 /* ---- subscribers ----------------------------------------------------------------------------- */
@@ -152,18 +152,6 @@ static void hear_of(struct heard *heard, uint64_t saga_id)
     assert_in_range(saga_id, 1, EVENTS_COUNT);
     heard->count += !heard->sagas[saga_id];
     heard->sagas[saga_id] = true;
-}
-
-/* Its SUBSCRIBE has been taken when this question is answered. */
-static void subscribe_by_library(struct flyover_client *client)
-{
-    static const char question[] = "\x81\xa2"
-                                   "do"
-                                   "\xa6"
-                                   "counts";
-    struct flyover_answer_message answer;
-    assert_int_equal(flyover_send_subscribe(client, NULL, NULL, NULL, 1), FLYOVER_OK);
-    assert_int_equal(flyover_ask(client, question, sizeof question - 1, &answer), FLYOVER_OK);
 }
 
 /* All sagas are started, and are heard of by the one that keeps up. */
@@ -195,13 +183,15 @@ static void a_slow_subscriber_holds_up_nobody_and_misses_nothing(void **state)
     (void)state;
     static struct heard prompt_heard, slow_heard;
     prompt_heard = slow_heard = (struct heard){0};
-    net_serve(NET_ARGS("--heartbeat-ms", "600000"));
-    struct flyover_client *client = net_client(), *prompt = net_client();
+    net_serve(SERVE_ARGS("--heartbeat-ms", "600000"));
+    struct flyover_client *client = serve_connect(serve_address),
+                          *prompt = serve_connect(serve_address);
     struct net_peer slow = net_greet(NULL);
     net_say(&slow, "[18, 5, {\"credit\": 1}]");
     net_say(&slow, "[3, 1]");
     net_expect(&slow, "[4,1]");
-    subscribe_by_library(prompt);
+    assert_int_equal(flyover_send_subscribe(prompt, NULL, NULL, NULL, 1), FLYOVER_OK);
+    net_take_turn(prompt);
     run_many(client, prompt, &prompt_heard);
     net_say(&slow, "[20, 5, 1000000]");
     while (slow_heard.count < EVENTS_COUNT) {
@@ -214,7 +204,7 @@ static void a_slow_subscriber_holds_up_nobody_and_misses_nothing(void **state)
     net_hang_up(&slow, false);
     flyover_close(client);
     flyover_close(prompt);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 int main(void)

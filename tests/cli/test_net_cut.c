@@ -138,22 +138,22 @@ static void mend_network(void)
 static int set_up(void **state)
 {
     net_set_up(state);
-    net.before = enter_far;
+    net_before = enter_far;
     return 0;
 }
 
 static void serve(void)
 {
-    net_serve(NET_ARGS("--listen", ADDRESS, "--insecure", "--heartbeat-ms", HEARTBEAT_MS));
+    net_serve(SERVE_ARGS("--listen", ADDRESS, "--insecure", "--heartbeat-ms", HEARTBEAT_MS));
 }
 
 static struct flyover_client *connect_far(void)
 {
     struct flyover_client *client;
     struct flyover_client_options options = {
-        .address = ADDRESS, .name = "far away", .connect_ms = NET_MS};
+        .address = ADDRESS, .name = "far away", .connect_ms = SERVE_LONG_MS};
     if (flyover_connect(&options, &client) != FLYOVER_OK)
-        fail_msg("%s\n%s", flyover_connect_problem(), net.engine.log);
+        fail_msg("%s\n%s", flyover_connect_problem(), serve_it.log);
     return client;
 }
 
@@ -216,7 +216,7 @@ static void fill_hands(void)
 {
     struct flyover_invocation call;
     for (seen.held_count = 0; seen.held_count < CREDIT; seen.held_count++) {
-        assert_true(flyover_next_invocation(worker, &call, NET_MS));
+        assert_true(flyover_next_invocation(worker, &call, SERVE_LONG_MS));
         assert_in_range(call.saga_id, 1, SAGAS_COUNT);
         seen.held[seen.held_count] = call.id;
         seen.held_sagas[seen.held_count] = call.saga_id;
@@ -240,7 +240,7 @@ static bool are_both_cut(void)
     struct flyover_answer_message answer;
     hear(5);
     assert_false(flyover_next(worker, &answer, 5) && answer.kind != FLYOVER_RECONNECTED);
-    seen.cuts_count += serve_has_said(&net.engine, "it does not answer");
+    seen.cuts_count += serve_has_said(&serve_it, "it does not answer");
     return seen.cuts_count == 2;
 }
 
@@ -255,7 +255,7 @@ static void take_again(void)
 {
     for (uint32_t i = 0; i < CREDIT; i++) {
         struct flyover_invocation call;
-        assert_true(flyover_next_invocation(worker, &call, NET_MS));
+        assert_true(flyover_next_invocation(worker, &call, SERVE_LONG_MS));
         uint32_t index = 0;
         while (index < CREDIT && seen.held_sagas[index] != call.saga_id)
             index++;
@@ -308,7 +308,7 @@ static void a_network_cut_and_mended_doubles_nothing_and_loses_nothing(void **st
     assert_int_equal(net_count("succeeded"), SAGAS_COUNT);
     flyover_close(worker);
     flyover_close(client);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 int main(void)

@@ -34,7 +34,7 @@ static void send_frame(struct net_peer *peer, const void *body, uint32_t bytes)
 
 static void say_to_new_one(const void *bytes, size_t count, const char *status)
 {
-    struct net_peer peer = net_connect(NULL);
+    struct net_peer peer = net_connect();
     net_send(&peer, bytes, count);
     net_expect_error(&peer, 0, status);
     net_expect_end(&peer);
@@ -48,13 +48,13 @@ static void what_is_said_in_another_protocol_is_answered_with_an_error(void **st
     static const char tls[] = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
     static const char text[] = "\0\0\0\5hello";
     net_serve(NULL);
-    struct flyover_client *client = net_client();
+    struct flyover_client *client = serve_connect(serve_address);
     say_to_new_one(http, sizeof http - 1, "TOO_LARGE");
     say_to_new_one(tls, sizeof tls - 1, "TOO_LARGE");
     say_to_new_one(text, sizeof text - 1, "INVALID");
     net_expect_service(client);
     flyover_close(client);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 /* Before its HELLO or behind it; some of it happens to be a message, so that only the end of the
@@ -62,7 +62,7 @@ static void what_is_said_in_another_protocol_is_answered_with_an_error(void **st
 static void send_garbage(uint64_t *random)
 {
     uint8_t body[64];
-    struct net_peer peer = cli_draw(random) % 2 == 0 ? net_connect(NULL) : net_greet(NULL);
+    struct net_peer peer = cli_draw(random) % 2 == 0 ? net_connect() : net_greet(NULL);
     uint32_t bytes = 1 + (uint32_t)(cli_draw(random) % sizeof body);
     for (uint32_t i = 0; i < bytes; i++)
         body[i] = (uint8_t)cli_draw(random);
@@ -79,24 +79,24 @@ static void garbage_costs_itself_and_nobody_else(void **state)
     (void)state;
     uint64_t random = 42;
     net_serve(NULL);
-    struct flyover_client *client = net_client();
+    struct flyover_client *client = serve_connect(serve_address);
     for (uint32_t i = 0; i < GARBAGE_COUNT; i++)
         send_garbage(&random);
     net_expect_service(client);
     assert_int_equal(flyover_late_count(client), 0);
     flyover_close(client);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 static void a_frame_of_4_gb_is_refused_by_its_length_and_takes_no_memory(void **state)
 {
     (void)state;
     net_serve(NULL);
-    struct flyover_client *client = net_client();
+    struct flyover_client *client = serve_connect(serve_address);
     net_run(client, "pass");
     size_t before_kib = net_memory_kib();
     for (uint32_t i = 0; i < GARBAGE_COUNT; i++) {
-        struct net_peer peer = i % 2 == 0 ? net_connect(NULL) : net_greet(NULL);
+        struct net_peer peer = i % 2 == 0 ? net_connect() : net_greet(NULL);
         net_send(&peer, "\xff\xff\xff\xff", 4);
         net_expect_error(&peer, 0, "TOO_LARGE");
         net_expect_end(&peer);
@@ -106,7 +106,7 @@ static void a_frame_of_4_gb_is_refused_by_its_length_and_takes_no_memory(void **
     if (!CLI_SANITIZED)
         assert_true(net_memory_kib() < before_kib + MEMORY_KIB_MORE);
     flyover_close(client);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 /* Behind `at`: `count` arrays, one in the other. */
@@ -134,7 +134,7 @@ static void what_is_ten_thousand_deep_is_refused_and_its_connection_goes_on(void
     net_expect(&peer, "[14,9,1,\"SUCCEEDED\",[[[]]]");
     net_hang_up(&peer, false);
     assert_int_equal(net_count("started"), 1);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 /* ---- peers that stop in the middle ----------------------------------------------------------- */
@@ -143,40 +143,40 @@ static void who_says_no_hello_in_time_is_cut(void **state)
 {
     (void)state;
     net_serve(NULL);
-    struct flyover_client *client = net_client();
-    struct net_peer mute = net_connect(NULL), half = net_connect(NULL);
+    struct flyover_client *client = serve_connect(serve_address);
+    struct net_peer mute = net_connect(), half = net_connect();
     net_send(&half, "\0\0\0\x20\x93\x01", 6);
     net_expect_end(&mute);
     net_expect_end(&half);
-    serve_await(&net.engine, "no HELLO in time");
-    serve_await(&net.engine, "no HELLO in time");
+    serve_await(&serve_it, "no HELLO in time");
+    serve_await(&serve_it, "no HELLO in time");
     net_expect_service(client);
     net_hang_up(&mute, false);
     net_hang_up(&half, false);
     flyover_close(client);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 static void who_stops_in_the_middle_of_a_frame_is_cut_for_its_silence(void **state)
 {
     (void)state;
-    net_serve(NET_ARGS("--heartbeat-ms", "200"));
+    net_serve(SERVE_ARGS("--heartbeat-ms", "200"));
     struct net_peer half = net_greet(NULL);
     net_send(&half, "\0\0\1\0\x95\x0c", 6);
     net_expect_end(&half);
-    serve_await(&net.engine, "it does not answer");
+    serve_await(&serve_it, "it does not answer");
     net_hang_up(&half, false);
-    struct flyover_client *client = net_client();
+    struct flyover_client *client = serve_connect(serve_address);
     net_expect_service(client);
     flyover_close(client);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 static void who_closes_in_the_middle_of_a_frame_leaves_nothing_behind(void **state)
 {
     (void)state;
     net_serve(NULL);
-    struct flyover_client *client = net_client();
+    struct flyover_client *client = serve_connect(serve_address);
     net_run(client, "pass");
     net_note_files();
     for (uint32_t i = 0; i < CUT_COUNT; i++) {
@@ -188,8 +188,8 @@ static void who_closes_in_the_middle_of_a_frame_leaves_nothing_behind(void **sta
     net_expect_service(client);
     net_await_files();
     flyover_close(client);
-    serve_stop(&net.engine);
-    assert_non_null(strstr(net.engine.log, "requests_open=0"));
+    serve_stop(&serve_it);
+    assert_non_null(strstr(serve_it.log, "requests_open=0"));
 }
 
 /* As much as it takes at once, from where it stopped. False: it is cut. */
@@ -209,8 +209,8 @@ static void a_client_that_never_reads_is_cut_and_holds_up_nobody(void **state)
     wire_put_length(frame, 60000);
     for (uint32_t i = 0; i < 60000; i += 3)
         memcpy(frame + WIRE_LENGTH_BYTES + i, "\x92\x03\x01", 3);
-    net_serve(NET_ARGS("--heartbeat-ms", "1000"));
-    struct flyover_client *client = net_client();
+    net_serve(SERVE_ARGS("--heartbeat-ms", "1000"));
+    struct flyover_client *client = serve_connect(serve_address);
     net_run(client, "pass");
     size_t before_kib = net_memory_kib(), most_kib = 0, at = 0;
     struct net_peer deaf = net_greet(NULL);
@@ -219,13 +219,13 @@ static void a_client_that_never_reads_is_cut_and_holds_up_nobody(void **state)
         size_t kib = net_memory_kib();
         most_kib = kib > most_kib ? kib : most_kib;
     }
-    serve_await(&net.engine, "it does not read");
+    serve_await(&serve_it, "it does not read");
     if (!CLI_SANITIZED && most_kib > before_kib + MEMORY_KIB_MORE)
         fail_msg("%zu KiB before, %zu with it", before_kib, most_kib);
     net_hang_up(&deaf, false);
     net_expect_service(client);
     flyover_close(client);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */
@@ -247,7 +247,7 @@ static void requests_of_the_same_id_are_answered_each_and_a_doubled_offer_is_ref
     net_say(&peer, "[30, 7, \"other\", [\"go\"], 1]");
     net_expect_error(&peer, 7, "INVALID");
     net_hang_up(&peer, false);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 static void results_that_nobody_asked_for_are_late_and_change_nothing(void **state)
@@ -275,24 +275,14 @@ static void results_that_nobody_asked_for_are_late_and_change_nothing(void **sta
     net_expect(&worker, late);
     net_hang_up(&worker, false);
     net_hang_up(&stranger, false);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 /* ---- who may --------------------------------------------------------------------------------- */
 
-/* Returns the token that was made, owned. */
-static char *make_token(const char *file, const char *name, const char *role)
-{
-    struct cli_result result = cli_run("token", name, "--role", role, "--file", file, (char *)NULL);
-    cli_expect(&result, CLI_DONE);
-    char *token = strndup(result.out, strcspn(result.out, "\n"));
-    cli_free(&result);
-    return token;
-}
-
 static void expect_not_let_in(const char *hello)
 {
-    struct net_peer peer = net_connect(NULL);
+    struct net_peer peer = net_connect();
     net_say(&peer, hello);
     net_expect_error(&peer, 0, "NO_PERMISSION");
     net_expect_end(&peer);
@@ -302,12 +292,10 @@ static void expect_not_let_in(const char *hello)
 static void who_has_no_token_is_kept_out_and_a_worker_to_what_it_may_serve(void **state)
 {
     (void)state;
-    char file[PATH_MAX];
-    cli_path(file, net.scratch, "tokens");
-    char *near = make_token(file, "near", "worker:near,nearer");
-    char *far = make_token(file, "far", "worker:far");
-    char *shop = make_token(file, "shop", "client");
-    net_serve(NET_ARGS("--token-file", file));
+    char *near = serve_make_token("near", "worker:near,nearer");
+    char *far = serve_make_token("far", "worker:far");
+    char *shop = serve_make_token("shop", "client");
+    net_serve(SERVE_ARGS("--token-file", serve_token_file));
     expect_not_let_in("[1, 1, {}]");
     expect_not_let_in("[1, 1, {\"token\": \"fly_0000000000000000000000000000000000000000\"}]");
     struct net_peer worker = net_greet(near), client = net_greet(shop), right = net_greet(far);
@@ -328,14 +316,14 @@ static void who_has_no_token_is_kept_out_and_a_worker_to_what_it_may_serve(void 
     free(near);
     free(far);
     free(shop);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 /* With OpenSSL itself, since the library does not even load such a certificate. False: the engine
  * did not let it in. */
 static bool shake_hands(const struct identity *identity)
 {
-    struct net_peer peer = net_connect(NULL);
+    struct net_peer peer = net_connect();
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     assert_int_equal(SSL_CTX_use_certificate(context, identity->certificate), 1);
     assert_int_equal(SSL_CTX_use_PrivateKey(context, identity->key), 1);
@@ -359,24 +347,18 @@ static void a_certificate_that_has_expired_is_not_believed_on_either_side(void *
     struct identity authority = certificates_make(folder, "ca", "Test", 1, NULL);
     struct identity fresh = certificates_make(folder, "fresh", "127.0.0.1", 1, &authority);
     struct identity old = certificates_make(folder, "old", "127.0.0.1", -1, &authority);
-    const char *const expired[] = {"--data",
-                                   net.data,
-                                   "--listen",
-                                   "127.0.0.1:0",
-                                   "--tls-certificate",
-                                   old.certificate_file,
-                                   "--tls-key",
-                                   old.key_file,
-                                   NULL};
-    serve_spawn(&net.engine, NULL, expired);
-    assert_int_equal(serve_wait(&net.engine), CLI_INPUT);
-    assert_non_null(strstr(net.engine.log, "has expired"));
-    net_serve(NET_ARGS("--tls-certificate", fresh.certificate_file, "--tls-key", fresh.key_file,
-                       "--tls-ca", authority.certificate_file, "--tls-client-required"));
+    const char *const expired[] = {"--data",      serve_data,          "--listen",
+                                   "127.0.0.1:0", "--tls-certificate", old.certificate_file,
+                                   "--tls-key",   old.key_file,        NULL};
+    serve_spawn(&serve_it, NULL, expired);
+    assert_int_equal(serve_wait(&serve_it), CLI_INPUT);
+    assert_non_null(strstr(serve_it.log, "has expired"));
+    net_serve(SERVE_ARGS("--tls-certificate", fresh.certificate_file, "--tls-key", fresh.key_file,
+                         "--tls-ca", authority.certificate_file, "--tls-client-required"));
     assert_true(shake_hands(&fresh));
     assert_false(shake_hands(&old));
     assert_true(shake_hands(&fresh));
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
     certificates_free(&old);
     certificates_free(&fresh);
     certificates_free(&authority);

@@ -44,9 +44,9 @@ static int set_up_trip(void **state)
 {
     char file[PATH_MAX];
     net_set_up(state);
-    cli_path(file, net.scratch, "trip.asl.json");
+    cli_path(file, serve_scratch, "trip.asl.json");
     cli_write(file, TRIP);
-    cli_path(file, net.scratch, "short.asl.json");
+    cli_path(file, serve_scratch, "short.asl.json");
     cli_write(file, SHORT);
     return 0;
 }
@@ -54,9 +54,9 @@ static int set_up_trip(void **state)
 static void serve(void)
 {
     char trip[PATH_MAX], brief[PATH_MAX];
-    cli_path(trip, net.scratch, "trip.asl.json");
-    cli_path(brief, net.scratch, "short.asl.json");
-    net_serve(NET_ARGS("--define", trip, "--define", brief));
+    cli_path(trip, serve_scratch, "trip.asl.json");
+    cli_path(brief, serve_scratch, "short.asl.json");
+    net_serve(SERVE_ARGS("--define", trip, "--define", brief));
 }
 
 /* ---- the ledger ------------------------------------------------------------------------------ */
@@ -286,7 +286,7 @@ static void kill_when_due(void)
 {
     if (ledger.kills == KILLS_COUNT || ledger.calls_count < (ledger.kills + 1) * SAGAS_COUNT / 4)
         return;
-    serve_kill(&net.engine);
+    serve_kill(&serve_it);
     serve();
     ledger.kills++;
 }
@@ -343,8 +343,8 @@ static uint32_t expect_history(void)
         ledger.sagas[id].listed = false;
     for (;;) {
         json_t *page = cli_expect_json(
-            cli_run("saga", "-d", net.data, "list", "--state", "ENDED", "--limit", "500", "--json",
-                    cursor[0] == '\0' ? NULL : "--cursor", cursor, (char *)NULL));
+            cli_run("saga", "-d", serve_data, "list", "--state", "ENDED", "--limit", "500",
+                    "--json", cursor[0] == '\0' ? NULL : "--cursor", cursor, (char *)NULL));
         json_t *rows = cli_member(page, "sagas");
         for (size_t i = 0; i < json_array_size(rows); i++, count++)
             expect_saga(json_array_get(rows, i));
@@ -376,9 +376,9 @@ static void an_engine_killed_again_and_again_agrees_with_the_ledger_outside(void
     ledger = (struct ledger){0};
     serve();
     for (uint32_t i = 0; i < CLIENTS_COUNT; i++)
-        clients[i] = net_client();
+        clients[i] = serve_connect(serve_address);
     for (uint32_t i = 0; i < WORKERS_COUNT; i++) {
-        workers[i] = net_client();
+        workers[i] = serve_connect(serve_address);
         assert_int_equal(flyover_register(workers[i], "trip", handlers, 4, CREDIT), FLYOVER_OK);
     }
     net_until(are_all_answered, "each start has had its last answer");
@@ -389,9 +389,9 @@ static void an_engine_killed_again_and_again_agrees_with_the_ledger_outside(void
         flyover_close(clients[i]);
     for (uint32_t i = 0; i < WORKERS_COUNT; i++)
         flyover_close(workers[i]);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
     expect_accounts_agree();
-    cli_expect_done(cli_run("journal", "verify", "--data", net.data, (char *)NULL));
+    cli_expect_done(cli_run("journal", "verify", "--data", serve_data, (char *)NULL));
 }
 
 /* ---- workers that die, or come too late ------------------------------------------------------ */
@@ -412,7 +412,7 @@ static void take_and_never_answer(int out)
     static const char *const go[] = {"go"};
     struct flyover_invocation call;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    struct flyover_client *worker = net_client();
+    struct flyover_client *worker = serve_connect(serve_address);
     if (flyover_register(worker, "far", go, 1, CREDIT) != FLYOVER_OK)
         _exit(1);
     while (flyover_next_invocation(worker, &call, -1)) {
@@ -452,7 +452,7 @@ static void what_a_killed_worker_had_is_done_by_another_under_the_same_key(void 
     int in;
     serve();
     pid_t pid = fork_worker(&in);
-    struct flyover_client *client = net_client();
+    struct flyover_client *client = serve_connect(serve_address);
     struct flyover_start start = net_start_of("far", NULL);
     for (uint32_t i = 0; i < CREDIT; i++)
         assert_int_equal(flyover_send_start(client, &start, FLYOVER_AT_END, i), FLYOVER_OK);
@@ -463,12 +463,12 @@ static void what_a_killed_worker_had_is_done_by_another_under_the_same_key(void 
         assert_in_range(key.saga_id, 1, CREDIT);
         taken[key.saga_id - 1] = key;
     }
-    struct flyover_client *worker = net_client();
+    struct flyover_client *worker = serve_connect(serve_address);
     assert_int_equal(flyover_register(worker, "far", go, 1, CREDIT), FLYOVER_OK);
     kill_worker(pid);
     for (uint32_t i = 0; i < CREDIT; i++) {
         struct flyover_invocation call;
-        assert_true(flyover_next_invocation(worker, &call, NET_MS));
+        assert_true(flyover_next_invocation(worker, &call, SERVE_LONG_MS));
         struct key key = key_of(&call);
         assert_in_range(key.saga_id, 1, CREDIT);
         assert_memory_equal(&key, &taken[key.saga_id - 1], sizeof key);
@@ -481,7 +481,7 @@ static void what_a_killed_worker_had_is_done_by_another_under_the_same_key(void 
     close(in);
     flyover_close(worker);
     flyover_close(client);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 static uint64_t hear_invocation(struct net_peer *worker)
@@ -533,7 +533,7 @@ static void a_worker_that_comes_back_late_is_told_so_and_changes_nothing(void **
     net_hang_up(&back, false);
     net_hang_up(&other, false);
     net_hang_up(&client, false);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 static void a_worker_whose_step_is_out_of_time_is_told_so(void **state)
@@ -550,7 +550,7 @@ static void a_worker_whose_step_is_out_of_time_is_told_so(void **state)
     assert_int_equal(net_count("succeeded"), 0);
     net_hang_up(&worker, false);
     net_hang_up(&client, false);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 int main(void)

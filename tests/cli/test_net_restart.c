@@ -67,9 +67,9 @@ static void trickle(struct flyover_client *client, struct flyover_client *subscr
 static void restart(uint32_t round)
 {
     if (round % 2 == 0)
-        serve_kill(&net.engine);
+        serve_kill(&serve_it);
     else
-        serve_stop(&net.engine);
+        serve_stop(&serve_it);
     net_serve(NULL);
 }
 
@@ -79,11 +79,12 @@ static void a_subscription_goes_on_across_restarts_without_a_gap(void **state)
     enum { ROUNDS = 4 };
     memset(&heard, 0, sizeof heard);
     net_serve(NULL);
-    struct flyover_client *client = net_client(), *subscriber = net_client();
+    struct flyover_client *client = serve_connect(serve_address),
+                          *subscriber = serve_connect(serve_address);
     assert_int_equal(flyover_send_subscribe(subscriber, NULL, NULL, NULL, 1), FLYOVER_OK);
     struct flyover_answer_message event;
     /* The first event says where it is, so that no restart can make it begin anew. */
-    assert_int_equal(flyover_define(subscriber, "pass", NET_PASS), FLYOVER_OK);
+    net_take_turn(subscriber);
     net_run(client, "pass");
     event = net_next(subscriber);
     on_event(&event);
@@ -107,7 +108,7 @@ static void a_subscription_goes_on_across_restarts_without_a_gap(void **state)
     char first[sizeof heard.first];
     memcpy(first, heard.first, sizeof first);
     memset(&heard, 0, sizeof heard);
-    subscriber = net_client();
+    subscriber = serve_connect(serve_address);
     assert_int_equal(flyover_send_subscribe(subscriber, NULL, NULL, first, 1), FLYOVER_OK);
     while (heard.count < sent) {
         event = net_next(subscriber);
@@ -116,7 +117,7 @@ static void a_subscription_goes_on_across_restarts_without_a_gap(void **state)
     assert_int_equal(heard.again_count, 0);
     flyover_close(subscriber);
     flyover_close(client);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 /* ---- SIGTERM --------------------------------------------------------------------------------- */
@@ -126,7 +127,8 @@ static void who_waits_when_it_stops_is_told_and_waits_on_at_the_next_engine(void
     (void)state;
     static const char *const go[] = {"go"};
     net_serve(NULL);
-    struct flyover_client *starter = net_client(), *waiter = net_client();
+    struct flyover_client *starter = serve_connect(serve_address),
+                          *waiter = serve_connect(serve_address);
     struct flyover_start start = net_start_of("far", "long");
     struct flyover_answer_message said;
     assert_int_equal(flyover_send_start(starter, &start, FLYOVER_AT_BOTH, 1), FLYOVER_OK);
@@ -139,16 +141,16 @@ static void who_waits_when_it_stops_is_told_and_waits_on_at_the_next_engine(void
     net_say(&peer, "[15, 3, \"long\"]");
     net_say(&peer, "[3, 4]");
     net_expect(&peer, "[4,4]");
-    kill(net.engine.pid, SIGTERM);
+    kill(serve_it.pid, SIGTERM);
     net_expect(&peer, "[6,");
     net_expect_end(&peer);
     net_hang_up(&peer, false);
-    assert_int_equal(serve_wait(&net.engine), CLI_DONE);
+    assert_int_equal(serve_wait(&serve_it), CLI_DONE);
     net_serve(NULL);
-    struct flyover_client *worker = net_client();
+    struct flyover_client *worker = serve_connect(serve_address);
     struct flyover_invocation call;
     assert_int_equal(flyover_register(worker, "far", go, 1, 1), FLYOVER_OK);
-    assert_true(flyover_next_invocation(worker, &call, NET_MS));
+    assert_true(flyover_next_invocation(worker, &call, SERVE_LONG_MS));
     assert_int_equal(call.saga_id, saga_id);
     assert_int_equal(flyover_answer_done(worker, call.id, "\x2a", 1), FLYOVER_OK);
     assert_int_equal(flyover_flush(worker), FLYOVER_OK);
@@ -164,7 +166,7 @@ static void who_waits_when_it_stops_is_told_and_waits_on_at_the_next_engine(void
     }
     flyover_close(worker);
     assert_int_equal(net_count("started"), 1);
-    serve_stop(&net.engine);
+    serve_stop(&serve_it);
 }
 
 int main(void)
