@@ -278,7 +278,8 @@ static void print_engine(FILE *out, const struct figures *figures)
     one(out, "timers", GAUGE, "Timers set, those of answered steps included.", view->timers);
     one(out, "late_results_total", COUNTER, "Results of plug-ins that nothing waited for.",
         figures->counts.late_results);
-    begin(out, "thread_cpu_seconds_total", COUNTER, "CPU time of the engine's threads.");
+    if (figures->counts.threads_count > 0)
+        begin(out, "thread_cpu_seconds_total", COUNTER, "CPU time of the engine's threads.");
     for (uint32_t i = 0; i < figures->counts.threads_count; i++) {
         /* The workers of one service have one name. */
         const struct partition_thread *thread = &figures->counts.threads[i];

@@ -209,7 +209,7 @@ static void while_it_drains_it_is_healthy_and_not_ready(void **state)
     assert_non_null(text);
     size_t used = (size_t)sprintf(text, "{\"Comment\":\"");
     memset(text + used, 'x', LARGE_BYTES);
-    sprintf(text + used + LARGE_BYTES, "\",%s", PASS + 1);
+    sprintf(text + used + LARGE_BYTES, "\",%s", &PASS[1]);
     cli_write(pass_file, text);
     free(text);
     start_serving(ARGS(ON_ANY_PORT, WATCHED, "--define", pass_file, "--drain-seconds", "100"));
