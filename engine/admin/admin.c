@@ -177,6 +177,28 @@ static enum status accept_saga(struct admin_job *job, const struct partition *pa
     return accept(job, partition, json_pack("{s:I}", "saga", (json_int_t)saga_id));
 }
 
+/* "low", "normal", "high". */
+static enum status read_priority(const json_t *request, enum partition_priority *ret_priority,
+                                 struct problem *problem)
+{
+    static const struct {
+        const char *name;
+        enum partition_priority priority;
+    } priorities[] = {{"low", PARTITION_PRIORITY_LOW},
+                      {"normal", PARTITION_PRIORITY_NORMAL},
+                      {"high", PARTITION_PRIORITY_HIGH}};
+    const json_t *given = json_object_get(request, "priority");
+    const char *text = json_string_value(given);
+    if (given == NULL)
+        return STATUS_OK;
+    for (size_t i = 0; text != NULL && i < sizeof priorities / sizeof priorities[0]; i++)
+        if (strcmp(text, priorities[i].name) == 0) {
+            *ret_priority = priorities[i].priority;
+            return STATUS_OK;
+        }
+    return problem_set(problem, STATUS_INVALID, "\"priority\" is low, normal or high");
+}
+
 static enum status admin_start(struct admin_job *job, struct partition *partition,
                                struct problem *problem)
 {
@@ -190,6 +212,13 @@ static enum status admin_start(struct admin_job *job, struct partition *partitio
         status = admin_read_text(job->request, "name", &options.name, problem);
     if (status == STATUS_OK)
         status = admin_read_integer(job->request, "at_ms", 0, INT64_MAX, &options.at_ms, problem);
+    if (status == STATUS_OK)
+        status = admin_read_integer(job->request, "deadline_ms", 0, INT64_MAX, &options.deadline_ms,
+                                    problem);
+    if (status == STATUS_OK)
+        status = admin_read_text(job->request, "trace", &options.trace, problem);
+    if (status == STATUS_OK)
+        status = read_priority(job->request, &options.priority, problem);
     if (status == STATUS_OK && options.name.at != NULL && options.name.count == 0)
         status = problem_set(problem, STATUS_INVALID, "the name of a saga has 1 byte or more");
     if (status == STATUS_OK)
@@ -399,7 +428,7 @@ static const struct verb {
     enum status (*run)(struct admin_job *job, struct partition *partition, struct problem *problem);
     const char *fields; /* beside "do" */
 } verbs[] = {
-    {"start", admin_start, "definition version input name at_ms"},
+    {"start", admin_start, "definition version input name at_ms deadline_ms trace priority"},
     {"list", admin_list,
      "state definition version error name started_from_ms started_before_ms before limit"},
     {"show", admin_show, "saga name"},

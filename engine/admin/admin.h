@@ -3,7 +3,8 @@
  * same for a running engine (control.h) and for a data directory that no engine runs on.
  *
  *   {"do": "start", "definition": "order", ["version": 2,] ["input": ...,] ["name": "A-17",]
- *    ["at_ms": 1767225600000]}                       -> {"saga": 1, "existed": false}
+ *    ["at_ms": 1767225600000,] ["deadline_ms": 1767229200000,] ["trace": "00-...",]
+ *    ["priority": "low" | "normal" | "high"]}        -> {"saga": 1, "existed": false}
  *   {"do": "cancel", SAGA, ["abort": true,] ["reason": "..."]}             -> {"saga": 1}
  *   {"do": "signal", SAGA, "signal": "approved", ["payload": ...]}         -> {"saga": 1}
  *   {"do": "answer", "token": "...", "output": ... | "error": "...", ["cause": "..."]}

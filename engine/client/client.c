@@ -14,7 +14,7 @@
 #include "engine/client/next.h"
 
 #define CONNECT_MS_DEFAULT 10000u
-#define TEXT_BYTES_MAX     4096u /* a token, a name */
+#define TEXT_BYTES_MAX     1024u /* a token, a name: HELLO has 4096 at most */
 
 static _Thread_local char connect_problem[sizeof(((struct problem *)NULL)->text)];
 

@@ -44,6 +44,7 @@ struct flyover_client {
     struct address_list *places;
     bool is_last_place;
     bool was_open;     /* once at least: then this is a reconnect */
+    bool is_leaving;   /* GOODBYE came: nothing that is sent now would be looked at */
     bool write_failed; /* what came before is still to be read */
     bool was_useful;   /* something other than WELCOME came on this connection */
     bool is_pong_due;

@@ -81,7 +81,7 @@ struct flyover_client;
 struct flyover_client_options {
     const char *address; /* "HOST:PORT", "[::1]:PORT", "unix:PATH" */
     const char *token;   /* NULL: none */
-    const char *name;    /* for the engine's logs; NULL: the program's */
+    const char *name; /* for the engine's logs; NULL: the program's; both of 1,024 bytes at most */
     /* TLS: with ca_file, PEM: whom to believe; HOST is the name expected. A certificate of the
      * client's own is optional. A unix socket is always plain. */
     const char *ca_file, *certificate_file, *key_file;
@@ -141,7 +141,7 @@ struct flyover_answer_message {
     bool existed;
     const char *outcome; /* "SUCCEEDED", ... */
     const char *error, *cause;
-    const void *output; /* msgpack; output_bytes 0: none */
+    const void *output; /* msgpack; output_bytes 0: none, or none was kept: ask history */
     size_t output_bytes;
     const char *position; /* EVENT: where to go on behind it */
     const char *definition, *name;
@@ -163,8 +163,9 @@ enum flyover_status flyover_send_define(struct flyover_client *client, const cha
 /* `question`: a msgpack map, as engine/admin/admin.h says. */
 enum flyover_status flyover_send_ask(struct flyover_client *client, const void *question,
                                      size_t question_bytes, uint64_t word);
-/* states: "SUCCEEDED,STUCK" or NULL: all; definition NULL: all; after NULL: from now on. The
- * library gives credit as answers are taken. */
+/* states: "SUCCEEDED,STUCK" or NULL: all; definition NULL: all; after NULL: from now on. Each event
+ * says its `position`, to go on behind it another time; then some may come again, and only STUCK,
+ * which history does not keep, may be left out. The library gives credit as answers are taken. */
 enum flyover_status flyover_send_subscribe(struct flyover_client *client, const char *definition,
                                            const char *states, const char *after, uint64_t word);
 /* Ends the subscription with this word; events of it that have come already are still given. */

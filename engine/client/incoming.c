@@ -288,8 +288,10 @@ static bool on_other(struct flyover_client *client, struct wire_message *message
     case WIRE_LATE: client->late_count++; return true;
     case WIRE_REGISTERED: return on_registered(client, message);
     case WIRE_DRAINED: return on_drained(client, message);
-    case WIRE_PONG:
-    case WIRE_GOODBYE: return true; /* the end of the stream follows, and what it means with it */
+    case WIRE_PONG: return true;
+    case WIRE_GOODBYE: /* answers may follow, then the end of the stream */
+        client->is_leaving = true;
+        return true;
     default: return false;
     }
 }
@@ -309,15 +311,13 @@ static bool may_come(const struct flyover_client *client, int64_t kind)
 }
 
 static bool on_invoke(struct flyover_client *client, struct wire_message message,
-                      struct incoming *incoming)
+                      struct incoming *incoming, struct incoming_texts *texts)
 {
-    struct flyover_invocation invocation;
-    struct incoming_texts texts;
-    if (!incoming_read_invocation(message, &invocation, &texts)) {
+    if (!incoming_read_invocation(message, &incoming->invocation, texts)) {
         line_on_garbage(client);
         return false;
     }
-    if (invocations_add(&client->invocations, invocation.id, &incoming->word))
+    if (invocations_add(&client->invocations, incoming->invocation.id, &incoming->word))
         return true;
     client_fail(client, FLYOVER_NO_MEMORY, "no memory for an invocation");
     line_lose(client, FLYOVER_NO_MEMORY);
@@ -339,7 +339,7 @@ static enum incoming_kind on_message(struct flyover_client *client, struct wire_
         return on_answer(client, message, incoming, answer, texts) ? INCOMING_ANSWER
                                                                    : INCOMING_NOTHING;
     if (message.kind == WIRE_INVOKE)
-        return on_invoke(client, message, incoming) ? INCOMING_INVOCATION : INCOMING_NOTHING;
+        return on_invoke(client, message, incoming, texts) ? INCOMING_INVOCATION : INCOMING_NOTHING;
     if (!on_other(client, &message))
         line_on_garbage(client);
     return INCOMING_NOTHING;

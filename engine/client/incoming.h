@@ -31,13 +31,15 @@ enum incoming_kind { INCOMING_NOTHING, INCOMING_ANSWER, INCOMING_INVOCATION };
 
 struct incoming {
     struct flyover_bytes raw;
-    uint64_t word;              /* of an INVOCATION: its id for the caller */
-    uint64_t id;                /* of the request */
-    uint32_t slot;              /* of a private request, else TABLE_NONE */
-    enum flyover_status status; /* the answer's */
+    struct flyover_invocation invocation; /* of an INVOCATION, but for its texts and its id */
+    uint64_t word;                        /* of an INVOCATION: its id for the caller */
+    uint64_t id;                          /* of the request */
+    uint32_t slot;                        /* of a private request, else TABLE_NONE */
+    enum flyover_status status;           /* the answer's */
 };
 
-/* Fills *ret_answer, with its texts in *texts, for an answer. NOTHING: more has to come first. */
+/* Fills *ret_answer for an answer, ret_incoming->invocation for an invocation, with the texts of
+ * either in *texts. NOTHING: more has to come first. */
 enum incoming_kind incoming_take(struct flyover_client *client, struct incoming *ret_incoming,
                                  struct flyover_answer_message *ret_answer,
                                  struct incoming_texts *texts);

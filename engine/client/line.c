@@ -147,7 +147,7 @@ static bool on_connecting(struct flyover_client *client)
         return true;
     }
     client->hello_written = 0;
-    client->write_failed = client->was_useful = client->is_pong_due = false;
+    client->write_failed = client->was_useful = client->is_pong_due = client->is_leaving = false;
     client->state = LINE_GREETING;
     return true;
 }
@@ -235,7 +235,7 @@ static void put_pong(struct flyover_client *client)
 void line_write(struct flyover_client *client)
 {
     bool may_write = client->state == LINE_GREETING || client->state == LINE_OPEN;
-    if (!may_write || client->write_failed || client->process != getpid())
+    if (!may_write || client->is_leaving || client->write_failed || client->process != getpid())
         return;
     if (!write_hello(client) || client->state != LINE_OPEN)
         return;
@@ -263,8 +263,9 @@ bool line_wants_write(const struct flyover_client *client)
                (client->hello_written < client->hello_bytes &&
                 (client->pipe.session == NULL || tls_session_is_ready(client->pipe.session)));
     case LINE_OPEN:
-        return !client->write_failed && (pipe_is_full(&client->pipe) || client->is_pong_due ||
-                                         output_waiting(&client->output) > 0);
+        return !client->is_leaving && !client->write_failed &&
+               (pipe_is_full(&client->pipe) || client->is_pong_due ||
+                output_waiting(&client->output) > 0);
     case LINE_PAUSING:
     case LINE_LOST:
     default: return false;

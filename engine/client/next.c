@@ -126,16 +126,6 @@ bool flyover_next(struct flyover_client *client, struct flyover_answer_message *
 /* ---- invocations --------------------------------------------------------------------------------
  */
 
-static void give_invocation(struct wire_message message, uint64_t id,
-                            struct flyover_invocation *ret_invocation)
-{
-    struct incoming_texts texts;
-    bool is_read = incoming_read_invocation(message, ret_invocation, &texts);
-    assert(is_read);
-    ret_invocation->id = id;
-    incoming_give(&texts);
-}
-
 static bool give_kept_invocation(struct flyover_client *client,
                                  struct flyover_invocation *ret_invocation)
 {
@@ -143,7 +133,11 @@ static bool give_kept_invocation(struct flyover_client *client,
     if (kept == NULL)
         return false;
     client->lent = kept;
-    give_invocation(reread(kept), kept->word, ret_invocation);
+    struct incoming_texts texts;
+    bool is_read = incoming_read_invocation(reread(kept), ret_invocation, &texts);
+    assert(is_read);
+    ret_invocation->id = kept->word;
+    incoming_give(&texts);
     return true;
 }
 
@@ -162,12 +156,9 @@ bool flyover_next_invocation(struct flyover_client *client,
         while ((kind = incoming_take(client, &incoming, &answer, &texts)) == INCOMING_ANSWER)
             next_keep(client, kind, &incoming);
         if (kind == INCOMING_INVOCATION) {
-            const uint8_t *at = incoming.raw.at;
-            struct wire_message message;
-            enum wire_find found =
-                wire_find_message(&at, incoming.raw.at + incoming.raw.count, &message);
-            assert(found == WIRE_FOUND);
-            give_invocation(message, incoming.word, ret_invocation);
+            incoming_give(&texts);
+            *ret_invocation = incoming.invocation;
+            ret_invocation->id = incoming.word;
             return true;
         }
         if (until_ms == 0)

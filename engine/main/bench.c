@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,8 @@
 #include <unistd.h>
 
 #include "engine/base/clock.h"
+#include "engine/main/bench_directory.h"
+#include "engine/main/bench_net.h"
 #include "engine/main/command.h"
 #include "engine/main/generator.h"
 #include "engine/main/limit.h"
@@ -24,6 +25,7 @@
 struct bench_options {
     struct session_options session;
     struct sampler_options sampler;
+    struct net_options net;
     uint64_t sagas_max;
     double duration_s;
     double fail_rate;
@@ -46,7 +48,7 @@ struct bench {
     uint64_t started_ns;
     struct core_totals before; /* what the data directory held already */
     uint32_t own_settings_count;
-    char directory[256]; /* made here and removed at the end; "": the user's */
+    char directory[BENCH_DIRECTORY_BYTES]; /* made here and removed at the end; "": the user's */
 };
 
 /* All that is printed. */
@@ -108,6 +110,23 @@ static double parse_part(struct argp_state *state, const char *name, const char 
     return part;
 }
 
+/* What of these options another process cannot do for this one. */
+static void check_net(struct argp_state *state, const struct bench_options *options)
+{
+    const struct sampler_options *sampler = &options->sampler;
+    if (!net_options_is_wanted(&options->net))
+        return;
+    if (sampler->series_path != NULL || sampler->sample_s > 0 ||
+        (sampler->plot_path != NULL && !options->net.is_curve))
+        argp_error(state, "over the network there is --plot of a --curve, and no samples");
+    if (options->in_flight != IN_FLIGHT_DEFAULT)
+        argp_error(state, "over the network --in-flight is --outstanding");
+    if (options->net.address != NULL && options->session.directory != NULL)
+        argp_error(state, "--net or --data, not both: the data is the engine's");
+    if (options->net.workers > 0 && options->definition != NULL)
+        argp_error(state, "--workers-remote serves a definition of its own: leave --definition");
+}
+
 static error_t parse_option(int key, char *text, struct argp_state *state)
 {
     struct bench_options *options = state->input;
@@ -115,6 +134,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &options->session;
         state->child_inputs[1] = &options->sampler;
+        state->child_inputs[2] = &options->net;
         return 0;
     case 'n': options->sagas_max = parse_count(state, "sagas", text, UINT64_C(1) << 40); return 0;
     case 'i':
@@ -136,13 +156,17 @@ static error_t parse_option(int key, char *text, struct argp_state *state)
         if (options->duration_s > 0 && options->sampler.sample_s > options->duration_s)
             argp_error(state, "--sample %g is longer than the run: --duration %g",
                        options->sampler.sample_s, options->duration_s);
+        check_net(state, options);
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
 
 /* The session's, which comes first, is put in when the program runs. */
-static struct argp_child argp_children[] = {{0}, {&sampler_argp, 0, "How the run went:", 2}, {0}};
+static struct argp_child argp_children[] = {{0},
+                                            {&sampler_argp, 0, "How the run went:", 2},
+                                            {&net_options_argp, 0, "Over the network:", 3},
+                                            {0}};
 
 static const struct argp argp = {
     options_list,
@@ -157,36 +181,6 @@ static const struct argp argp = {
     NULL,
     NULL,
 };
-
-/* ---- a folder of its own ----------------------------------------------------------------------
- */
-
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
-static void remove_tree(const char *path)
-{
-    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static enum status make_directory(char *path, size_t capacity, struct problem *problem)
-{
-    const char *base = getenv("TMPDIR");
-    snprintf(path, capacity, "%s/flyover-bench-XXXXXX",
-             base == NULL || base[0] == '\0' ? "/var/tmp" : base);
-    if (mkdtemp(path) != NULL)
-        return STATUS_OK;
-    enum status status =
-        problem_set(problem, STATUS_NO_PERMISSION,
-                    "%s cannot be made: %s. Name a folder with --data", path, strerror(errno));
-    path[0] = '\0';
-    return status;
-}
 
 /* ---- the run ----------------------------------------------------------------------------------
  */
@@ -329,18 +323,17 @@ static const char *find_bound(const struct figures *figures)
 
 static void measure_limit(const struct bench *bench, struct figures *figures)
 {
-    char directory[256];
+    char directory[BENCH_DIRECTORY_BYTES];
     struct problem problem;
     const struct bench_options *options = bench->options;
     uint64_t bytes = figures->counts.journal_bytes;
     if (options->no_limit || options->session.durability == DURABILITY_MEMORY || bytes == 0 ||
-        figures->counts.syncs == 0 ||
-        make_directory(directory, sizeof directory, &problem) != STATUS_OK)
+        figures->counts.syncs == 0 || bench_directory_make(directory, &problem) != STATUS_OK)
         return;
     uint32_t block_bytes = (uint32_t)(bytes / figures->counts.syncs);
     figures->has_limit = limit_measure(directory, options->session.durability, bytes, block_bytes,
                                        &figures->limit, &problem) == STATUS_OK;
-    remove_tree(directory);
+    bench_directory_remove(directory);
 }
 
 static void print_threads(const struct figures *figures)
@@ -409,15 +402,6 @@ static json_t *threads_json(const struct figures *figures)
     return threads;
 }
 
-static json_t *latency_json(const struct histogram *latency)
-{
-    return json_pack(
-        "{s:f, s:f, s:f, s:f, s:f}", "p50", (double)histogram_quantile(latency, 0.5) / 1e3, "p90",
-        (double)histogram_quantile(latency, 0.9) / 1e3, "p99",
-        (double)histogram_quantile(latency, 0.99) / 1e3, "p999",
-        (double)histogram_quantile(latency, 0.999) / 1e3, "max", (double)latency->value_max / 1e3);
-}
-
 static json_t *result_json(const struct bench *bench, const struct figures *figures,
                            const struct report *report)
 {
@@ -431,7 +415,7 @@ static json_t *result_json(const struct bench *bench, const struct figures *figu
         "durability", durability_name(options->session.durability), "bytes_per_step",
         figures->bytes_per_step, "syncs", (json_int_t)figures->counts.syncs, "cpu_ns_per_step",
         figures->cpu_ns_per_step, "cpu_ns_per_step_by_thread", threads_json(figures), "latency_us",
-        latency_json(bench->session.latency_ns), "succeeded",
+        report_latency_json(bench->session.latency_ns), "succeeded",
         (json_int_t)(totals->succeeded - before->succeeded), "compensated",
         (json_int_t)(totals->compensated - before->compensated), "failed",
         (json_int_t)(totals->failed - before->failed), "stuck",
@@ -549,13 +533,35 @@ static uint32_t settle(struct session_options *session)
     return own_count;
 }
 
+static int run_net(struct bench_options *options)
+{
+    struct bench_net_options net = {
+        .net = options->net,
+        .session = options->session,
+        .sagas_max = options->sagas_max,
+        .duration_s = options->duration_s,
+        .fail_rate = options->fail_rate,
+        .seed = options->seed,
+        .shape = options->shape,
+        .definition = options->definition,
+        .plot_path = options->sampler.plot_path,
+        .json = options->json,
+    };
+    if (options->definition == NULL && options->net.workers == 0)
+        settle(&net.session);
+    return bench_net(&net);
+}
+
 int command_bench(int argc, char **argv)
 {
     static struct bench_options options = {
         .sagas_max = SAGAS_DEFAULT, .in_flight = IN_FLIGHT_DEFAULT, .seed = 1};
     session_options_init(&options.session);
+    net_options_init(&options.net);
     argp_children[0] = session_argp_child[0];
     command_parse(&argp, argc, argv, &options);
+    if (net_options_is_wanted(&options.net))
+        return run_net(&options);
     struct bench bench = {.options = &options, .own_settings_count = settle(&options.session)};
     struct problem problem = {0};
     enum status status = STATUS_OK;
@@ -563,15 +569,14 @@ int command_bench(int argc, char **argv)
         status = sampler_open(&options.sampler, options.duration_s, &bench.sampler, &problem);
     if (status == STATUS_OK && options.session.directory == NULL &&
         options.session.durability != DURABILITY_MEMORY) {
-        status = make_directory(bench.directory, sizeof bench.directory, &problem);
+        status = bench_directory_make(bench.directory, &problem);
         options.session.directory = bench.directory;
     }
     if (status == STATUS_OK)
         status = session_open(&options.session, &bench.session, &problem);
     if (status != STATUS_OK) {
         sampler_close(bench.sampler);
-        if (bench.directory[0] != '\0')
-            remove_tree(bench.directory);
+        bench_directory_remove(bench.directory);
         return command_fail(COMMAND, &problem);
     }
     bench.before = core_totals(partition_state(bench.session.partition)->core);
@@ -587,7 +592,6 @@ int command_bench(int argc, char **argv)
     session_close(&bench.session);
     generator_close(bench.generator);
     sampler_close(bench.sampler);
-    if (bench.directory[0] != '\0')
-        remove_tree(bench.directory);
+    bench_directory_remove(bench.directory);
     return exit_code;
 }

@@ -108,9 +108,9 @@ static enum status take(const struct config_key *key, void *options, const char 
 static enum status store(const struct config_key *key, void *options, const char *name,
                          const char *text, struct problem *problem)
 {
-    uint64_t amount;
-    uint32_t choice;
-    bool truth;
+    uint64_t amount = 0;
+    uint32_t choice = 0;
+    bool truth = false;
     char *at = options == NULL ? NULL : (char *)options + key->offset;
     enum status status = check_text(name, text, problem);
     if (status != STATUS_OK)

@@ -16,8 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/base/clock.h"
 #include "engine/admin/admin.h"
+#include "engine/base/clock.h"
 #include "engine/main/control_address.h"
 
 #define BACKLOG         64

@@ -245,6 +245,11 @@ void generator_close(struct generator *generator)
     free(generator);
 }
 
+void generator_skip(struct generator *generator, uint64_t number_last)
+{
+    generator->number = number_last;
+}
+
 struct generator_order generator_next(struct generator *generator)
 {
     struct pooled_order *order;

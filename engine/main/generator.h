@@ -40,6 +40,8 @@ struct generator_order {
 NODISCARD enum status generator_open(enum generator_shape shape, uint64_t seed, double fail_rate,
                                      uint64_t number_last, struct generator **ret_generator);
 void generator_close(struct generator *generator);
+/* Order numbers begin after number_last from now on. */
+void generator_skip(struct generator *generator, uint64_t number_last);
 struct generator_order generator_next(struct generator *generator);
 
 #endif

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/main/axis.h"
+#include "engine/main/svg.h"
+
 /* All in pixels of a picture that is not scaled. */
 #define WIDTH          1000
 #define HEIGHT         852
@@ -17,93 +20,8 @@
 #define PANELS_COUNT   4
 #define BOTTOM         (PANELS_TOP + (PANELS_COUNT - 1) * PANEL_DISTANCE + PANEL_HEIGHT)
 #define POINTS_MAX     450u /* that can be told apart */
-#define INTERVALS      4    /* between the ticks of a linear axis */
 #define LINES_MAX      3u
 #define LOG_RATIO_MIN  20.0 /* from which on a linear axis would hide the small values */
-#define LOG_RATIO_MAX  1e6  /* what is smaller stands on the axis */
-
-/* Okabe and Ito's, which can be told apart by all: https://jfly.uni-koeln.de/color/ */
-#define BLUE   "#0072b2"
-#define ORANGE "#d55e00"
-#define GREEN  "#009e73"
-#define GREY   "#999999"
-
-/* ---- axes ------------------------------------------------------------------------------------
- */
-
-/* A row of them ends with the factor 1. */
-struct scale {
-    double factor;
-    const char *unit;
-};
-
-static const struct scale counts[] = {{1e6, "million"}, {1e3, "thousand"}, {1, ""}};
-static const struct scale bytes[] = {{1e9, "GB"}, {1e6, "MB"}, {1e3, "kB"}, {1, "bytes"}};
-static const struct scale times_ns[] = {{1e9, "s"}, {1e6, "ms"}, {1e3, "µs"}, {1, "ns"}};
-
-struct axis {
-    double low, high; /* low > 0 where it is logarithmic, else 0 */
-    bool is_log;
-    double step; /* linear: between two ticks */
-    const struct scale *scale;
-};
-
-/* The next number of few digits that is not below. */
-static double round_up(double value)
-{
-    static const double steps[] = {1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10};
-    double decade = pow(10, floor(log10(value)));
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-        if (value <= steps[i] * decade * (1 + 1e-9))
-            return steps[i] * decade;
-    return 10 * decade;
-}
-
-static const struct scale *find_scale(const struct scale *scale, double most)
-{
-    while (scale->factor > 1 && most < scale->factor)
-        scale++;
-    return scale;
-}
-
-static struct axis linear_axis(double most, const struct scale *scales)
-{
-    double smallest = scales == times_ns ? 1e4 : 1; /* 10 µs: less is not told apart */
-    double step = round_up((most > smallest ? most : smallest) / INTERVALS);
-    double high = step * INTERVALS;
-    return (struct axis){.high = high, .step = step, .scale = find_scale(scales, high)};
-}
-
-/* From 1, 2 or 5 times a power of ten to another. */
-static double one_two_five(double value, bool up)
-{
-    static const double steps[] = {1, 2, 5, 10};
-    double decade = pow(10, floor(log10(value)));
-    for (int i = 0; i < 3; i++)
-        if (value < steps[i + 1] * decade * (1 - 1e-9))
-            return up && value > steps[i] * decade * (1 + 1e-9) ? steps[i + 1] * decade
-                                                                : steps[i] * decade;
-    return 10 * decade;
-}
-
-static struct axis log_axis(double least, double most, const struct scale *scales)
-{
-    if (least < most / LOG_RATIO_MAX)
-        least = most / LOG_RATIO_MAX;
-    return (struct axis){.low = one_two_five(least, false),
-                         .high = one_two_five(most, true),
-                         .is_log = true,
-                         .scale = find_scale(scales, most)};
-}
-
-static double y_of(const struct axis *axis, double top, double value)
-{
-    if (value < axis->low)
-        value = axis->low;
-    double part = axis->is_log ? log(value / axis->low) / log(axis->high / axis->low)
-                               : (value - axis->low) / (axis->high - axis->low);
-    return top + PANEL_HEIGHT * (1 - part);
-}
 
 /* ---- lines -----------------------------------------------------------------------------------
  */
@@ -157,7 +75,7 @@ struct panel {
     const char *id;
     const char *title;
     const char *title_right; /* of the axis on the right; NULL: there is none */
-    const struct scale *scales;
+    const struct axis_scale *scales;
     uint32_t lines_count;
     struct line lines[LINES_MAX];
     double top;
@@ -208,7 +126,7 @@ static void write_line(const struct series *series, const struct panel *panel,
         }
         double at_ns =
             (double)sample->ended_ns - (line->is_rate ? (double)sample->length_ns / 2 : 0);
-        double x = x_of(series, at_ns), y = y_of(axis, panel->top, value);
+        double x = x_of(series, at_ns), y = axis_y(axis, panel->top, PANEL_HEIGHT, value);
         if (!drawing)
             fprintf(out, "M%.1f %.1fh.1", x, y); /* a point, if nothing follows */
         else if (line->is_step)
@@ -223,39 +141,6 @@ static void write_line(const struct series *series, const struct panel *panel,
 /* ---- text ------------------------------------------------------------------------------------
  */
 
-static void write_escaped(const char *text, FILE *out)
-{
-    for (; *text != '\0'; text++) {
-        unsigned char byte = (unsigned char)*text;
-        if (byte == '&')
-            fputs("&amp;", out);
-        else if (byte == '<')
-            fputs("&lt;", out);
-        else if (byte == '>')
-            fputs("&gt;", out);
-        else
-            fputc(byte < ' ' || byte >= 127 ? '?' : byte, out);
-    }
-}
-
-static void write_text(double x, double y, const char *attributes, const char *text, FILE *out)
-{
-    fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" %s>", x, y, attributes);
-    write_escaped(text, out);
-    fputs("</text>\n", out);
-}
-
-/* So many that two ticks differ. */
-static int decimals_of(double step)
-{
-    int decimals = 0;
-    while (decimals < 6 && fabs(step - round(step)) > 1e-6 * step) {
-        step *= 10;
-        decimals++;
-    }
-    return decimals;
-}
-
 /* Of two axes each has the colour of its line. */
 static const char *colour_of_axis(const struct panel *panel, bool on_right)
 {
@@ -266,7 +151,7 @@ static void write_tick(const struct panel *panel, bool on_right, double value, i
                        FILE *out)
 {
     const struct axis *axis = on_right ? &panel->right : &panel->left;
-    double y = y_of(axis, panel->top, value);
+    double y = axis_y(axis, panel->top, PANEL_HEIGHT, value);
     if (!on_right)
         fprintf(out, "<path stroke=\"#e4e4e4\" d=\"M%.1f %.1fH%.1f\"/>\n", LEFT, y, RIGHT);
     fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" fill=\"%s\">%.*f</text>\n",
@@ -284,7 +169,7 @@ static void write_log_ticks(const struct panel *panel, FILE *out)
         for (int digit = 1; digit <= 5; digit += digit == 1 ? 1 : 3) {
             double value = digit * decade;
             if (value >= axis->low * 0.999 && value <= axis->high * 1.001 && (digit == 1 || !many))
-                write_tick(panel, false, value, decimals_of(value / axis->scale->factor), out);
+                write_tick(panel, false, value, axis_decimals(value / axis->scale->factor), out);
         }
 }
 
@@ -293,11 +178,11 @@ static void write_ticks(const struct panel *panel, FILE *out)
     const struct axis *left = &panel->left, *right = &panel->right;
     if (left->is_log)
         write_log_ticks(panel, out);
-    for (int i = 0; i <= INTERVALS && !left->is_log; i++)
-        write_tick(panel, false, i * left->step, decimals_of(left->step / left->scale->factor),
+    for (int i = 0; i <= AXIS_INTERVALS && !left->is_log; i++)
+        write_tick(panel, false, i * left->step, axis_decimals(left->step / left->scale->factor),
                    out);
-    for (int i = 0; i <= INTERVALS && panel->title_right != NULL; i++)
-        write_tick(panel, true, i * right->step, decimals_of(right->step / right->scale->factor),
+    for (int i = 0; i <= AXIS_INTERVALS && panel->title_right != NULL; i++)
+        write_tick(panel, true, i * right->step, axis_decimals(right->step / right->scale->factor),
                    out);
 }
 
@@ -341,10 +226,10 @@ static void write_panel(const struct series *series, struct panel *panel, FILE *
     double least, most;
     find_range(series, panel, false, &least, &most);
     bool is_log =
-        panel->scales == times_ns && panel->lines_count > 1 && most > LOG_RATIO_MIN * least;
-    panel->left = is_log ? log_axis(least, most, panel->scales) : linear_axis(most, panel->scales);
+        panel->scales == axis_times_ns && panel->lines_count > 1 && most > LOG_RATIO_MIN * least;
+    panel->left = is_log ? axis_log(least, most, panel->scales) : axis_linear(most, panel->scales);
     find_range(series, panel, true, &least, &most);
-    panel->right = linear_axis(most, panel->scales);
+    panel->right = axis_linear(most, panel->scales);
     fprintf(out, "<g id=\"%s\">\n", panel->id);
     write_title(panel, out);
     if (panel->lines_count > 1 && panel->title_right == NULL)
@@ -363,7 +248,7 @@ static void write_checkpoints(const struct series *series, double top, FILE *out
     for (uint32_t i = 0; i < series->samples_count; i++) {
         const struct series_sample *sample = &series->samples[i];
         if (sample->checkpoints > before)
-            fprintf(out, "<path stroke=\"" GREEN "\" d=\"M%.1f %.1fv-9\"/>\n",
+            fprintf(out, "<path stroke=\"" SVG_GREEN "\" d=\"M%.1f %.1fv-9\"/>\n",
                     x_of(series, (double)sample->ended_ns - (double)sample->length_ns / 2),
                     top + PANEL_HEIGHT);
         before = sample->checkpoints;
@@ -372,7 +257,8 @@ static void write_checkpoints(const struct series *series, double top, FILE *out
     if (before > 0)
         snprintf(text, sizeof text, "%llu checkpoints finished (marks)",
                  (unsigned long long)before);
-    fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\" fill=\"" GREEN "\">%s</text>\n",
+    fprintf(out,
+            "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\" fill=\"" SVG_GREEN "\">%s</text>\n",
             RIGHT, top - 12, text);
     fputs("</g>\n", out);
 }
@@ -385,28 +271,28 @@ static void write_panels(const struct series *series, FILE *out)
     struct panel panels[PANELS_COUNT] = {
         {.id = "throughput",
          .title = "Steps per second",
-         .scales = counts,
+         .scales = axis_counts,
          .lines_count = 1,
-         .lines = {{"steps/s", BLUE, 1.5, .is_rate = true, .value_of = steps_per_s_of}}},
+         .lines = {{"steps/s", SVG_BLUE, 1.5, .is_rate = true, .value_of = steps_per_s_of}}},
         {.id = "latency",
          .title = "Latency of a whole saga",
-         .scales = times_ns,
+         .scales = axis_times_ns,
          .lines_count = 3,
-         .lines = {{"p50", BLUE, 1.5, .is_rate = true, .value_of = p50_of},
-                   {"p99", ORANGE, 1.5, .is_rate = true, .value_of = p99_of},
-                   {"p99.9", GREY, 1, .is_rate = true, .value_of = p999_of}}},
+         .lines = {{"p50", SVG_BLUE, 1.5, .is_rate = true, .value_of = p50_of},
+                   {"p99", SVG_ORANGE, 1.5, .is_rate = true, .value_of = p99_of},
+                   {"p99.9", SVG_GREY, 1, .is_rate = true, .value_of = p999_of}}},
         {.id = "memory-and-disk",
          .title = "Resident memory",
          .title_right = has_disk ? "On disk" : NULL,
-         .scales = bytes,
+         .scales = axis_bytes,
          .lines_count = has_disk ? 2 : 1,
-         .lines = {{"memory", BLUE, 1.5, .value_of = rss_of},
-                   {"disk", ORANGE, 1.5, .on_right = true, .value_of = disk_of}}},
+         .lines = {{"memory", SVG_BLUE, 1.5, .value_of = rss_of},
+                   {"disk", SVG_ORANGE, 1.5, .on_right = true, .value_of = disk_of}}},
         {.id = "checkpoint-stops",
          .title = "Longest stop for a checkpoint so far",
-         .scales = times_ns,
+         .scales = axis_times_ns,
          .lines_count = 1,
-         .lines = {{"longest stop", BLUE, 1.5, .is_step = true, .value_of = stop_of}}},
+         .lines = {{"longest stop", SVG_BLUE, 1.5, .is_step = true, .value_of = stop_of}}},
     };
     for (int i = 0; i < PANELS_COUNT; i++) {
         panels[i].top = PANELS_TOP + i * PANEL_DISTANCE;
@@ -423,8 +309,8 @@ static void write_time_axis(const struct series *series, FILE *out)
 {
     double seconds = end_ns(series) / 1e9;
     double unit_s = seconds <= 180 ? 1 : (seconds <= 10800 ? 60 : 3600);
-    double step = one_two_five(seconds / unit_s / 10, true);
-    int decimals = decimals_of(step);
+    double step = axis_one_two_five(seconds / unit_s / 10, true);
+    int decimals = axis_decimals(step);
     fputs("<g id=\"time\">\n", out);
     for (uint32_t i = 0; i * step <= seconds / unit_s * (1 + 1e-9); i++) {
         double x = x_of(series, i * step * unit_s * 1e9);
@@ -459,12 +345,12 @@ static void write_head(const struct series *series, const struct plot_labels *la
             "height=\"%d\" viewBox=\"0 0 %d %d\" font-family=\"sans-serif\" font-size=\"12\" "
             "fill=\"#222\" stroke-linejoin=\"round\" stroke-linecap=\"round\">\n<title>",
             WIDTH, HEIGHT, WIDTH, HEIGHT);
-    write_escaped(labels->title, out);
+    svg_write_escaped(labels->title, out);
     fprintf(out, "</title>\n<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n", WIDTH, HEIGHT);
-    write_text(12, 26, "font-size=\"18\" font-weight=\"bold\"", labels->title, out);
-    write_text(12, 46, "fill=\"#444\"", labels->machine, out);
-    write_text(12, 63, "fill=\"#444\" font-family=\"monospace\" font-size=\"11\"", labels->options,
-               out);
+    svg_write_text(12, 26, "font-size=\"18\" font-weight=\"bold\"", labels->title, out);
+    svg_write_text(12, 46, "fill=\"#444\"", labels->machine, out);
+    svg_write_text(12, 63, "fill=\"#444\" font-family=\"monospace\" font-size=\"11\"",
+                   labels->options, out);
     /* Its signs are no ASCII, and none of XML's own. */
     fprintf(out,
             "<text x=\"12\" y=\"%d\" fill=\"#444\">First quarter → last quarter, medians: "

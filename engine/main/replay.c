@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/admin/timeline.h"
 #include "engine/base/clock.h"
 #include "engine/main/command.h"
 #include "engine/main/progress.h"
 #include "engine/main/report.h"
-#include "engine/admin/timeline.h"
 #include "engine/partition/checkpoint.h"
 #include "engine/partition/partition_state.h"
 #include "storage/journal.h"

@@ -139,6 +139,15 @@ json_t *report_audit_json(const struct report *report)
                      figures);
 }
 
+json_t *report_latency_json(const struct histogram *latency)
+{
+    return json_pack(
+        "{s:f, s:f, s:f, s:f, s:f}", "p50", (double)histogram_quantile(latency, 0.5) / 1e3, "p90",
+        (double)histogram_quantile(latency, 0.9) / 1e3, "p99",
+        (double)histogram_quantile(latency, 0.99) / 1e3, "p999",
+        (double)histogram_quantile(latency, 0.999) / 1e3, "max", (double)latency->value_max / 1e3);
+}
+
 const char *report_machine(void)
 {
     static char text[512];

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "engine/base/histogram.h"
 #include "engine/partition/partition.h"
 
 #define REPORT_LAWS_COUNT 4u
@@ -39,6 +40,8 @@ void report_print(const struct report *report, FILE *out);
 json_t *report_sagas_json(const struct report *report);
 /* {"balanced", "laws": [...], "figures": {...}}; returns owned. */
 json_t *report_audit_json(const struct report *report);
+/* {"p50", "p90", "p99", "p999", "max"} in microseconds; returns owned. */
+json_t *report_latency_json(const struct histogram *latency_ns);
 /* CPU model, cores, kernel, commit: with every figure. Static. */
 const char *report_machine(void);
 const char *report_commit(void);

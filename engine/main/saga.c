@@ -26,6 +26,9 @@ enum {
     KEY_INPUT,
     KEY_AT,
     KEY_DELAY,
+    KEY_DEADLINE,
+    KEY_TRACE,
+    KEY_PRIORITY,
     KEY_PAYLOAD,
     KEY_OUTPUT,
     KEY_ERROR,
@@ -294,8 +297,10 @@ static int run_wait(struct saga_options *options, struct reach *reach)
 }
 
 static const struct verb verbs[] = {
-    {"start", 1, 1, BIT(KEY_NAME) | BIT(KEY_INPUT) | BIT(KEY_AT) | BIT(KEY_DELAY), run_change,
-     "start DEFINITION[:VERSION]"},
+    {"start", 1, 1,
+     BIT(KEY_NAME) | BIT(KEY_INPUT) | BIT(KEY_AT) | BIT(KEY_DELAY) | BIT(KEY_DEADLINE) |
+         BIT(KEY_TRACE) | BIT(KEY_PRIORITY),
+     run_change, "start DEFINITION[:VERSION]"},
     {"list", 0, 0,
      BIT(KEY_NAME) | BIT(KEY_STATE) | BIT(KEY_DEFINITION) | BIT(KEY_AFTER) | BIT(KEY_BEFORE) |
          BIT(KEY_LIMIT) | BIT(KEY_CURSOR) | BIT(KEY_ERROR),
@@ -328,6 +333,11 @@ static const struct argp_option options_list[] = {
     {"input", KEY_INPUT, "JSON", 0, "start: its input (default {})", 1},
     {"at", KEY_AT, "TIME", 0, "start: when it begins, as 2026-12-24T18:00:00Z", 1},
     {"delay", KEY_DELAY, "SECONDS", 0, "start: after how long it begins", 1},
+    {"deadline", KEY_DEADLINE, "TIME", 0, "start: when it must have ended, else it is out of time",
+     1},
+    {"trace", KEY_TRACE, "TRACEPARENT", 0, "start: W3C trace context, handed to its workers", 1},
+    {"priority", KEY_PRIORITY, "low|normal|high", 0,
+     "start: who is told last that there is no room (default normal)", 1},
     {"payload", KEY_PAYLOAD, "JSON", 0, "signal: what it carries (default null)", 1},
     {"output", KEY_OUTPUT, "JSON", 0, "answer, skip: the result of the step (default null)", 1},
     {"error", KEY_ERROR, "NAME", 0,
@@ -430,6 +440,9 @@ static void set_option(struct argp_state *state, int key, const char *text)
     case KEY_NAME: set_text(state, "name", text); break;
     case KEY_INPUT: set_json(state, "input", text); break;
     case KEY_AT: set_time(state, "at_ms", "--at", text); break;
+    case KEY_DEADLINE: set_time(state, "deadline_ms", "--deadline", text); break;
+    case KEY_TRACE: set_text(state, "trace", text); break;
+    case KEY_PRIORITY: set_text(state, "priority", text); break;
     case KEY_DELAY: {
         double delay_s = parse_seconds(state, "--delay", text);
         json_object_set_new(options->request, "at_ms",

@@ -255,6 +255,8 @@ static int open_network(struct serve *serve, const cpu_set_t *cpus)
     struct problem problem = {0};
     enum status status = transport_probe(&problem);
     if (status == STATUS_OK)
+        status = serve_limit_connections(serve, &problem);
+    if (status == STATUS_OK)
         status = open_transport(serve, cpus, &problem);
     if (status == STATUS_OK)
         status = open_server(serve, &problem);

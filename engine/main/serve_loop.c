@@ -10,7 +10,8 @@
 /* Where threads have cores of their own, asking once more is cheaper than being woken. */
 #define SPIN_NS 30000u
 
-static volatile sig_atomic_t stop_signal;
+/* Atomic, since two signals may come at once to two threads: RocksDB's hear them too. */
+static _Atomic int stop_signal;
 static volatile sig_atomic_t reload_asked;
 static _Atomic int wake_fd;
 
@@ -23,9 +24,8 @@ static void wake(void)
 
 static void on_stop(int signal)
 {
-    if (stop_signal != 0)
+    if (atomic_exchange(&stop_signal, signal) != 0)
         _exit(128 + signal);
-    stop_signal = signal;
     wake();
 }
 

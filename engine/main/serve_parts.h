@@ -1,6 +1,7 @@
 /*
- * serve_parts: the state of `flyover serve`, for serve.c (start and end), serve_loop.c (what
- * happens between) and serve_reload.c (SIGHUP). One thread, the engine's.
+ * serve_parts: the state of `flyover serve`, for serve.c (start and end), serve_files.c (how
+ * many connections there is room for), serve_loop.c (what happens between) and serve_reload.c
+ * (SIGHUP). One thread, the engine's.
  */
 #ifndef ENGINE_MAIN_SERVE_PARTS_H
 #define ENGINE_MAIN_SERVE_PARTS_H
@@ -33,6 +34,9 @@ struct serve {
     bool may_spin;
 };
 
+/* Raises the limit of open files as far as it goes, and lowers connections_max so that enough are
+ * left for the store. STATUS_NO_SPACE: there are not even those. */
+NODISCARD enum status serve_limit_connections(struct serve *serve, struct problem *problem);
 /* Signals are noticed from now on; one that ends the program, for the second time, ends it at once,
  * as a crash would. */
 void serve_catch_signals(struct serve *serve);

@@ -30,7 +30,7 @@ int session_signal(void)
     return signal_seen;
 }
 
-static void catch_signals(void)
+void session_catch_signals(void)
 {
     /* The second one ends the program at once. */
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
@@ -132,7 +132,7 @@ enum status session_open(const struct session_options *options, struct session *
     enum status status = session_open_engine(options, ret_session, problem);
     if (status != STATUS_OK)
         return status;
-    catch_signals();
+    session_catch_signals();
     say_recovered(ret_session, options->directory);
     if (ret_session->control_problem.text[0] != '\0')
         fprintf(stderr, "`flyover saga` cannot reach this engine: %s\n",

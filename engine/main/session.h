@@ -82,6 +82,8 @@ NODISCARD enum status session_turn(struct session *session, bool may_wait, struc
 /* Turns until every saga has ended or is stuck, or a signal came. */
 NODISCARD enum status session_drain(struct session *session, void (*on_turn)(void *context),
                                     void *context, struct problem *problem);
+/* SIGINT and SIGTERM are noticed from now on; the second one ends the program. */
+void session_catch_signals(void);
 /* The signal that asked the program to stop, or 0. */
 int session_signal(void);
 

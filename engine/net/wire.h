@@ -93,7 +93,7 @@ enum wire_find {
 /* The first frame in the bytes; its body without the length. */
 enum wire_find wire_find_frame(const uint8_t *bytes, size_t count, struct flyover_bytes *ret_body);
 
-#define WIRE_FIELDS_KNOWN 6u
+#define WIRE_FIELDS_KNOWN 11u /* the payloads of an INVOKE among them */
 
 struct wire_message {
     int64_t kind;

@@ -85,12 +85,20 @@ static bool note_durable(struct partition *partition)
     return durable_count > 0;
 }
 
+static bool has_room_for(const struct partition *partition, size_t record_bytes)
+{
+    const struct open_block *open = &partition->open;
+    uint32_t block_bytes = partition->options.block_bytes;
+    bool alone = open->record_count == 0 || block_bytes == 0;
+    return open->used_bytes + record_bytes <= (alone ? BLOCK_BYTES_MAX : block_bytes) &&
+           keeper_has_room(&partition->keeper);
+}
+
 bool partition_reserve(struct partition *partition, size_t record_bytes)
 {
     struct open_block *open = &partition->open;
     assert(record_bytes <= BLOCK_BYTES_MAX - BLOCK_HEADER_BYTES);
-    if (open->buffer != NULL && (open->used_bytes + record_bytes > BLOCK_BYTES_MAX ||
-                                 !keeper_has_room(&partition->keeper))) {
+    if (open->buffer != NULL && !has_room_for(partition, record_bytes)) {
         if (partition->sent_count == WRITER_BUFFERS_COUNT && !note_durable(partition)) {
             partition->counts.stalls++;
             return false;
@@ -130,24 +138,48 @@ enum status partition_apply(struct partition *partition, const struct event *eve
     open->used_bytes = (uint32_t)(end - open->buffer->bytes);
     assert(open->used_bytes <= BLOCK_BYTES_MAX);
     open->record_count++;
+    open->is_awaited = true;
     return STATUS_OK;
+}
+
+void partition_apply_answer(struct partition *partition, const struct event *event, uint64_t token)
+{
+    const struct effect_queue *effects = &partition->state->effects;
+    bool was_awaited = partition->open.is_awaited;
+    uint64_t tail = effects->tail;
+    enum status status = partition_apply(partition, event, token, NULL, NULL);
+    assert(status == STATUS_OK);
+    partition->open.is_awaited = was_awaited || effects->tail != tail;
 }
 
 /* Whether the open block should go now: only when the journal is idle (else it fills on), and then
  * at once if nobody is at work whose result could still come into it. Remote work may take long:
- * that it is out holds nothing up unless answers come in numbers. */
+ * that it is out holds nothing up unless answers come in numbers, and none is waited for at a stop.
+ * A block that nothing waits for, such as the end of a fire-and-forget step, is no reason to be with
+ * the disk when the next saga begins. */
 static bool should_seal(const struct partition *partition)
 {
     const struct open_block *open = &partition->open;
     if (open->record_count == 0 || partition->sent_count > 0)
         return false;
-    if (partition->in_flight == 0 &&
-        (partition->remote.in_flight == 0 || partition->sealed_records <= FEW_RECORDS))
+    bool is_awaited = open->is_awaited || partition->stopping;
+    if (is_awaited && partition->in_flight == 0 &&
+        (partition->remote.in_flight == 0 || partition->stopping ||
+         partition->sealed_records <= FEW_RECORDS))
         return true;
     return partition_now_ns(partition) - partition->sealed_ns >= PARTITION_SEAL_INTERVAL_NS;
 }
 
 /* ---- effects leave --------------------------------------------------------------------------- */
+
+/* When it is too late to begin: a step that a remote worker had before may be short of heartbeats
+ * before it is out of time. 0: never. */
+static int64_t begin_by_ms(const struct partition *partition, const struct core_invocation *call,
+                           uint32_t branch)
+{
+    const struct core *core = partition->state->core;
+    return core_beats(core, branch) ? core_due_ms(core, branch) : call->deadline_ms;
+}
 
 /* Next: worker_on_invoke, on a worker's thread. */
 static void partition_send_invoke(struct partition *partition, struct worker *worker,
@@ -164,7 +196,7 @@ static void partition_send_invoke(struct partition *partition, struct worker *wo
         .generation = generation,
         .step_no = call->step_no,
         .attempt_no = call->attempt_no,
-        .deadline_ms = call->deadline_ms,
+        .deadline_ms = begin_by_ms(partition, call, branch),
         .trace = call->trace,
         .handler = partition->handlers[call->plan][call->resource],
         .phase = (uint8_t)call->phase,
@@ -340,8 +372,7 @@ static bool partition_on_result(struct partition *partition, const struct result
     struct event event = event_of_result(partition, result);
     if (!partition_reserve(partition, event_encoded_bytes_max(&event)))
         return false;
-    enum status status = partition_apply(partition, &event, 0, NULL, NULL);
-    assert(status == STATUS_OK);
+    partition_apply_answer(partition, &event, 0);
     return true;
 }
 

@@ -82,6 +82,8 @@ struct partition_options {
     bool accept_loss;
     bool pin;                 /* threads to cores, when there are at least two */
     bool threadless;          /* tests: partition_poll also steps journal and workers */
+    uint32_t block_bytes;     /* tests: a block that has records grows to this; 0: to
+                                 BLOCK_BYTES_MAX, which one record alone may always need */
     bool remote;              /* a service without a plug-in is in another process: remote.h */
     bool offline;             /* no service is loaded and nothing is dispatched: for an operator's
                                  work on a data directory that no engine runs on */

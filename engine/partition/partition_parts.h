@@ -53,6 +53,7 @@ struct open_block {
     uint32_t record_count;
     int64_t now_ms;
     uint64_t decided_before; /* core_totals_decided when it began */
+    bool is_awaited;         /* something is to happen once it is durable */
 };
 
 /* A block with the journal thread; its effects are those before effects_tail. */
@@ -194,5 +195,7 @@ void partition_end_checkpoint(struct partition *partition);
 NODISCARD enum status partition_apply(struct partition *partition, const struct event *event,
                                       uint64_t token, uint64_t *ret_saga_id,
                                       struct problem *problem);
+/* The same for the answer of whoever worked on a step, who does not wait for it to be durable. */
+void partition_apply_answer(struct partition *partition, const struct event *event, uint64_t token);
 
 #endif

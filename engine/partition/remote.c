@@ -228,8 +228,7 @@ static enum status on_answer(struct partition *partition, uint32_t lane, uint32_
     }
     if (!partition_reserve(partition, event_encoded_bytes_max(event)))
         return STATUS_BUSY;
-    enum status status = partition_apply(partition, event, PARTITION_NO_TOKEN, NULL, NULL);
-    assert(status == STATUS_OK);
+    partition_apply_answer(partition, event, PARTITION_NO_TOKEN);
     come_back(partition, lane);
     return STATUS_OK;
 }

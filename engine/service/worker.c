@@ -13,10 +13,6 @@
 #include "queues/ring.h"
 
 #define BATCH 64u /* invocations run before their results are published */
-/* More than the window, so that the last end the engine gave back is never written over, and a
- * power of two, so that counts of results may wrap. */
-#define ARENA_ENDS 32768u
-_Static_assert(ARENA_ENDS > WORKER_WINDOW + 1, "the ends of all results under way are kept");
 
 struct worker {
     const struct plugin *plugin;
@@ -28,12 +24,13 @@ struct worker {
     struct sleeper *engine;
 
     /* The worker thread's. Bytes of results lie in `arena` in order; arena_end[i] is where the
-     * bytes of the i-th result (modulo ARENA_ENDS) end, counted from the first byte ever. */
+     * bytes of the i-th result (& ends_mask) end, counted from the first byte ever. */
     _Alignas(128) struct flyover_call call;
     uint8_t *arena;
     uint64_t arena_used;
     uint64_t arena_free; /* bytes given back by the engine */
     uint64_t *arena_end;
+    uint32_t ends_mask;
     uint32_t results_sent;
     uint32_t results_freed;
 
@@ -58,7 +55,7 @@ static void free_consumed(struct worker *worker)
     uint32_t consumed = ring_consumed(worker->results);
     if (consumed == worker->results_freed)
         return;
-    worker->arena_free = worker->arena_end[(consumed - 1) % ARENA_ENDS];
+    worker->arena_free = worker->arena_end[(consumed - 1) & worker->ends_mask];
     worker->results_freed = consumed;
 }
 
@@ -82,7 +79,7 @@ static uint8_t *reserve_arena(struct worker *worker)
 static void worker_send_result(struct worker *worker, struct result *slot, struct result result)
 {
     worker->arena_used += (uint64_t)result.first_bytes + result.second_bytes;
-    worker->arena_end[worker->results_sent++ % ARENA_ENDS] = worker->arena_used;
+    worker->arena_end[worker->results_sent++ & worker->ends_mask] = worker->arena_used;
     *slot = result;
 }
 
@@ -227,6 +224,16 @@ static enum status start_thread(struct worker *worker, uint32_t cpu)
     return STATUS_OK;
 }
 
+/* More than the window, so that the last end the engine gave back is never written over, and a
+ * power of two, so that counts of results may wrap. */
+static uint32_t ends_for(uint32_t window)
+{
+    uint32_t count = 2;
+    while (count <= window + 1)
+        count *= 2;
+    return count;
+}
+
 enum status worker_open(const struct worker_options *options, struct worker **ret_worker)
 {
     struct worker *worker = aligned_alloc(128, (sizeof *worker + 127) / 128 * 128);
@@ -240,7 +247,9 @@ enum status worker_open(const struct worker_options *options, struct worker **re
     worker->now_ms = options->now_ms;
     sleeper_init(&worker->sleeper);
     worker->arena = region_map(WORKER_ARENA_BYTES, REGION_SCRATCH);
-    worker->arena_end = calloc(ARENA_ENDS, sizeof *worker->arena_end);
+    uint32_t ends_count = ends_for(worker->window);
+    worker->ends_mask = ends_count - 1;
+    worker->arena_end = calloc(ends_count, sizeof *worker->arena_end);
     enum status status =
         call_init(&worker->call, options->plugin, options->tables, options->token_seed);
     worker->call.payloads = options->payloads;

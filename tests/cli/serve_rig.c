@@ -55,17 +55,15 @@ static bool read_more(struct serve_rig *rig)
     return true;
 }
 
-const char *serve_await(struct serve_rig *rig, const char *word)
+/* The next line with the word of those that are there, or NULL. */
+static const char *find_line(struct serve_rig *rig, const char *word)
 {
     static char line[4097];
     for (;;) {
         char *start = rig->log + rig->seen_bytes;
         char *end = strchr(start, '\n');
-        if (end == NULL) {
-            if (!read_more(rig))
-                fail_msg("it ended and never said '%s' but:\n%s", word, rig->log);
-            continue;
-        }
+        if (end == NULL)
+            return NULL;
         rig->seen_bytes += (size_t)(end - start) + 1;
         snprintf(line, sizeof line, "%.*s", (int)(end - start), start);
         if (strstr(line, word) != NULL)
@@ -73,14 +71,36 @@ const char *serve_await(struct serve_rig *rig, const char *word)
     }
 }
 
-void serve_start(struct serve_rig *rig, const char *const *arguments)
+const char *serve_await(struct serve_rig *rig, const char *word)
 {
-    serve_spawn(rig, NULL, arguments);
+    const char *line;
+    while ((line = find_line(rig, word)) == NULL)
+        if (!read_more(rig))
+            fail_msg("it ended and never said '%s' but:\n%s", word, rig->log);
+    return line;
+}
+
+bool serve_has_said(struct serve_rig *rig, const char *word)
+{
+    struct pollfd polled = {.fd = rig->err, .events = POLLIN};
+    while (poll(&polled, 1, 0) == 1 && read_more(rig))
+        ;
+    return find_line(rig, word) != NULL;
+}
+
+void serve_await_address(struct serve_rig *rig)
+{
     const char *line = serve_await(rig, "event=listening");
     const char *address = strstr(line, "address=");
     assert_non_null(address);
     address += strlen("address=");
     snprintf(rig->address, sizeof rig->address, "%.*s", (int)strcspn(address, " ,"), address);
+}
+
+void serve_start(struct serve_rig *rig, const char *const *arguments)
+{
+    serve_spawn(rig, NULL, arguments);
+    serve_await_address(rig);
 }
 
 int serve_wait(struct serve_rig *rig)

@@ -23,11 +23,15 @@ typedef void serve_before(void);
 
 /* Arguments behind `serve`, the last one NULL. */
 void serve_spawn(struct serve_rig *rig, serve_before *before, const char *const *arguments);
-/* The same, and waits until it listens. */
+/* Until it listens; its address is known then. */
+void serve_await_address(struct serve_rig *rig);
+/* Both, with nothing before. */
 void serve_start(struct serve_rig *rig, const char *const *arguments);
 /* The next line that holds the word, behind the one that was awaited last: lent until the next
  * call. Fails the test where it ends without it. */
 const char *serve_await(struct serve_rig *rig, const char *word);
+/* Whether such a line has come already; does not wait. */
+bool serve_has_said(struct serve_rig *rig, const char *word);
 /* Its end: the exit code, or 128 and its signal; everything it said is in `log` then. */
 int serve_wait(struct serve_rig *rig);
 /* SIGTERM, and expects that it ends well. */

@@ -186,6 +186,25 @@ static void starts_are_durable_and_done_once_on_a_directory(void **state)
     starts_are_durable_and_done_once(false);
 }
 
+#define TRACE "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+static void a_start_may_have_a_deadline_a_trace_and_a_priority(void **state)
+{
+    (void)state;
+    make_first(ask_file, false);
+    cli_expect_done(cli_run("saga", "-d", data, "start", "ask", "--deadline",
+                            "2100-01-01T00:00:00Z", "--trace", TRACE, "--priority", "high", NULL));
+    json_t *reply = cli_expect_json(saga("show", "2", "--json", NULL));
+    assert_int_equal(cli_integer(reply, "deadline_ms"), 4102444800000);
+    json_decref(reply);
+    struct cli_result result = saga("history", "2", NULL, NULL);
+    assert_non_null(strstr(result.out, TRACE));
+    cli_free(&result);
+    refuses(saga("start", "ask", "--deadline", "2001-01-01T00:00:00Z"), CLI_INPUT, "deadline");
+    refuses(saga("start", "ask", "--trace", "00-12-34-01"), CLI_INPUT, "W3C traceparent");
+    refuses(saga("start", "ask", "--priority", "urgent"), CLI_INPUT, "low, normal or high");
+}
+
 static void what_cannot_be_done_is_refused_with_what_to_do(bool running)
 {
     make_first(ask_file, running);
@@ -725,6 +744,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(starts_are_durable_and_done_once_on_a_running_engine),
         TEST(starts_are_durable_and_done_once_on_a_directory),
+        TEST(a_start_may_have_a_deadline_a_trace_and_a_priority),
         TEST(what_cannot_be_done_to_a_running_engine_is_refused),
         TEST(what_cannot_be_done_to_a_directory_is_refused),
         TEST(the_room_for_names_is_what_the_directory_was_begun_with),

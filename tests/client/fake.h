@@ -10,6 +10,7 @@
  *     "twice"          the answer comes again, before that of the next START
  *     "ping"           a PING before the answer, which comes once it is answered
  *     "goodbye"        GOODBYE, and the end of the stream; asked again: as "order"
+ *     "leaving"        GOODBYE, then the answer; whatever comes behind is not to come
  *     "deaf"           from now on this connection reads and says nothing; asked again: as "order"
  *     "garbage"        bytes that are no message, once; asked again: as "order"
  *     "lose"           ERROR with id 0, INVALID

@@ -253,6 +253,12 @@ static bool on_start(struct fake_connection *connection, struct wire_message *me
     }
     if (is(&asked, "ping"))
         return ping_first(connection, &asked, saga_id);
+    if (connection->has_left)
+        abort();
+    if (is(&asked, "leaving")) {
+        end(connection, wire_put_string(begin(connection, WIRE_GOODBYE, 2), "see you"));
+        connection->has_left = true;
+    }
     if (fake->twin_id != 0)
         say_started(connection, fake->twin_id, fake->twin_saga_id, false);
     answer_start(connection, asked.id, saga_id, asked.reply, existed);

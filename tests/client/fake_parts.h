@@ -43,7 +43,7 @@ struct fake_connection {
     int fd;
     uint32_t no;
     struct tls_session *session; /* NULL: plain */
-    bool is_deaf, is_greeted;
+    bool is_deaf, is_greeted, has_left;
     uint64_t read, sent;
     uint64_t pinged_id, pinged_saga, pinged_reply; /* to be answered when the PONG is there */
     uint64_t subscription, credit;

@@ -139,6 +139,23 @@ static void what_waits_when_the_cut_is_seen_goes_with_the_next_connection(void *
     rig_close(&rig);
 }
 
+static void to_an_engine_that_leaves_nothing_more_is_sent(void **state)
+{
+    (void)state;
+    struct rig rig = rig_open(&plain);
+    assert_int_equal(rig_send(&rig, "leaving", 1, NULL, FLYOVER_AT_ACCEPTANCE), FLYOVER_OK);
+    rig_expect(&rig, FLYOVER_STARTED, 1);
+    for (uint8_t i = 2; i < 10; i++)
+        assert_int_equal(rig_send(&rig, "order", i, NULL, FLYOVER_AT_ACCEPTANCE), FLYOVER_OK);
+    assert_int_equal(flyover_flush(rig.client), FLYOVER_OK);
+    assert_false(flyover_wants_write(rig.client));
+    fake_cut(rig.fake);
+    for (uint8_t i = 2; i < 10; i++)
+        rig_expect(&rig, FLYOVER_STARTED, i); /* and not FLYOVER_UNKNOWN */
+    assert_int_equal(fake_counts(rig.fake).connections, 2);
+    rig_close(&rig);
+}
+
 enum { QUESTIONS = 12 };
 
 static void only_what_may_have_been_seen_is_doubtful(void **state)
@@ -399,6 +416,7 @@ int main(void)
         cmocka_unit_test(a_question_that_looks_is_asked_again_and_one_that_acts_is_not),
         cmocka_unit_test(what_was_not_sent_before_the_cut_goes_with_the_next_connection),
         cmocka_unit_test(what_waits_when_the_cut_is_seen_goes_with_the_next_connection),
+        cmocka_unit_test(to_an_engine_that_leaves_nothing_more_is_sent),
         cmocka_unit_test(only_what_may_have_been_seen_is_doubtful),
         cmocka_unit_test(when_nobody_comes_back_all_is_told_and_the_line_is_lost),
         cmocka_unit_test(who_greets_and_cuts_is_not_tried_for_ever),

@@ -1,40 +1,27 @@
 /* The same through TLS, and whom the library does not believe. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "engine/net/tls.h"
-#include "tests/client/certificate.h"
+#include "tests/certificates.h"
 #include "tests/client/rig.h"
 
-static char directory[] = "/tmp/flyover-tls-XXXXXX";
-
-static const char *file(const char *name)
-{
-    static char paths[4][64];
-    static int next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", directory, name);
-    return path;
-}
+static char folder[64];
+static struct identity here, elsewhere;
 
 static int make_certificates(void **state)
 {
     (void)state;
-    if (mkdtemp(directory) == NULL)
-        return -1;
-    certificate_make("IP:127.0.0.1", file("here.pem"), file("here.key"));
-    certificate_make("DNS:elsewhere.test", file("elsewhere.pem"), file("elsewhere.key"));
+    certificates_make_folder(folder);
+    here = certificates_make(folder, "here", "127.0.0.1", 1, NULL);
+    elsewhere = certificates_make(folder, "elsewhere", "elsewhere.test", 1, NULL);
     return 0;
 }
 
 static int remove_certificates(void **state)
 {
     (void)state;
-    static const char *const names[] = {"here.pem", "here.key", "elsewhere.pem", "elsewhere.key"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        unlink(file(names[i]));
-    return rmdir(directory);
+    certificates_free(&here);
+    certificates_free(&elsewhere);
+    certificates_remove(folder);
+    return 0;
 }
 
 static struct tls *open_tls(const char *certificate, const char *key, const char *ca)
@@ -53,12 +40,12 @@ static struct tls *open_tls(const char *certificate, const char *key, const char
 static void sagas_go_through_tls_and_through_a_cut_of_it(void **state)
 {
     (void)state;
-    struct tls *tls = open_tls(file("here.pem"), file("here.key"), file("here.pem"));
+    struct tls *tls = open_tls(here.certificate_file, here.key_file, here.certificate_file);
     struct rig rig = {.fake = fake_open(&(struct fake_options){.is_tcp = true, .tls = tls})};
     struct flyover_client_options to = {.address = fake_address(rig.fake),
-                                        .ca_file = file("here.pem"),
-                                        .certificate_file = file("here.pem"),
-                                        .key_file = file("here.key")};
+                                        .ca_file = here.certificate_file,
+                                        .certificate_file = here.certificate_file,
+                                        .key_file = here.key_file};
     assert_int_equal(flyover_connect(&to, &rig.client), FLYOVER_OK);
     for (uint8_t i = 0; i < 60; i++)
         assert_int_equal(rig_send(&rig, i == 30 ? "cut" : "order", i, i % 2 == 0 ? "even" : NULL,
@@ -95,13 +82,14 @@ static void refuse(const char *certificate, const char *key, const char *ca, con
 static void an_engine_of_an_unknown_authority_is_not_believed(void **state)
 {
     (void)state;
-    refuse(file("here.pem"), file("here.key"), file("elsewhere.pem"), "unknown authority");
+    refuse(here.certificate_file, here.key_file, elsewhere.certificate_file, "unknown authority");
 }
 
 static void an_engine_of_another_name_is_not_believed(void **state)
 {
     (void)state;
-    refuse(file("elsewhere.pem"), file("elsewhere.key"), file("elsewhere.pem"), "another name");
+    refuse(elsewhere.certificate_file, elsewhere.key_file, elsewhere.certificate_file,
+           "another name");
 }
 
 static void a_plain_engine_is_not_taken_for_one_with_tls(void **state)
@@ -109,7 +97,7 @@ static void a_plain_engine_is_not_taken_for_one_with_tls(void **state)
     (void)state;
     struct fake *fake = fake_open(&(struct fake_options){.is_tcp = true, .is_any = true});
     struct flyover_client_options to = {
-        .address = fake_address(fake), .ca_file = file("here.pem"), .connect_ms = 100};
+        .address = fake_address(fake), .ca_file = here.certificate_file, .connect_ms = 100};
     struct flyover_client *client;
     assert_int_not_equal(flyover_connect(&to, &client), FLYOVER_OK);
     fake_close(fake);
@@ -123,7 +111,7 @@ static void files_that_cannot_be_used_are_named(void **state)
     assert_int_equal(flyover_connect(&to, &client), FLYOVER_NOT_FOUND);
     assert_non_null(strstr(flyover_connect_problem(), "/nonexistent.pem"));
     to = (struct flyover_client_options){.address = "127.0.0.1:1",
-                                         .certificate_file = file("here.pem")};
+                                         .certificate_file = here.certificate_file};
     assert_int_equal(flyover_connect(&to, &client), FLYOVER_INVALID);
 }
 

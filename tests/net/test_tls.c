@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "engine/net/tls.h"
-#include "tests/net/certificates.h"
+#include "tests/certificates.h"
 
 static char folder[64];
 static struct identity authority, other_authority, server, other_server, client, stranger;

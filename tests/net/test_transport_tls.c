@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "engine/net/tls.h"
-#include "tests/net/certificates.h"
+#include "tests/certificates.h"
 #include "tests/net/transport_rig.h"
 
 static char folder[64], unix_address[96];

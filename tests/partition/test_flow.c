@@ -21,6 +21,10 @@ static const char of_undone[] =
     "\"Compensate\":{\"Resource\":\"service:test.undo_c\"},\"Next\":\"F\"},"
     "\"F\":{\"Type\":\"Fail\",\"Error\":\"Test.End\",\"Cause\":\"as told\"}}}";
 
+static const char of_loose[] =
+    "{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Task\",\"Resource\":"
+    "\"service:test.a\",\"FireAndForget\":true,\"End\":true}}}";
+
 static struct partition_service_limits limits = {.service = "test"};
 
 static void open_limited(struct rig *rig, struct dispatch_limits of_test)
@@ -241,6 +245,36 @@ static void the_hint_is_between_a_millisecond_and_a_minute_whatever_happens(void
     assert_int_equal(partition_busy_ms(rig->partition), 1);
 }
 
+/* Polls while no time passes. */
+static void poll_some(struct rig *rig)
+{
+    bool worked;
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(partition_poll(rig->partition, &worked, NULL), STATUS_OK);
+}
+
+static void the_end_of_a_step_that_nothing_waits_for_goes_with_the_next_block(void **state)
+{
+    struct rig *rig = *state;
+    struct partition_options options = rig_options(rig, DURABILITY_ASYNC);
+    options.now_ns = rig_read_ns;
+    rig_open(rig, &options, of_loose);
+    rig_turn(rig);
+    for (int i = 1; i <= 3; i++) {
+        rig_start(rig, rig->plan, "x", "y");
+        uint64_t started_no = partition_pending_no(rig->partition);
+        poll_some(rig);
+        assert_int_equal(ran(), i);
+        assert_int_equal(partition_durable_no(rig->partition), started_no);
+        assert_int_equal(partition_pending_no(rig->partition), started_no + 1);
+    }
+    /* Or by itself, a little later. */
+    uint64_t pending_no = partition_pending_no(rig->partition);
+    rig_turn(rig);
+    rig_turn(rig);
+    assert_int_equal(partition_durable_no(rig->partition), pending_no);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +288,7 @@ int main(void)
         RIG_TEST(a_start_of_low_priority_is_told_first_that_there_is_no_room),
         RIG_TEST(payload_is_scarce_for_low_priority_first_too),
         RIG_TEST(the_hint_is_between_a_millisecond_and_a_minute_whatever_happens),
+        RIG_TEST(the_end_of_a_step_that_nothing_waits_for_goes_with_the_next_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

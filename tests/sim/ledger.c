@@ -147,6 +147,16 @@ struct ledger_answer ledger_run(struct ledger *ledger, struct flyover_key key, u
     return answer_of(ledger, key.saga_id, branch);
 }
 
+/* Live it may have gone on: what no durable block has told of changes nothing here. */
+void ledger_give_back(struct ledger *ledger, uint64_t saga_id, uint32_t step_no,
+                      uint32_t attempt_no)
+{
+    struct ledger_saga *saga = ledger_find(ledger, saga_id);
+    struct ledger_branch *branch = saga == NULL ? NULL : ledger_find_branch(saga, step_no);
+    if (branch != NULL && branch->wait == LEDGER_RUNNING && branch->attempt_no == attempt_no)
+        branch->ran_boot = 0;
+}
+
 void ledger_keep_token(struct ledger *ledger, const struct ledger_token *token)
 {
     if (ledger->tokens_count == ledger->tokens_capacity) {
@@ -361,6 +371,10 @@ static void on_heartbeat(struct ledger_turn *turn)
 {
     uint32_t heartbeat_s = ledger_state_of(turn)->heartbeat_s;
     struct ledger_branch *branch = turn->branch;
+    verdict_check(branch->wait != LEDGER_RUNNING ||
+                      (ledger_state_of(turn)->service + 1 == SCRIPT_SERVICES && heartbeat_s > 0),
+                  "saga %" PRIu64 ", step %u: a beat of no remote worker", turn->saga_id,
+                  branch->step_no);
     if (heartbeat_s == 0)
         return;
     branch->due_ms = turn->ledger->now_ms + heartbeat_s * 1000;

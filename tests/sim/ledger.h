@@ -198,6 +198,9 @@ void ledger_check_tables(const struct ledger *ledger, const struct partition_sta
 /* The handler of (service, handler) runs with this key and input. */
 struct ledger_answer ledger_run(struct ledger *ledger, struct flyover_key key, uint32_t service,
                                 uint32_t handler, struct flyover_cursor input);
+/* Its worker gave the attempt back: it may run once more. */
+void ledger_give_back(struct ledger *ledger, uint64_t saga_id, uint32_t step_no,
+                      uint32_t attempt_no);
 /* It was given this token. */
 void ledger_keep_token(struct ledger *ledger, const struct ledger_token *token);
 /* Its text, or NULL. */

@@ -282,14 +282,25 @@ static bool is_event_of(const struct core *core, const struct event *event,
     return false;
 }
 
-static bool is_asked_for(const struct event *event)
+/* Then it is its worker that beats, and nobody by a token. */
+static bool is_at_work(struct ledger *ledger, const struct core *core, uint32_t index)
+{
+    struct core_branch_view view;
+    struct ledger_saga *saga =
+        core_view_branch(core, index, &view) ? ledger_find(ledger, view.saga_id) : NULL;
+    const struct ledger_branch *branch =
+        saga == NULL ? NULL : ledger_find_branch(saga, view.step_no);
+    return branch != NULL && branch->wait == LEDGER_RUNNING;
+}
+
+static bool is_asked_for(struct ledger *ledger, const struct core *core, const struct event *event)
 {
     switch (event->kind) {
     case EVENT_START: return event->start.name.count > 0;
     case EVENT_RESULT: return event->result.by_token;
     case EVENT_ERROR: return event->error.by_token;
+    case EVENT_HEARTBEAT: return !is_at_work(ledger, core, event->heartbeat.branch);
     case EVENT_SIGNAL:
-    case EVENT_HEARTBEAT:
     case EVENT_CANCEL:
     case EVENT_MEND:
     case EVENT_REDRIVE: return true;
@@ -326,7 +337,7 @@ void ledger_ask_on_event(struct ledger *ledger, const struct core *core, const s
                       question->block_no, question->record_no, asked_text(question->asked));
         ledger->questions_first++;
     }
-    verdict_check(event == NULL || asked || !is_asked_for(event),
+    verdict_check(event == NULL || asked || !is_asked_for(ledger, core, event),
                   "block %" PRIu64 ", record %u: %s that nobody asked for", ledger->last_no,
                   ledger->record_no, event_kind_text(event->kind));
 }

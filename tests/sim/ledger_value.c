@@ -26,27 +26,61 @@ int ledger_error_of(struct flyover_bytes name)
     return -1;
 }
 
-struct ledger_value ledger_value_of(struct flyover_cursor cursor)
+static bool is_text(struct flyover_bytes text, const char *wanted, uint32_t bytes_count)
 {
-    if (flyover_peek(&cursor) == FLYOVER_NIL)
-        return (struct ledger_value){.kind = LEDGER_NIL};
-    struct flyover_cursor found;
-    struct flyover_bytes name;
-    if (flyover_find(&cursor, "Error", &found) && flyover_read_str(&found, &name))
-        return (struct ledger_value){LEDGER_ERROR, ledger_error_of(name)};
-    if (flyover_find(&cursor, "n", &found))
-        return (struct ledger_value){LEDGER_NUMBER, (int32_t)ledger_number_at(cursor, "n", -1)};
-    return (struct ledger_value){.kind = LEDGER_ABSENT};
+    return text.count == bytes_count && memcmp(text.at, wanted, bytes_count) == 0;
 }
 
+/* What one pair of a map says of the value that the map is. */
+static void take_pair(struct ledger_value *value, struct flyover_bytes key,
+                      struct flyover_cursor at)
+{
+    struct flyover_bytes name;
+    int64_t number = -1;
+    if (is_text(key, "Error", 5) && value->kind != LEDGER_ERROR && flyover_read_str(&at, &name))
+        *value = (struct ledger_value){LEDGER_ERROR, ledger_error_of(name)};
+    if (!is_text(key, "n", 1) || value->kind != LEDGER_ABSENT)
+        return;
+    (void)flyover_read_int(&at, &number);
+    *value = (struct ledger_value){LEDGER_NUMBER, (int32_t)number};
+}
+
+struct ledger_value ledger_value_of(struct flyover_cursor cursor)
+{
+    struct ledger_value value = {.kind = LEDGER_ABSENT};
+    if (flyover_peek(&cursor) == FLYOVER_NIL)
+        return (struct ledger_value){.kind = LEDGER_NIL};
+    uint32_t pairs;
+    struct flyover_bytes key;
+    if (!flyover_read_map(&cursor, &pairs))
+        return value;
+    while (pairs-- > 0 && flyover_read_str(&cursor, &key)) {
+        take_pair(&value, key, cursor);
+        if (!flyover_skip(&cursor))
+            break;
+    }
+    return value;
+}
+
+/* One way through the map, as it is read at each step. */
 struct ledger_payload ledger_payload_of(struct flyover_cursor cursor)
 {
-    struct ledger_payload payload = {.root = ledger_value_of(cursor)};
-    for (int i = 0; i < SCRIPT_FIELDS; i++) {
-        const char key[] = {'r', (char)('0' + i), '\0'};
-        struct flyover_cursor found;
-        if (flyover_find(&cursor, key, &found))
-            payload.fields[i] = ledger_value_of(found);
+    struct ledger_payload payload = {.root = {.kind = LEDGER_ABSENT}};
+    if (flyover_peek(&cursor) == FLYOVER_NIL)
+        payload.root.kind = LEDGER_NIL;
+    uint32_t pairs;
+    struct flyover_bytes key;
+    if (!flyover_read_map(&cursor, &pairs))
+        return payload;
+    while (pairs-- > 0 && flyover_read_str(&cursor, &key)) {
+        uint32_t field =
+            key.count == 2 && key.at[0] == 'r' ? key.at[1] - (uint32_t)'0' : UINT32_MAX;
+        if (field < SCRIPT_FIELDS)
+            payload.fields[field] = ledger_value_of(cursor);
+        else
+            take_pair(&payload.root, key, cursor);
+        if (!flyover_skip(&cursor))
+            break;
     }
     return payload;
 }

@@ -13,6 +13,9 @@
 #define DAY_MS     86400000
 #define REST_TURNS 200000u
 
+/* Whoever starts many at once leaves it at that. */
+#define REFUSALS_MAX 4u
+
 struct sim_figures sim_figures;
 struct sim *sim;
 
@@ -38,11 +41,12 @@ static void poll(void)
 static void move_clock(void)
 {
     int64_t due_ms = timers_next_ms(&sim->partition->timers);
+    int64_t tick_ms = sim->habits.tick_ms;
     switch (chance_draw(&sim->chance, 24)) {
     case 0: sim->wall_ms -= DAY_MS; break;
-    case 1: sim->wall_ms += chance_percent(&sim->chance, 20) ? DAY_MS : 30000; break;
+    case 1: sim->wall_ms += chance_percent(&sim->chance, 20) ? DAY_MS : 15 * tick_ms; break;
     case 2:
-    case 3: sim->wall_ms += 10000; break;
+    case 3: sim->wall_ms += 5 * tick_ms; break;
     case 4: sim->wall_ms -= chance_draw(&sim->chance, 5000); break;
     case 5:
     case 6:
@@ -51,15 +55,16 @@ static void move_clock(void)
         if (due_ms != INT64_MAX && due_ms < sim->wall_ms + DAY_MS)
             sim->wall_ms = due_ms - 1 + chance_draw(&sim->chance, 3);
         break;
-    default: sim->wall_ms += chance_draw(&sim->chance, 2000); break;
+    default: sim->wall_ms += chance_draw(&sim->chance, sim->habits.tick_ms); break;
     }
 }
 
 static void start_some(void)
 {
     uint32_t count = 1 + chance_draw(&sim->chance, sim->habits.burst_max);
-    while (count-- > 0)
-        sim_client_start();
+    uint32_t refused = 0;
+    while (count-- > 0 && refused < REFUSALS_MAX)
+        refused += !sim_client_start();
 }
 
 static void step(void)
@@ -76,6 +81,8 @@ static void step(void)
         sim_engine_start();
     } else if (chance_percent(chance, habits->clock_percent))
         move_clock();
+    else if (chance_percent(chance, habits->remote_percent))
+        sim_remote_act();
     else if (chance_percent(chance, habits->outside_percent))
         sim_outside_act();
     else if (chance_percent(chance, habits->start_percent))
@@ -97,6 +104,7 @@ static void run_down(bool attend)
         verdict_check(turn < REST_TURNS, "it does not come to rest");
         poll();
         sim_client_take_replies();
+        sim_remote_attend();
         sim_engine_check();
         if (!partition_is_quiet(sim->partition))
             continue;
@@ -155,12 +163,25 @@ static void draw_history(struct habits *habits)
     habits->checkpoint_damage_percent = chance_percent(chance, 30) ? 40 : 10;
 }
 
+/* The journal has room for four blocks: where they are small and it is slow, what comes waits. */
+static void draw_blocks(struct habits *habits)
+{
+    struct chance *chance = &sim->chance;
+    if (!chance_percent(chance, 20))
+        return;
+    habits->block_bytes = SIM_BLOCK_BYTES_LEAST + chance_draw(chance, 8000);
+    habits->journal_percent = 3 + chance_draw(chance, 10);
+}
+
 static void draw_habits(void)
 {
     /* The least has branches for any script: one for each state, and the root. */
     static const uint32_t saga_slots[] = {5, 6, 8, 16, 64};
     static const uint32_t bursts[] = {1, 2, 8};
     static const uint32_t paces[] = {10, 30, 60, 90, 100};
+    static const uint32_t pads[16] = {3000, 300, 300, 300, 20, 20, 20, 20,
+                                      20,   20,  20,  20,  20, 20, 20, 20};
+    static const uint32_t ticks_ms[] = {100, 500, 2000};
     struct chance *chance = &sim->chance;
     bool faulty = !chance_percent(chance, 15);
     struct habits *habits = &sim->habits;
@@ -175,7 +196,10 @@ static void draw_habits(void)
         .worker_percent = paces[chance_draw(chance, 5)],
         .checkpoint_percent = paces[chance_draw(chance, 5)],
         .checkpoint_bytes = chance_percent(chance, 60) ? 1000 + chance_draw(chance, 20000) : 0,
-        .pad_max = chance_percent(chance, 20) ? 3000 : 20,
+        .damage_percent = 30,
+        .remote_percent = chance_percent(chance, 20) ? 5 + chance_draw(chance, 40) : 0,
+        .pad_max = pads[chance_draw(chance, 16)],
+        .tick_ms = ticks_ms[chance_draw(chance, 3)],
         .limits = {.sagas_max = saga_slots[chance_draw(chance, 5)],
                    .payload_bytes_max = 16u << 20,
                    .seed = 1 + chance_draw(chance, 1000),
@@ -201,15 +225,22 @@ static void draw_habits(void)
     if (chance_percent(chance, 40)) {
         habits->limits.sagas_max = chance_percent(chance, 30) ? 256 : 2048;
         habits->burst_max = 800;
+        /* A start replays all of them. */
+        habits->crash_permille = (habits->crash_permille + 1) / 2;
+        habits->damage_percent = 10;
+        /* A checkpoint holds all of them. */
+        habits->checkpoint_bytes *= 4;
     }
     if (chance_percent(chance, 2)) {
-        habits->pad_max = SIM_INPUT_MAX;
+        habits->pad_max = 3000;
+        habits->large_percent = 5 + chance_draw(chance, 10);
+        habits->steps = 50 + chance_draw(chance, 300);
         habits->limits.sagas_max = 200;
         habits->limits.payload_bytes_max = 512u << 20;
-        habits->burst_max = 1;
-        habits->journal_percent = 2;
+        habits->burst_max = 8;
         habits->start_percent = 60;
     }
+    draw_blocks(habits);
 }
 
 static void draw_answers(void)
@@ -281,6 +312,7 @@ uint64_t sim_run(uint64_t seed)
     assert(made != NULL);
     verdict_place.seed = seed;
     verdict_place.step = 0;
+    uint64_t stalls = sim_figures.stalls;
     set_up(made, seed);
     sim_engine_start();
     for (uint32_t i = 0; i < sim->habits.steps; i++) {
@@ -289,6 +321,7 @@ uint64_t sim_run(uint64_t seed)
     }
     come_to_rest();
     sim_engine_stop();
+    sim_figures.stalled_lives += sim_figures.stalls > stalls;
     sim_figures.sagas += sim->ledger.sagas_count;
     const struct core_totals *totals = &sim->ledger.totals;
     sim_figures.steps += totals->steps;

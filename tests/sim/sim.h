@@ -17,10 +17,13 @@ struct sim_figures {
     uint64_t checkpoints; /* starts from one */
     uint64_t removals;    /* of the journal's beginning, asked for */
     uint64_t removed;     /* blocks that went with it */
+    uint64_t bare;        /* starts from the whole journal, where no checkpoint can be read */
     uint64_t refusals;    /* starts without any checkpoint, of a journal without its beginning */
     uint64_t succeeded, compensated, failed, stuck, aborted, retries, timeouts, signals, mended;
     uint64_t asked, refused, cancels, redrives, doubles; /* what came from outside */
-    uint64_t stalls; /* times the journal had no room for an event */
+    uint64_t remote_taken, remote_again, remote_late;    /* by a remote worker */
+    uint64_t stalls;        /* times the journal had no room for an event */
+    uint64_t stalled_lives; /* in which it had none */
 };
 extern struct sim_figures sim_figures;
 

@@ -111,20 +111,26 @@ static void flip(uint64_t block_no, uint32_t place)
     fclose(file);
 }
 
+/* Where a recovery can do without the newest, it is put to that; now and then without any. */
 void sim_checkpoints_damage(void)
 {
-    struct known_checkpoint *newest = newest_before(UINT64_MAX);
-    if (newest == NULL)
-        return;
-    uint32_t place = chance_draw(&sim->chance, UINT32_MAX);
-    flip(newest->block_no, place);
-    newest->sound = false;
-    sim_figures.damages++;
-    if (sim_checkpoints_can_start(0))
+    struct known_checkpoint *damaged[CHECKPOINTS_KNOWN_MAX];
+    uint32_t places[CHECKPOINTS_KNOWN_MAX];
+    uint32_t wanted = chance_percent(&sim->chance, 30) ? CHECKPOINTS_KNOWN_MAX : 1;
+    uint32_t count = 0;
+    while (count < wanted && (damaged[count] = newest_before(UINT64_MAX)) != NULL) {
+        places[count] = chance_draw(&sim->chance, UINT32_MAX);
+        flip(damaged[count]->block_no, places[count]);
+        damaged[count++]->sound = false;
+        sim_figures.damages++;
+    }
+    if (count == 0 || sim_checkpoints_can_start(0))
         return;
     sim_engine_expect_lost();
-    flip(newest->block_no, place);
-    newest->sound = true;
+    while (count-- > 0) {
+        flip(damaged[count]->block_no, places[count]);
+        damaged[count]->sound = true;
+    }
 }
 
 /* ---- what may be given up -------------------------------------------------------------------- */

@@ -12,7 +12,8 @@ static uint8_t input_bytes[SIM_INPUT_MAX + 64];
 static struct flyover_bytes draw_input(uint64_t token)
 {
     struct chance chance = {chance_mix(sim->ledger.seed, token)};
-    uint32_t pad = sim->habits.pad_max == 0 ? 0 : chance_draw(&chance, sim->habits.pad_max);
+    bool large = chance_percent(&chance, sim->habits.large_percent);
+    uint32_t pad = chance_draw(&chance, large ? SIM_INPUT_MAX : sim->habits.pad_max);
     uint8_t *at = input_bytes;
     *at++ = 0x83;
     *at++ = 0xa1, *at++ = 't', *at++ = 0xcd;
@@ -102,11 +103,14 @@ static enum status start_named(uint32_t plan, uint64_t token)
     return status;
 }
 
-void sim_client_start(void)
+bool sim_client_start(void)
 {
-    uint32_t plan = sim->plans[chance_draw(&sim->chance, sim->scripts_count)];
+    uint32_t index = chance_draw(&sim->chance, sim->scripts_count);
+    if (sim->plans[index] == PARTITION_NO_PLAN)
+        sim_client_define(index);
+    uint32_t plan = sim->plans[index];
     if (plan == PARTITION_NO_PLAN || sim->token_last >= STARTS_MAX)
-        return;
+        return false;
     uint64_t token = ++sim->token_last;
     bool named = chance_percent(&sim->chance, sim->habits.named_percent);
     enum status status = named ? start_named(plan, token) : start_plain(plan, token);
@@ -115,6 +119,7 @@ void sim_client_start(void)
                  (named && (status == STATUS_EXISTS || status == STATUS_INVALID));
     verdict_check(right, "a start says: %s", status_text(status));
     sim->waiting_count += status == STATUS_OK;
+    return status != STATUS_BUSY;
 }
 
 void sim_client_take_replies(void)

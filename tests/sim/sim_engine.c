@@ -131,13 +131,12 @@ void sim_engine_check_room(void)
 #define CHECK_EVERY   16u
 #define BLOCKS_SPARED 8u
 #define SAGAS_MANY    64u
-#define PAD_LARGE     4096u
 
 void sim_engine_check(void)
 {
     const struct partition *partition = sim->partition;
     bool seldom =
-        sim->calm || sim->habits.limits.sagas_max > SAGAS_MANY || sim->habits.pad_max > PAD_LARGE;
+        sim->calm || sim->habits.limits.sagas_max > SAGAS_MANY || sim->habits.large_percent > 0;
     uint64_t due_no = sim->checked_no + (seldom ? BLOCKS_SPARED : 1);
     if (sim->ledger.last_no < due_no && (seldom || ++sim->checks_spared % CHECK_EVERY != 0))
         return;
@@ -162,11 +161,13 @@ static enum status open_partition(bool accept_loss, struct problem *problem)
         .history_ms = sim->habits.history_ms,
         .accept_loss = accept_loss,
         .threadless = true,
+        .block_bytes = sim->habits.block_bytes,
         .wall_ms = show_wall_ms,
         .now_ns = show_now_ns,
         .may_step = may_step,
     };
-    for (uint32_t i = 0; i < SCRIPT_SERVICES; i++)
+    options.remote = sim->is_remote;
+    for (uint32_t i = 0; i < SCRIPT_SERVICES - (sim->is_remote ? 1u : 0u); i++)
         options.built_in[options.built_in_count++] = &services[i];
     sim->named_count = 0;
     sim->sealed_no = sim->ledger.last_no;
@@ -280,9 +281,13 @@ void sim_engine_expect_lost(void)
 
 void sim_engine_start(void)
 {
+    /* A plug-in takes over from a remote worker, and the other way round. */
+    sim->is_remote = sim->habits.remote_percent > 0 && chance_percent(&sim->chance, 80);
+    sim_remote_forget();
     if (!sim->calm && chance_percent(&sim->chance, sim->habits.checkpoint_damage_percent))
         sim_checkpoints_damage();
-    if (sim->disk.count > sim->disk.gone && !sim->calm && chance_percent(&sim->chance, 30))
+    if (sim->disk.count > sim->disk.gone && !sim->calm &&
+        chance_percent(&sim->chance, sim->habits.damage_percent))
         start_on_damage();
     struct problem problem = {0};
     enum status status = open_partition(false, &problem);
@@ -291,7 +296,9 @@ void sim_engine_start(void)
     verdict_check(partition_recovery(sim->partition)->last_no == sim->ledger.last_no,
                   "recovery found blocks up to %" PRIu64 ", there are %" PRIu64,
                   partition_recovery(sim->partition)->last_no, sim->ledger.last_no);
-    sim_figures.checkpoints += partition_recovered_from(sim->partition) > 0;
+    bool from_checkpoint = partition_recovered_from(sim->partition) > 0;
+    sim_figures.checkpoints += from_checkpoint;
+    sim_figures.bare += !from_checkpoint && sim->checkpoints_count > 0;
     if (sim->ledger.last_no > 0)
         check_state("after recovery");
     sim_client_check_told();

@@ -6,7 +6,9 @@
 #include "tests/sim/sim_memory.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "engine/base/region.h"
@@ -24,7 +26,7 @@ void sim_memory_setup(void)
 
 /* In place of engine/base/region.c: all that its header has, so that nothing of that is linked. */
 
-#define REGIONS_MAX 256u
+#define REGIONS_MAX    256u
 
 static struct {
     void *at;
@@ -47,12 +49,32 @@ void *region_map(uint64_t bytes, enum region_use use)
     return region == MAP_FAILED ? NULL : region;
 }
 
+/* What one life has touched of the beginning of a region the next one touches too: that is wiped
+ * and stays, which takes a fraction of the time of page faults. The rest goes. */
+#define PAGE_BYTES     4096u
+#define PAGES_KEPT_MAX 64u
+
+static bool make_zeroes(uint8_t *region, uint64_t bytes)
+{
+    unsigned char there[PAGES_KEPT_MAX];
+    uint64_t kept_bytes = (uint64_t)PAGES_KEPT_MAX * PAGE_BYTES;
+    if (kept_bytes > bytes)
+        kept_bytes = bytes;
+    if (mincore(region, kept_bytes, there) != 0)
+        return madvise(region, bytes, MADV_DONTNEED) == 0;
+    for (uint64_t at = 0; at < kept_bytes; at += PAGE_BYTES)
+        if ((there[at / PAGE_BYTES] & 1) != 0)
+            memset(region + at, 0, bytes - at < PAGE_BYTES ? bytes - at : PAGE_BYTES);
+    return kept_bytes == bytes ||
+           madvise(region + kept_bytes, bytes - kept_bytes, MADV_DONTNEED) == 0;
+}
+
 /* All zeroes, for whoever gets it next. */
 void region_unmap(void *region, uint64_t bytes)
 {
     if (region == NULL)
         return;
-    if (unused_count == REGIONS_MAX || madvise(region, bytes, MADV_DONTNEED) != 0) {
+    if (unused_count == REGIONS_MAX || !make_zeroes(region, bytes)) {
         munmap(region, bytes);
         return;
     }

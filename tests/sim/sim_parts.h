@@ -1,8 +1,9 @@
 /*
  * sim_parts: what a life under a seed is made of. Internal to the simulator: sim.c draws and steps,
  * sim_engine.c starts, kills and inspects the engine, sim_client.c starts sagas and hears of them,
- * sim_outside.c is who signals, answers by token, cancels and mends, sim_checkpoints.c knows which
- * checkpoints there are, damages them, and says what of the journal may be given up.
+ * sim_remote.c is the worker of a remote service, sim_outside.c is who signals, answers by token,
+ * cancels and mends, sim_checkpoints.c knows which checkpoints there are, damages them, and says
+ * what of the journal may be given up.
  */
 #ifndef TESTS_SIM_SIM_PARTS_H
 #define TESTS_SIM_SIM_PARTS_H
@@ -29,6 +30,17 @@ struct known_checkpoint {
     bool sound; /* not damaged, and of the journal that is there */
 };
 
+/* What the remote worker was given. */
+#define REMOTE_CALLS_MAX 64u
+struct remote_call {
+    uint64_t saga_id; /* 0: none */
+    uint32_t lane, branch, generation, step_no, attempt_no;
+    enum flyover_phase phase;
+    bool out; /* neither answered nor given back */
+    bool answered;
+    struct ledger_answer answer;
+};
+
 /* How this seed behaves; all in percent of a step or of a turn. */
 struct habits {
     uint32_t steps;
@@ -40,10 +52,14 @@ struct habits {
     uint32_t outside_percent;                /* somebody signals, answers, cancels, mends */
     uint32_t named_percent, delayed_percent; /* of the starts */
     uint32_t cancel_percent;                 /* of what comes from outside */
+    uint32_t remote_percent;                 /* a remote worker works; 0: there is none */
     struct script_habits scripts;
     uint64_t checkpoint_bytes, history_bytes, history_ms;
     uint32_t checkpoint_damage_percent; /* of the starts */
-    uint32_t pad_max;
+    uint32_t pad_max, large_percent;    /* of the starts: with up to SIM_INPUT_MAX */
+    uint32_t block_bytes;
+    uint32_t damage_percent; /* of the starts: a block is damaged */
+    uint32_t tick_ms;        /* how far the clock mostly goes at once */
     struct core_limits limits;
 };
 
@@ -65,6 +81,9 @@ struct sim {
     bool polling;                /* the engine is at work */
     int64_t wall_ms, wall_ms_max;
     uint64_t now_ns;
+    bool is_remote; /* gamma, in this start of the engine */
+    struct remote_call remote_calls[REMOTE_CALLS_MAX];
+    uint32_t remote_out;
     uint64_t token_last;
     uint32_t waiting_count; /* starts whose reply is still to come */
     struct told told[STARTS_MAX * 2];
@@ -110,13 +129,16 @@ void sim_checkpoints_lose(uint64_t first_lost_no);
 /* Whether there is one to start from, or the whole journal. The block of that number is damaged; 0:
  * none is. */
 bool sim_checkpoints_can_start(uint64_t damaged_no);
-/* The newest cannot be read any more: recovery has to do without it. */
+/* The newest, or none, can be read any more: recovery has to do without. */
 void sim_checkpoints_damage(void);
 /* A disk_on_removal: says whether it may be. */
 void sim_engine_on_removal(uint64_t first_kept_no);
 
 #define SIM_INPUT_MAX (200u << 10)
-void sim_client_start(void);
+/* All that a start of the engine writes is in one block, before anybody looks. */
+#define SIM_BLOCK_BYTES_LEAST 1500u
+/* False when it is refused. */
+bool sim_client_start(void);
 void sim_client_take_replies(void);
 /* What clients were told is still so. */
 void sim_client_check_told(void);
@@ -124,6 +146,13 @@ void sim_client_check_told(void);
 void sim_client_forget_lost(void);
 void sim_client_draw_script(void);
 void sim_client_define(uint32_t index);
+
+/* The remote worker takes some steps, and does something with those that it has. */
+void sim_remote_act(void);
+/* It takes all there are, and answers. */
+void sim_remote_attend(void);
+/* The engine has started anew, and knows nothing of what it has. */
+void sim_remote_forget(void);
 
 /* Somebody does something to some saga. */
 void sim_outside_act(void);

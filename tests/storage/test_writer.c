@@ -403,13 +403,16 @@ static uint64_t send_all(struct sleeper *engine, uint64_t last_no)
 {
     uint64_t sum = 0;
     uint64_t sent_no = 0;
-    while (writer_durable_no(writer) < last_no && writer_failure(writer, NULL) == STATUS_OK) {
+    uint64_t durable_no;
+    /* Read before a buffer is asked for: what becomes durable behind that is news to wake up for.
+     */
+    while ((durable_no = writer_durable_no(writer)) < last_no &&
+           writer_failure(writer, NULL) == STATUS_OK) {
         struct writer_buffer *buffer = sent_no < last_no ? writer_acquire(writer) : NULL;
         if (buffer != NULL) {
             sum += fill_and_send(buffer, ++sent_no);
             continue;
         }
-        uint64_t durable_no = writer_durable_no(writer);
         sleeper_prepare(engine);
         if (writer_durable_no(writer) > durable_no || writer_failure(writer, NULL) != STATUS_OK)
             sleeper_cancel(engine);

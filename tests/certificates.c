@@ -1,4 +1,4 @@
-#include "tests/net/certificates.h"
+#include "tests/certificates.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +19,7 @@
 
 void certificates_make_folder(char ret_folder[64])
 {
-    strcpy(ret_folder, "/tmp/flyover-net-XXXXXX");
+    strcpy(ret_folder, "/tmp/flyover-tls-XXXXXX");
     assert_non_null(mkdtemp(ret_folder));
 }
 
@@ -89,8 +89,7 @@ struct identity certificates_make(const char *folder, const char *file, const ch
              strcmp(name, "127.0.0.1") == 0 ? ",IP:127.0.0.1" : "");
     if (authority == NULL)
         add_extension(certificate, issuer, NID_basic_constraints, "critical,CA:TRUE");
-    else
-        add_extension(certificate, issuer, NID_subject_alt_name, names);
+    add_extension(certificate, issuer, NID_subject_alt_name, names);
     EVP_PKEY *signer = authority == NULL ? identity.key : authority->key;
     assert_true(X509_sign(certificate, signer, EVP_sha256()) > 0);
     write_files(&identity, folder, file);
