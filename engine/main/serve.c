@@ -373,11 +373,12 @@ static int serve_and_stop(struct serve *serve)
 {
     struct problem problem = {0};
     int signal = 0;
-    say_listening(serve);
-    notify_init(&serve->notify);
-    notify_ready("serving");
+    /* Whoever hears that it listens may ask at once whether it is ready. */
     serve_tell_figures(serve, true);
     set_stage(serve, METRICS_SERVING);
+    notify_init(&serve->notify);
+    say_listening(serve);
+    notify_ready("serving");
     enum status status = serve_run(serve, &signal, &problem);
     if (status != STATUS_OK)
         return fail_running(serve, &problem);

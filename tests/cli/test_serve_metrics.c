@@ -94,12 +94,16 @@ static const char *get_page(void)
     return answer.body;
 }
 
-/* Asks for pages until the sample has at least this value. */
+/* Asks for pages until the sample has at least this value. An engine that is busy may not have told
+ * its figures yet: then the page goes without them. */
 static void await_value(const char *sample, double value)
 {
     double seen = -1;
     for (uint32_t i = 0; i < 10000; i++) {
-        seen = prometheus_value(get_page(), sample);
+        const char *page = get_page();
+        if (!prometheus_has(page, sample))
+            continue;
+        seen = prometheus_value(page, sample);
         if (seen >= value)
             return;
     }
