@@ -58,7 +58,7 @@ NODISCARD enum status metrics_open(const struct metrics_options *options,
 const char *metrics_address(const struct metrics *metrics);
 void metrics_set_stage(struct metrics *metrics, enum metrics_stage stage);
 /* Once a turn: the heartbeat, and figures where they are asked for; true if it has more to do at
- * once. Costs two relaxed accesses where nobody asks. */
+ * once. Costs a look at the clock and two relaxed accesses where nobody asks. */
 bool metrics_turn(struct metrics *metrics, const struct partition *partition);
 /* Accepts NULL. */
 void metrics_close(struct metrics *metrics);
