@@ -155,8 +155,8 @@ void partition_apply_answer(struct partition *partition, const struct event *eve
 /* Whether the open block should go now: only when the journal is idle (else it fills on), and then
  * at once if nobody is at work whose result could still come into it. Remote work may take long:
  * that it is out holds nothing up unless answers come in numbers, and none is waited for at a stop.
- * A block that nothing waits for, such as the end of a fire-and-forget step, is no reason to be with
- * the disk when the next saga begins. */
+ * A block that nothing waits for, such as the end of a fire-and-forget step, is no reason to be
+ * with the disk when the next saga begins. */
 static bool should_seal(const struct partition *partition)
 {
     const struct open_block *open = &partition->open;
