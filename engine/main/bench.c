@@ -176,7 +176,8 @@ static const struct argp argp = {
     "Steps are results applied of sagas that ended.\vWithout --data the journal is made in a new "
     "folder under $TMPDIR (or /var/tmp), on a disk, and removed at the end.\n\n"
     "Example: flyover bench --duration 10 --shape retail --fail-rate 0.02\n"
-    "A long run, drawn: flyover bench --duration 3600 --plot run.svg --series run.csv",
+    "A long run, drawn: flyover bench --duration 3600 --plot run.svg --series run.csv\n"
+    "From outside: flyover bench --spawn --curve --plot curve.svg",
     argp_children,
     NULL,
     NULL,

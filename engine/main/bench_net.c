@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "engine/base/clock.h"
 #include "engine/base/cursor.h"
@@ -407,8 +408,11 @@ static enum status write_plot(struct bench_net *bench, struct problem *problem)
 {
     if (bench->plot == NULL)
         return STATUS_OK;
-    if (bench->report.points_count > 1)
+    bool has_curve = bench->report.points_count > 1;
+    if (has_curve)
         net_plot_write(&bench->report, bench->plot);
+    else
+        unlink(bench->options->plot_path);
     bool failed = ferror(bench->plot) != 0;
     failed |= fclose(bench->plot) != 0;
     return failed ? problem_set(problem, STATUS_IO, "%s could not be written",
