@@ -28,6 +28,7 @@ struct serve {
     struct server *server;
     uint64_t busy_ns; /* when there was something to do last */
     bool may_spin;
+    bool has_core; /* the journal and the services are pinned elsewhere */
 };
 
 /* Signals are noticed from now on; one that ends the program, for the second time, ends it at once,
