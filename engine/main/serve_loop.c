@@ -9,6 +9,11 @@
 
 /* Where threads have cores of their own, asking once more is cheaper than being woken. */
 #define SPIN_NS 30000u
+/* Where little is under way and the engine has a core of its own, the length of a quick sync: an
+ * idle core takes longer to wake up than a handler to run. One saga at a time over TCP took 0.42 ms
+ * in place of 0.48 at the median, 5.4 syncs in place of 6.7 (fdatasync 0.075 ms, five alternating
+ * runs, load average 4), for 65 us more of the engine's CPU time a step. */
+#define SPIN_LIGHT_NS 100000u
 
 /* Atomic, since two signals may come at once to two threads: RocksDB's hear them too. */
 static _Atomic int stop_signal;
@@ -89,7 +94,10 @@ static uint64_t look_after(struct serve *serve, uint64_t now_ns)
 
 static void rest(struct serve *serve, uint64_t now_ns)
 {
-    if (serve->may_spin && now_ns - serve->busy_ns < SPIN_NS)
+    uint64_t idle_ns = now_ns - serve->busy_ns;
+    if (serve->may_spin && idle_ns < SPIN_NS)
+        return;
+    if (serve->has_core && idle_ns < SPIN_LIGHT_NS && partition_is_light(serve->session.partition))
         return;
     uint64_t timeout_ns = look_after(serve, now_ns);
     timeout_ns = smaller(timeout_ns, server_wait_ns(serve->server));
@@ -117,6 +125,7 @@ enum status serve_run(struct serve *serve, int *ret_signal, struct problem *prob
 {
     struct partition_counts counts = partition_counts(serve->session.partition);
     serve->may_spin = counts.threads_count + 1 + serve->options.threads <= counts.cpus_count;
+    serve->has_core = serve->options.session.pin && counts.cpus_count >= 2;
     while (stop_signal == 0) {
         if (reload_asked != 0) {
             reload_asked = 0;

@@ -32,6 +32,7 @@ struct serve {
     _Atomic uint64_t recovered_blocks; /* while it starts */
     uint64_t busy_ns;                  /* when there was something to do last */
     bool may_spin;
+    bool has_core; /* the journal and the services are pinned elsewhere */
 };
 
 /* Raises the limit of open files as far as it goes, and lowers connections_max so that enough are

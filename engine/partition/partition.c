@@ -656,6 +656,11 @@ void partition_wake(struct partition *partition)
     sleeper_wake(&partition->sleeper);
 }
 
+bool partition_is_light(const struct partition *partition)
+{
+    return partition->sealed_records <= FEW_RECORDS;
+}
+
 bool partition_is_quiet(const struct partition *partition)
 {
     const struct effect_queue *effects = &partition->state->effects;

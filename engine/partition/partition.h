@@ -251,6 +251,8 @@ void partition_wait(struct partition *partition, uint64_t timeout_ns);
 /* Any thread, after it has put something where the engine's thread looks between its turns: the
  * wait that is under way, or the next one, ends at once. */
 void partition_wake(struct partition *partition);
+/* The last block was a small one: little is under way, and somebody may wait for each of it. */
+bool partition_is_light(const struct partition *partition);
 /* True when nothing runs and nothing waits: every saga has ended, is stuck, or waits for a timer,
  * and all is durable. */
 bool partition_is_quiet(const struct partition *partition);

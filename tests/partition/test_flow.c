@@ -275,6 +275,23 @@ static void the_end_of_a_step_that_nothing_waits_for_goes_with_the_next_block(vo
     assert_int_equal(partition_durable_no(rig->partition), pending_no);
 }
 
+static void load_is_light_until_a_block_has_many_records(void **state)
+{
+    struct rig *rig = *state;
+    open_limited(rig, (struct dispatch_limits){0});
+    rig_start(rig, rig->plan, "x", "y");
+    rig_settle(rig);
+    assert_true(partition_is_light(rig->partition));
+    for (int i = 0; i < 30; i++)
+        rig_start(rig, rig->plan, "x", "y");
+    rig_turn(rig);
+    assert_false(partition_is_light(rig->partition));
+    rig_settle(rig);
+    rig_start(rig, rig->plan, "x", "y");
+    rig_settle(rig);
+    assert_true(partition_is_light(rig->partition));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +306,7 @@ int main(void)
         RIG_TEST(payload_is_scarce_for_low_priority_first_too),
         RIG_TEST(the_hint_is_between_a_millisecond_and_a_minute_whatever_happens),
         RIG_TEST(the_end_of_a_step_that_nothing_waits_for_goes_with_the_next_block),
+        RIG_TEST(load_is_light_until_a_block_has_many_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
