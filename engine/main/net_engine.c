@@ -279,7 +279,7 @@ static struct net_engine_thread *thread_named(struct net_engine_usage *usage, co
         i--; /* the last one has the rest */
     if (i == usage->threads_count) {
         usage->threads_count++;
-        snprintf(usage->threads[i].name, sizeof usage->threads[i].name, "%s", name);
+        snprintf(usage->threads[i].name, sizeof usage->threads[i].name, "%.15s", name);
     }
     return &usage->threads[i];
 }
