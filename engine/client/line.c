@@ -342,8 +342,14 @@ static bool heartbeat(struct flyover_client *client)
 
 static bool attempt_is_over(struct flyover_client *client)
 {
-    if (client_now_ms() < client->attempt_until_ms && client_now_ms() < client->give_up_at_ms)
+    int64_t now_ms = client_now_ms();
+    if (now_ms < client->attempt_until_ms && now_ms < client->give_up_at_ms)
         return false;
+    /* One that had no time of its own says nothing better than the one before it said. */
+    if (now_ms < client->attempt_until_ms && client->problem.text[0] != '\0') {
+        try_again(client);
+        return true;
+    }
     fail_connect(client, client->state == LINE_CONNECTING
                              ? "does not answer"
                              : "takes the connection but does not say WELCOME");

@@ -64,7 +64,7 @@ static void what_is_no_engine_is_told_as_such(void **state)
 {
     (void)state;
     struct fake *fake = fake_open(&(struct fake_options){.says_garbage = true});
-    struct flyover_client_options to = {.address = fake_address(fake), .connect_ms = 60};
+    struct flyover_client_options to = {.address = fake_address(fake), .connect_ms = 1000};
     struct flyover_client *client;
     assert_int_equal(flyover_connect(&to, &client), FLYOVER_NOT_CONNECTED);
     assert_non_null(strstr(flyover_connect_problem(), "is not Flyover's protocol"));
