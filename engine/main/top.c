@@ -245,6 +245,15 @@ static void show(struct top *top, struct top_asking *asking)
     } while (read_keys(polled[0].revents));
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+/* ncurses keeps what it has taken for a terminal that it then does not know. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:new_prescr\n";
+}
+#endif
+
 static int run_live(struct top *top)
 {
     struct problem problem = {0};
