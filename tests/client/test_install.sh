@@ -38,7 +38,8 @@ program=$here/package/program.c
 "$cc" $cflags "$program" -o "$prefix/static" $(pkg-config --cflags flyover) \
     "$(pkg-config --variable=libdir flyover)/libflyover.a" $(pkg-config --libs openssl)
 "$prefix/shared" || fail "the program of pkg-config, shared, says $?"
-ldd "$prefix/shared" | grep -q libflyover.so.1 || fail "shared is not shared"
+# Read to its end: a reader that leaves early would have ldd end by a signal.
+ldd "$prefix/shared" | grep libflyover.so.1 >/dev/null || fail "shared is not shared"
 ! ldd "$prefix/static" | grep -q libflyover || fail "static is not static"
 LD_LIBRARY_PATH='' "$prefix/static" || fail "the program of pkg-config, static, says $?"
 
