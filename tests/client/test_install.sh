@@ -40,7 +40,7 @@ program=$here/package/program.c
 "$prefix/shared" || fail "the program of pkg-config, shared, says $?"
 # Read to its end: a reader that leaves early would have ldd end by a signal.
 ldd "$prefix/shared" | grep libflyover.so.1 >/dev/null || fail "shared is not shared"
-! ldd "$prefix/static" | grep -q libflyover || fail "static is not static"
+! ldd "$prefix/static" | grep libflyover >/dev/null || fail "static is not static"
 LD_LIBRARY_PATH='' "$prefix/static" || fail "the program of pkg-config, static, says $?"
 
 cmake -S "$here/package" -B "$prefix/package" -DCMAKE_PREFIX_PATH="$prefix" \
