@@ -244,30 +244,35 @@ static bool on_answer(struct flyover_client *client, struct wire_message message
 /* ---- between client and engine alone ------------------------------------------------------------
  */
 
-static bool on_registered(struct flyover_client *client, struct wire_message *message)
+/* The request that the message answers in `*ret_slot`; TABLE_NONE: it is over. False: malformed, or
+ * the request was of another kind. */
+static bool take_answered(struct flyover_client *client, struct wire_message *message,
+                          enum wire_kind kind, uint32_t *ret_slot)
 {
     uint64_t id;
     if (!wire_take_uint(message, &id))
         return false;
-    uint32_t slot = table_find(&client->table, id);
-    if (slot == TABLE_NONE)
-        return true;
-    if (client->table.requests[slot].kind != WIRE_REGISTER)
+    *ret_slot = table_find(&client->table, id);
+    return *ret_slot == TABLE_NONE || client->table.requests[*ret_slot].kind == kind;
+}
+
+static bool on_registered(struct flyover_client *client, struct wire_message *message)
+{
+    uint32_t slot;
+    if (!take_answered(client, message, WIRE_REGISTER, &slot))
         return false;
-    table_serve(&client->table, slot);
+    if (slot != TABLE_NONE)
+        table_serve(&client->table, slot);
     return true;
 }
 
 static bool on_drained(struct flyover_client *client, struct wire_message *message)
 {
-    uint64_t id;
-    if (!wire_take_uint(message, &id))
+    uint32_t slot;
+    if (!take_answered(client, message, WIRE_DRAIN, &slot))
         return false;
-    uint32_t slot = table_find(&client->table, id);
     if (slot == TABLE_NONE)
         return true;
-    if (client->table.requests[slot].kind != WIRE_DRAIN)
-        return false;
     table_remove(&client->table, slot);
     client->is_drained = true;
     return true;

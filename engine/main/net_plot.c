@@ -59,15 +59,7 @@ static void write_head(const struct net_report *report, FILE *out)
              progress_number(most, (uint64_t)net_report_sagas_per_s(&report->points[0])),
              report->outstanding,
              report->workers == 0 ? "the engine's plug-ins" : "a remote worker");
-    fprintf(out,
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" version=\"1.1\" role=\"img\" width=\"%d\" "
-            "height=\"%d\" viewBox=\"0 0 %d %d\" font-family=\"sans-serif\" font-size=\"12\" "
-            "fill=\"#222\" stroke-linejoin=\"round\" stroke-linecap=\"round\">\n<title>",
-            WIDTH, HEIGHT, WIDTH, HEIGHT);
-    svg_write_escaped(title, out);
-    fprintf(out, "</title>\n<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n", WIDTH, HEIGHT);
-    svg_write_text(12, 26, "font-size=\"18\" font-weight=\"bold\"", title, out);
+    svg_begin(WIDTH, HEIGHT, title, out);
     svg_write_text(12, 46, "fill=\"#444\"", machine, out);
     svg_write_text(12, 63, "fill=\"#444\"", load, out);
 }

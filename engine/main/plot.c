@@ -339,15 +339,7 @@ static void write_head(const struct series *series, const struct plot_labels *la
     char summary[512];
     struct series_summary parts = series_summarize(series);
     series_describe(&parts, summary, sizeof summary);
-    fprintf(out,
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" version=\"1.1\" role=\"img\" width=\"%d\" "
-            "height=\"%d\" viewBox=\"0 0 %d %d\" font-family=\"sans-serif\" font-size=\"12\" "
-            "fill=\"#222\" stroke-linejoin=\"round\" stroke-linecap=\"round\">\n<title>",
-            WIDTH, HEIGHT, WIDTH, HEIGHT);
-    svg_write_escaped(labels->title, out);
-    fprintf(out, "</title>\n<rect width=\"%d\" height=\"%d\" fill=\"#fff\"/>\n", WIDTH, HEIGHT);
-    svg_write_text(12, 26, "font-size=\"18\" font-weight=\"bold\"", labels->title, out);
+    svg_begin(WIDTH, HEIGHT, labels->title, out);
     svg_write_text(12, 46, "fill=\"#444\"", labels->machine, out);
     svg_write_text(12, 63, "fill=\"#444\" font-family=\"monospace\" font-size=\"11\"",
                    labels->options, out);

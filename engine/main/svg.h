@@ -14,8 +14,9 @@
 #define SVG_GREEN  "#009e73"
 #define SVG_GREY   "#999999"
 
-/* What XML does not allow, and what is no ASCII, is replaced. */
-void svg_write_escaped(const char *text, FILE *out);
+/* The document's beginning: its title, on white. */
+void svg_begin(int width, int height, const char *title, FILE *out);
+/* What XML does not allow in a text, and what is no ASCII, is replaced; so in the title. */
 void svg_write_text(double x, double y, const char *attributes, const char *text, FILE *out);
 
 #endif
