@@ -1,8 +1,8 @@
 /*
  * trim: declares which blocks are given up, and then drops the table files that hold them, on a
  * thread of its own ("fly-trim"): to sync the declaration takes 60 ms at times on a busy disk, to
- * take a file out of RocksDB's manifest, which is a sync too, 30 ms, and to unlink 64 MiB takes
- * 15 ms. For journal_rocks.c alone.
+ * take a file out of RocksDB's manifest, which is a sync too, 30 ms, and to unlink it takes a
+ * few ms. For journal_rocks.c alone.
  *
  * No file is dropped before it is durable that its blocks are given up: cut short anywhere, nothing
  * is missing that was not declared.
