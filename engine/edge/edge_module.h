@@ -1,0 +1,151 @@
+/*
+ * edge_module: what one kind of edge is, on the edge thread: "aws-sqs", "aws-lambda", "sql",
+ * "http".
+ *
+ * A module is opened on the engine's thread, where its part of the configuration is checked, and
+ * from then on everything of it happens on the edge thread, in turns that never block: HTTP by
+ * http.h, other sockets by `poll_fds`.
+ *
+ * A call is the module's from `call` until edge_done or edge_failed, exactly one of them, which may
+ * be called within `call` too. A call whose deadline passes is answered late or not at all: the
+ * engine has gone on, the answer is dropped and counted there; still the module answers, since the
+ * lane's credit comes back that way. Retrying is the definition's business (Retry, with the same
+ * key); a module retries by itself only what AWS's own SDKs would (aws.h).
+ *
+ * The key is the same whenever and however often this step is asked for, and no other step's of any
+ * engine: "ID-SAGA-STEP" or "ID-SAGA-STEP-c" for a compensation; letters, digits and '-', at most
+ * 63 bytes.
+ *
+ * Threads: the edge thread, but for `open`. Memory: a call with its json is freed by its answer.
+ */
+#ifndef ENGINE_EDGE_EDGE_MODULE_H
+#define ENGINE_EDGE_EDGE_MODULE_H
+
+#include <jansson.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/base/status.h"
+#include "engine/flyover_service.h"
+
+#define EDGE_KEY_BYTES      64u
+#define EDGE_HANDLERS_MAX   48u
+#define EDGE_MODULE_FDS_MAX 64u
+#define EDGE_NAME_BYTES     256u /* what a message is known by, a terminating zero included */
+#define EDGE_ERROR_BYTES    256u
+#define EDGE_CAUSE_BYTES    1024u
+
+struct edge_thread; /* answers, messages and the log go through it */
+struct http;        /* http.h */
+struct aws;         /* aws.h */
+
+struct edge_call {
+    struct edge_call *next; /* the module's own, for its queues */
+    void *state;            /* the module's own */
+    uint32_t handler;       /* index in the module's list */
+    uint32_t step_no, attempt_no;
+    uint64_t saga_id;
+    enum flyover_phase phase;
+    int64_t deadline_ms; /* milliseconds since 1970; 0: none */
+    char key[EDGE_KEY_BYTES];
+    char token[FLYOVER_TOKEN_BYTES + 1]; /* "": the step does not end by token */
+    char trace[64];                      /* traceparent; "": none */
+    json_t *input;                       /* what Parameters made; never NULL; lent */
+    json_t *output; /* compensation: of the step that is undone; NULL: nil. Lent. `input` is then
+                       what the Compensate's Parameters made, or {"input", "output"} */
+};
+
+/* `output` is stolen; NULL: null. */
+void edge_done(struct edge_thread *thread, struct edge_call *call, json_t *output);
+/* `error` and the cause are cut at EDGE_ERROR_BYTES and EDGE_CAUSE_BYTES. */
+__attribute__((format(printf, 5, 6))) void edge_failed(struct edge_thread *thread,
+                                                       struct edge_call *call, bool retryable,
+                                                       const char *error, const char *cause_format,
+                                                       ...);
+/* For the figures: the module asks again by itself. */
+void edge_count_retry(struct edge_thread *thread, const struct edge_call *call);
+
+/* ---- what comes in ----------------------------------------------------------------------------
+ */
+
+enum edge_message_kind {
+    EDGE_START,  /* of `definition`, once a name */
+    EDGE_SIGNAL, /* `name` to saga `saga_id` */
+    EDGE_ANSWER, /* to the step with this token: `input` is its output, or `error` why it failed */
+};
+
+/* What has become of a message. */
+enum edge_settlement {
+    EDGE_SETTLED,  /* durable now, or was before: delete it */
+    EDGE_REFUSED,  /* it can never be: leave it to the queue's redrive policy; the sentence says why
+                    */
+    EDGE_GIVEN_UP, /* the engine ends, or has no room: it may come again */
+};
+
+/* Copied by edge_bring. */
+struct edge_message {
+    enum edge_message_kind kind;
+    const char *definition;
+    const char *name; /* of the start: less than EDGE_NAME_BYTES; or of the signal */
+    const char *token;
+    uint64_t saga_id;
+    const json_t *input;
+    const char *error, *cause; /* EDGE_ANSWER that failed; NULL: it is done */
+    void *handle;              /* the module's own, given back by on_message_settled */
+};
+
+/* How many more may be brought now: ask outside for no more than these. */
+uint32_t edge_room(const struct edge_thread *thread);
+/* Goes to the engine in the order of the calls. STATUS_BUSY: no room; STATUS_TOO_LARGE,
+ * STATUS_INVALID: it can be no payload, and the sentence says why; nothing is settled then. */
+NODISCARD enum status edge_bring(struct edge_thread *thread, void *module,
+                                 const struct edge_message *message, struct problem *problem);
+
+__attribute__((format(printf, 4, 5))) void edge_log(struct edge_thread *thread, int level,
+                                                    const char *event, const char *format, ...);
+
+/* ---- modules ----------------------------------------------------------------------------------
+ */
+
+struct edge_context {
+    struct edge_thread *thread;
+    struct http *http;
+    struct aws
+        *aws; /* NULL: the configuration has no section "aws"; only "http" and "sql" go then */
+};
+
+struct edge_kind {
+    const char *section; /* of the configuration: "sqs", "sql"; opened if it is there */
+    const char *service; /* of its lanes; NULL: it has none (it only brings messages) */
+    /* The names of handlers, ended by NULL. NULL: `handlers` tells them. */
+    const char *const *names;
+    const char *const *(*handlers)(const void *module);
+    /* Checks `config` (the section; borrowed until it returns) and takes what it needs of it; asks
+     * nothing of the network. The sentence begins with the path of the field: "sql.statements.pay:
+     * ". */
+    enum status (*open)(const struct edge_context *context, const json_t *config, void **ret_module,
+                        struct problem *problem);
+    void (*call)(void *module, struct edge_call *call);
+    /* Its sockets beside those of http.h, at most EDGE_MODULE_FDS_MAX; NULL: it has none. After the
+     * wait `revents` are set, and `turn` is called. */
+    uint32_t (*poll_fds)(void *module, struct pollfd *ret_fds);
+    /* Once a turn, with the fds that poll_fds gave. Returns in how many milliseconds it has to be
+     * called again at the latest, -1: never. NULL: it needs none. */
+    int64_t (*turn)(void *module, const struct pollfd *fds, uint32_t fds_count);
+    /* NULL if it brings no messages. */
+    void (*on_message_settled)(void *module, void *handle, enum edge_settlement settlement,
+                               const char *sentence);
+    /* No more messages are to be brought, what is out may end. True: nothing is under way. NULL:
+     * as soon as all calls are answered. */
+    bool (*drain)(void *module);
+    /* Calls that are still out are freed by the thread afterwards, without an answer. */
+    void (*close)(void *module);
+};
+
+/* All there are, ended by NULL. */
+extern const struct edge_kind *const edge_kinds[];
+extern const struct edge_kind edge_sqs, edge_sqs_in, edge_sns, edge_lambda, edge_dynamodb, edge_sql,
+    edge_http;
+
+#endif
