@@ -1,6 +1,6 @@
-// SQS and SNS. By its API, since its own start binds every address. URLs of queues have the host and
-// port by which the queue was made, so that whoever makes it through a proxy goes on through it; for
-// this, and only this, an inner file of the locked version is loaded.
+// SQS and SNS. By its API, since its own start binds every address. URLs of queues have the host
+// and port by which the queue was made, so that whoever makes it through a proxy goes on through
+// it; for this, and only this, an inner file of the locked version is loaded.
 import load from "./packages.mjs";
 import { serve, survive_resets } from "./server.mjs";
 

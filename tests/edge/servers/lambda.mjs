@@ -28,14 +28,24 @@ const lambda = new Lambda(
         service: { provider, package: {}, service: "flyover" },
         serviceDir: directory,
     },
-    { host: "127.0.0.1", lambdaPort: 0, useInProcess: true, terminateIdleLambdaTime: 600,
-      corsConfig: false },
+    {
+        host: "127.0.0.1",
+        lambdaPort: 0,
+        useInProcess: true,
+        terminateIdleLambdaTime: 600,
+        corsConfig: false,
+    },
 );
 const handler = basename(file).replace(/\.[^.]+$/, "");
 const names = Object.keys(await import(pathToFileURL(file)));
 for (const name of names)
     for (const known of [name, `arn:aws:lambda:eu-central-1:000000000000:function:${name}`])
-        lambda.create([{ functionKey: known, functionDefinition: { name: known, handler: `${handler}.${name}` } }]);
+        lambda.create([
+            {
+                functionKey: known,
+                functionDefinition: { name: known, handler: `${handler}.${name}` },
+            },
+        ]);
 await lambda.start();
 serve(servers.at(-1).address().port, async () => {
     await lambda.stop(0);

@@ -1,6 +1,7 @@
-// PostgreSQL in a directory of its own, as user, password and database "flyover"; on loopback and on a Unix
-// socket in that directory. Prints "PORT DIRECTORY". A line "restart" on standard input ends it as a crash would
-// (SIGQUIT: immediate shutdown) and starts it again on the same port and data; then it prints "restarted".
+// PostgreSQL in a directory of its own, as user and database "flyover", without a password; on
+// loopback and on a Unix socket in that directory. Prints "PORT DIRECTORY".
+// A line "restart" on standard input ends it as a crash would (immediate shutdown) and starts it
+// again on the same port and data; then it prints "restarted".
 import { execFileSync, spawn } from "node:child_process";
 import { chmodSync, chownSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -26,14 +27,34 @@ const directory = mkdtempSync(join(tmpdir(), "flyover-postgres-"));
 const data = join(directory, "data");
 if (as.uid !== undefined) chownSync(directory, as.uid, as.gid);
 chmodSync(directory, 0o755);
-execFileSync(join(bin, "initdb"), ["-D", data, "-U", "flyover", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"],
-    { ...as, stdio: ["ignore", "ignore", "inherit"] });
+execFileSync(
+    join(bin, "initdb"),
+    ["-D", data, "-U", "flyover", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"],
+    { ...as, stdio: ["ignore", "ignore", "inherit"] },
+);
 
 let child;
 function start(port) {
-    child = spawn(join(bin, "postgres"), ["-D", data, "-p", port, "-k", directory,
-        "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=64",
-        "-c", "shared_buffers=16MB"], { ...as, stdio: ["ignore", "ignore", "pipe"] });
+    child = spawn(
+        join(bin, "postgres"),
+        [
+            "-D",
+            data,
+            "-p",
+            port,
+            "-k",
+            directory,
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            "fsync=off",
+            "-c",
+            "max_connections=64",
+            "-c",
+            "shared_buffers=16MB",
+        ],
+        { ...as, stdio: ["ignore", "ignore", "pipe"] },
+    );
     return new Promise((resolve, reject) => {
         let said = "";
         child.stderr.on("data", (text) => {

@@ -1,20 +1,23 @@
 // A proxy that makes faults: between an engine and a server, over HTTP or, for PostgreSQL, TCP.
 //     proxy.mjs http://127.0.0.1:PORT | tcp://127.0.0.1:PORT
-// It does what it is told by lines of JSON on standard input, and answers each by a line, its counts:
-//     {"next": [{"fault": "half", "match": "SendMessage", "times": 2}]}: of the next requests with that text
-//         in path, headers or body (no match: of any)
-//     {"rates": {"reset_after": 0.01}, "seed": 7}: of this share of the others, the same for the same requests
-//     {"down": true}: connections are cut and refused, until {"down": false}
-//     {"await": {"requests": 5}} or {"await": {"half": 2}}: answers when it has come to so many
-//     {}: answers
-// Faults of a request; over TCP, where what a client sends at once counts as one, those marked so:
-//     delay         it arrives "ms" later (of rates: up to 100)                      TCP
-//     reset_before  the connection breaks, the server has seen nothing               TCP
-//     reset_after   the connection breaks, the server has done it                    TCP
-//     half          half of the answer comes, then the connection breaks             TCP
+// It does what it is told by lines of JSON on standard input, and answers each with its counts:
+//     {"next": [{"fault": "half", "match": "SendMessage", "times": 2}]}
+//         of the next requests with that text in path, headers or body; no match: of any
+//     {"rates": {"reset_after": 0.01}, "seed": 7}
+//         of this share of the others; the same ones of the same requests
+//     {"down": true}
+//         connections are cut and refused, until {"down": false}
+//     {"await": {"requests": 5}} or {"await": {"half": 2}}
+//         answers when it has come to so many
+//     {}
+// Faults of a request; those marked also over TCP, where what a client sends at once counts as one:
+//     delay         it arrives "ms" later (of rates: up to 100)               TCP
+//     reset_before  the connection breaks, the server has seen nothing        TCP
+//     reset_after   the connection breaks, the server has done it             TCP
+//     half          half of the answer comes, then the connection breaks      TCP
 //     twice         the server gets it twice; the client the first answer
-//     partial       of a batch for SQS every other entry is done, the others are said to have failed
-//     error         answered with "status" (500) instead; "after": true: although the server has done it
+//     partial       of a batch for SQS every other entry is done, the rest is said to have failed
+//     error         answered with "status" (500) instead; "after": true: but done by the server
 //     throttle      answered as AWS does who asks too often
 //     never         the server has done it, no answer comes
 import http from "node:http";
@@ -24,9 +27,13 @@ import { serve } from "./server.mjs";
 const target = new URL(process.argv[2]);
 const agent = new http.Agent({ keepAlive: true });
 const counts = { requests: 0 };
-let told = [], rates = {}, seed = 1, waiting = [];
+let told = [],
+    rates = {},
+    seed = 1,
+    waiting = [];
 
-function random() { // mulberry32
+function random() {
+    // mulberry32
     seed = (seed + 0x6d2b79f5) | 0;
     let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
@@ -79,11 +86,22 @@ function forward({ method, url, rawHeaders }, body) {
             if (!/^(content-length|transfer-encoding|connection|expect)$/i.test(rawHeaders[i]))
                 headers.push(rawHeaders[i], rawHeaders[i + 1]);
         headers.push("Content-Length", `${body.length}`);
-        http.request({ agent, host: target.hostname, port: target.port, method, path: url, headers })
+        http.request({
+            agent,
+            host: target.hostname,
+            port: target.port,
+            method,
+            path: url,
+            headers,
+        })
             .on("error", reject)
             .on("response", async (response) => {
                 try {
-                    resolve({ status: response.statusCode, headers: response.rawHeaders, body: await read(response) });
+                    resolve({
+                        status: response.statusCode,
+                        headers: response.rawHeaders,
+                        body: await read(response),
+                    });
                 } catch (error) {
                     reject(error);
                 }
@@ -95,17 +113,33 @@ function forward({ method, url, rawHeaders }, body) {
 // As the three protocols of AWS say it: Query (SNS), REST (Lambda), JSON (the others).
 function refusal(request, status, json, xml, rest) {
     if ((request.headers["content-type"] ?? "").includes("x-www-form-urlencoded"))
-        return { status, headers: ["Content-Type", "text/xml"], body: Buffer.from(
-            `<ErrorResponse><Error><Type>Sender</Type><Code>${xml}</Code><Message>as told</Message></Error></ErrorResponse>`) };
+        return {
+            status,
+            headers: ["Content-Type", "text/xml"],
+            body: Buffer.from(
+                `<ErrorResponse><Error><Type>Sender</Type><Code>${xml}</Code>` +
+                    "<Message>as told</Message></Error></ErrorResponse>",
+            ),
+        };
     const type = request.headers["x-amz-target"] === undefined ? rest : json;
-    return { status, headers: ["Content-Type", "application/x-amz-json-1.0", "x-amzn-ErrorType", type],
-        body: Buffer.from(JSON.stringify({ __type: `com.amazonaws#${type}`, message: "as told" })) };
+    return {
+        status,
+        headers: ["Content-Type", "application/x-amz-json-1.0", "x-amzn-ErrorType", type],
+        body: Buffer.from(JSON.stringify({ __type: `com.amazonaws#${type}`, message: "as told" })),
+    };
 }
 
 function throttle(request) {
-    const is_rest = request.headers["x-amz-target"] === undefined &&
+    const is_rest =
+        request.headers["x-amz-target"] === undefined &&
         !(request.headers["content-type"] ?? "").includes("x-www-form-urlencoded");
-    return refusal(request, is_rest ? 429 : 400, "ThrottlingException", "Throttling", "TooManyRequestsException");
+    return refusal(
+        request,
+        is_rest ? 429 : 400,
+        "ThrottlingException",
+        "Throttling",
+        "TooManyRequestsException",
+    );
 }
 
 function failure(request, status = 500) {
@@ -118,10 +152,20 @@ async function partial(request, body) {
     const done = Entries.filter((_, i) => i % 2 === 0);
     const answer = await forward(request, Buffer.from(JSON.stringify({ ...rest, Entries: done })));
     const said = JSON.parse(answer.body);
-    said.Failed = [...(said.Failed ?? []), ...Entries.filter((_, i) => i % 2 === 1).map(({ Id }) => ({
-        Id, Code: "InternalError", Message: "as told", SenderFault: false }))];
-    return { status: answer.status, headers: ["Content-Type", "application/x-amz-json-1.0"],
-        body: Buffer.from(JSON.stringify(said)) };
+    said.Failed = [
+        ...(said.Failed ?? []),
+        ...Entries.filter((_, i) => i % 2 === 1).map(({ Id }) => ({
+            Id,
+            Code: "InternalError",
+            Message: "as told",
+            SenderFault: false,
+        })),
+    ];
+    return {
+        status: answer.status,
+        headers: ["Content-Type", "application/x-amz-json-1.0"],
+        body: Buffer.from(JSON.stringify(said)),
+    };
 }
 
 function answer_with(response, { status, headers, body }) {
@@ -141,13 +185,15 @@ async function handle(request, response) {
     const reset = () => request.socket.resetAndDestroy();
     try {
         if (fault === "reset_before") return reset();
-        if (fault === "throttle") return answer_with(response, throttle(request)).end(throttle(request).body);
+        if (fault === "throttle")
+            return answer_with(response, throttle(request)).end(throttle(request).body);
         if (fault === "error" && !told_now.after) {
             const said = failure(request, status);
             return answer_with(response, said).end(said.body);
         }
         if (fault === "delay") await after(ms ?? 100);
-        let answer = fault === "partial" ? await partial(request, body) : await forward(request, body);
+        let answer =
+            fault === "partial" ? await partial(request, body) : await forward(request, body);
         if (fault === "twice") await forward(request, body);
         if (fault === "error") answer = failure(request, status);
         if (fault === "reset_after") return reset();
@@ -188,16 +234,22 @@ function pass(client) {
         if (last === "half") return client.write(chunk.subarray(0, chunk.length >> 1), cut);
         client.write(chunk);
     });
-    for (const [socket, other] of [[client, server], [server, client]])
+    for (const [socket, other] of [
+        [client, server],
+        [server, client],
+    ])
         socket.on("error", cut).on("end", () => other.end());
 }
 
 // ---- both ---------------------------------------------------------------------------------------
 
 const sockets = new Set();
-const server = target.protocol === "tcp:"
-    ? net.createServer(pass)
-    : http.createServer({ keepAliveTimeout: 0 }, (request, response) => handle(request, response).catch(() => {}));
+const server =
+    target.protocol === "tcp:"
+        ? net.createServer(pass)
+        : http.createServer({ keepAliveTimeout: 0 }, (request, response) =>
+              handle(request, response).catch(() => {}),
+          );
 server.on("connection", (socket) => {
     sockets.add(socket);
     socket.on("error", () => {}).on("close", () => sockets.delete(socket));
@@ -210,7 +262,9 @@ function close() {
     });
 }
 
-let port, is_down = false, turn = Promise.resolve();
+let port,
+    is_down = false,
+    turn = Promise.resolve();
 const listen = (wanted) => new Promise((resolve) => server.listen(wanted, "127.0.0.1", resolve));
 
 async function obey(line) {
@@ -231,4 +285,12 @@ async function obey(line) {
 
 await listen(0);
 port = server.address().port;
-serve(port, async () => { if (!is_down) await close(); }, (line) => { turn = turn.then(() => obey(line)); });
+serve(
+    port,
+    async () => {
+        if (!is_down) await close();
+    },
+    (line) => {
+        turn = turn.then(() => obey(line));
+    },
+);
