@@ -243,6 +243,8 @@ static enum status open_server(struct serve *serve, struct problem *problem)
             options->session.durability == DURABILITY_MEMORY ? NULL : options->session.directory,
         .connections_max = options->connections_max,
         .window = options->window,
+        .hello_ms = options->hello_ms,
+        .frame_ms = options->frame_ms,
         .heartbeat_ms = options->heartbeat_ms,
         .on_log = on_server_log,
         .log_context = serve,

@@ -21,7 +21,7 @@ struct serve_options {
     uint32_t threads;
     uint32_t connections_max;
     uint32_t window;
-    uint32_t heartbeat_ms;
+    uint32_t heartbeat_ms, hello_ms, frame_ms;
     uint64_t output_bytes;
     const char *certificate_file, *key_file, *ca_file; /* NULL: none */
     bool client_required;
