@@ -38,13 +38,12 @@
  * they are read.
  */
 #include <assert.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/edge/aws.h"
 #include "engine/edge/aws_failure.h"
-#include "engine/edge/dynamodb_keyed.h"
+#include "engine/edge/dynamodb_parts.h"
 #include "engine/edge/edge_module.h"
 #include "engine/edge/section.h"
 #include "engine/edge/update_expression.h"
@@ -53,11 +52,7 @@
 #define ANSWER_BYTES_MAX  (8u * FLYOVER_PAYLOAD_BYTES_MAX) /* an item of 400 KB, as JSON */
 #define ROUNDS_MAX        20u
 #define ASK_AGAIN_MS      10
-#define TOKEN_DIGITS      32u
-#define REASONS_BYTES     512u
-#define OPT_OUT           "FlyoverIdempotency"
 
-enum { GET, PUT, UPDATE, DELETE, TRANSACT };
 static const char *const handler_names[] = {
     "getItem", "putItem", "updateItem", "deleteItem", "transactWriteItems", NULL};
 
@@ -78,54 +73,6 @@ static const char *const model[] = {"ConditionalCheckFailedException",
 static const struct aws_failure_names integration_names = {"DynamoDB", "AmazonDynamoDBException",
                                                            model};
 static const struct aws_failure_names sdk_names = {"DynamoDb", "DynamoDbException", model};
-
-struct dynamodb {
-    struct edge_context context;
-    struct keyed keyed;
-    bool is_keyed;
-    uint32_t timeout_ms;
-    struct work *first, *last; /* without room for their requests */
-};
-
-/* What is asked for next. */
-enum stage {
-    ASK,      /* what the definition wants */
-    LOOK,     /* is the key there? */
-    DESCRIBE, /* which of a PutItem's attributes are the key to look by? */
-    ROTATE,
-};
-
-/* A call under way. */
-struct work {
-    struct work *next;
-    struct dynamodb *dynamodb;
-    struct edge_call *call;
-    enum stage stage;
-    uint32_t rounds;
-    bool is_keyed;
-    bool is_sure;         /* ours are not the conditions that fail, if they are not seen to */
-    const json_t *update; /* where its key is: the input, or an Update of it; lent */
-    json_t *item_key;     /* to look by; owned */
-    json_t *seen;         /* PUT: the item that is replaced; owned */
-    bool is_retryable;    /* TRANSACT: of the cancellation */
-    char reasons[REASONS_BYTES]; /* TRANSACT: why it was cancelled */
-};
-
-static const json_t *field(const struct work *work, const char *name)
-{
-    return json_object_get(work->call->input, name);
-}
-
-static const char *text_field(const struct work *work, const char *name)
-{
-    return json_string_value(field(work, name));
-}
-
-static bool is_text(const json_t *value, const char *text)
-{
-    const char *is = json_string_value(value);
-    return is != NULL && strcmp(is, text) == 0;
-}
 
 static struct edge_thread *thread_of(const struct work *work)
 {
@@ -221,115 +168,6 @@ static void end_repeated(struct work *work, const json_t *item)
 /* ---- requests ----------------------------------------------------------------------------------
  */
 
-/* 32 digits, of which AWS takes up to 36. */
-static json_t *make_token(const char *key)
-{
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    unsigned bytes = 0;
-    char digits[TOKEN_DIGITS + 1];
-    if (EVP_Digest(key, strlen(key), digest, &bytes, EVP_sha256(), NULL) != 1)
-        return NULL;
-    for (uint32_t i = 0; i < TOKEN_DIGITS / 2; i++)
-        snprintf(digits + 2 * i, 3, "%02x", digest[i]);
-    return json_string(digits);
-}
-
-static bool want_item_on_failure(json_t *request)
-{
-    return json_object_set_new(request, "ReturnValuesOnConditionCheckFailure",
-                               json_string("ALL_OLD")) == 0;
-}
-
-static bool key_update(const struct work *work, json_t *request)
-{
-    return keyed_update(&work->dynamodb->keyed, request, work->call->key, !work->is_sure) &&
-           want_item_on_failure(request);
-}
-
-/* `request` shares its items with the input: what is changed of them is copied. */
-static bool key_transaction(const struct work *work, json_t *request)
-{
-    if (json_object_get(request, "ClientRequestToken") == NULL &&
-        json_object_set_new(request, "ClientRequestToken", make_token(work->call->key)) != 0)
-        return false;
-    json_t *items = json_array();
-    bool done = items != NULL;
-    size_t i;
-    json_t *item;
-    json_array_foreach(json_object_get(request, "TransactItems"), i, item)
-    {
-        if (work->update == NULL || json_object_get(item, "Update") != work->update) {
-            done = done && json_array_append(items, item) == 0;
-            continue;
-        }
-        json_t *update = json_copy((json_t *)work->update);
-        done = done && update != NULL && key_update(work, update) &&
-               json_array_append_new(items, json_pack("{s:O}", "Update", update)) == 0;
-        json_decref(update);
-    }
-    done = done && json_object_set(request, "TransactItems", items) == 0;
-    json_decref(items);
-    return done;
-}
-
-static bool add_key(const struct work *work, json_t *request)
-{
-    switch (work->call->handler) {
-    case PUT:
-        return keyed_put(&work->dynamodb->keyed, request, work->call->key, work->seen) &&
-               want_item_on_failure(request);
-    case UPDATE: return key_update(work, request);
-    case TRANSACT: return key_transaction(work, request);
-    default: return true;
-    }
-}
-
-static json_t *make_asking(const struct work *work)
-{
-    json_t *request = json_copy(work->call->input);
-    json_object_del(request, OPT_OUT);
-    if (request == NULL || !work->is_keyed || add_key(work, request))
-        return request;
-    json_decref(request);
-    return NULL;
-}
-
-/* What end_repeated needs is more than the keys. */
-static bool is_item_wanted(const struct work *work)
-{
-    const json_t *wanted = field(work, "ReturnValues");
-    return work->call->handler == UPDATE &&
-           (is_text(wanted, "ALL_NEW") || is_text(wanted, "UPDATED_NEW"));
-}
-
-static json_t *make_request(const struct work *work)
-{
-    const struct keyed *keyed = &work->dynamodb->keyed;
-    const json_t *place = work->update != NULL ? work->update : work->call->input;
-    const json_t *table = json_object_get(place, "TableName");
-    switch (work->stage) {
-    case LOOK: return keyed_reading(keyed, table, work->item_key, is_item_wanted(work));
-    case DESCRIBE: return json_pack("{s:O}", "TableName", table);
-    case ROTATE: return keyed_rotation(keyed, table, json_object_get(place, "Key"));
-    case ASK: break;
-    }
-    return make_asking(work);
-}
-
-static const char *target_of(const struct work *work)
-{
-    static const char *const asked[] = {
-        "DynamoDB_20120810.GetItem", "DynamoDB_20120810.PutItem", "DynamoDB_20120810.UpdateItem",
-        "DynamoDB_20120810.DeleteItem", "DynamoDB_20120810.TransactWriteItems"};
-    switch (work->stage) {
-    case LOOK: return "DynamoDB_20120810.GetItem";
-    case DESCRIBE: return "DynamoDB_20120810.DescribeTable";
-    case ROTATE: return "DynamoDB_20120810.UpdateItem";
-    case ASK: break;
-    }
-    return asked[work->call->handler];
-}
-
 /* A second sending by aws itself would do harm. */
 static bool is_once(const struct work *work)
 {
@@ -364,7 +202,7 @@ static void send(struct work *work)
         end_out_of_time(work);
         return;
     }
-    json_t *request = make_request(work);
+    json_t *request = dynamodb_make_request(work);
     char *body = request != NULL ? json_dumps(request, JSON_COMPACT) : NULL;
     json_decref(request);
     if (body == NULL) {
@@ -373,7 +211,7 @@ static void send(struct work *work)
     }
     const struct aws_request wire = {
         .service = "dynamodb",
-        .target = target_of(work),
+        .target = dynamodb_target(work),
         .body = body,
         .body_bytes = strlen(body),
         .timeout_ms = timeout_ms,
@@ -612,9 +450,9 @@ static const char *check(struct work *work)
     const char *wrong = check_shape(work);
     if (wrong != NULL)
         return wrong;
-    const json_t *opt_out = field(work, OPT_OUT);
+    const json_t *opt_out = field(work, DYNAMODB_OPT_OUT);
     if (opt_out != NULL && !is_text(opt_out, "NONE"))
-        return "Parameters." OPT_OUT ": can only be \"NONE\"";
+        return "Parameters." DYNAMODB_OPT_OUT ": can only be \"NONE\"";
     uint32_t handler = work->call->handler;
     work->is_keyed =
         work->dynamodb->is_keyed && opt_out == NULL && handler != GET && handler != DELETE;

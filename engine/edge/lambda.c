@@ -40,7 +40,6 @@
  */
 #include <assert.h>
 #include <jansson.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,14 +47,13 @@
 #include "engine/edge/aws.h"
 #include "engine/edge/aws_failure.h"
 #include "engine/edge/edge_module.h"
+#include "engine/edge/lambda_request.h"
 #include "engine/edge/section.h"
 
 #define TIMEOUT_S_DEFAULT 900u
 #define IN_FLIGHT_DEFAULT 32u
 #define LIMIT_MAX         4096u
 #define ANSWER_BYTES_MAX  (4u * FLYOVER_PAYLOAD_BYTES_MAX) /* JSON is longer than a payload */
-#define NAME_BYTES_MAX    320u
-#define CONTEXT_BYTES_MAX 4096u
 #define BUCKETS           64u
 #define EXPIRE_EVERY_MS   250
 #define ASK_AGAIN_MS      10
@@ -119,16 +117,6 @@ static const char *const model[] = {"EC2AccessDeniedException",
                                     "UnsupportedMediaTypeException",
                                     NULL};
 static const struct aws_failure_names failure_names = {"Lambda", "AWSLambdaException", model};
-
-static const char *field(const struct edge_call *call, const char *name)
-{
-    return json_string_value(json_object_get(call->input, name));
-}
-
-static const char *name_of(const struct edge_call *call)
-{
-    return field(call, "FunctionName");
-}
 
 /* ---- functions and their queues ----------------------------------------------------------------
  */
@@ -194,88 +182,23 @@ static struct edge_call *pop(struct lambda *lambda, struct function *function)
 /* ---- the request -------------------------------------------------------------------------------
  */
 
-/* What of RFC 3986 is unreserved stays. False: no room. */
-static bool encode(const char *text, char *ret_text, size_t bytes_max)
-{
-    size_t bytes = 0;
-    for (; *text != '\0'; text++) {
-        bool plain = strchr("-._~", *text) != NULL || (*text >= '0' && *text <= '9') ||
-                     (*text >= 'A' && *text <= 'Z') || (*text >= 'a' && *text <= 'z');
-        if (bytes + 4 > bytes_max)
-            return false;
-        bytes += (size_t)snprintf(ret_text + bytes, 4, plain ? "%c" : "%%%02X", (uint8_t)*text);
-    }
-    ret_text[bytes] = '\0';
-    return true;
-}
-
-static bool print_path(const struct edge_call *call, char *ret_path, size_t bytes_max)
-{
-    char name[3 * NAME_BYTES_MAX], qualifier[3 * NAME_BYTES_MAX] = "";
-    const char *wanted = field(call, "Qualifier");
-    if (!encode(name_of(call), name, sizeof name) ||
-        (wanted != NULL && !encode(wanted, qualifier, sizeof qualifier)))
-        return false;
-    snprintf(ret_path, bytes_max, "/2015-03-31/functions/%s/invocations%s%s", name,
-             wanted != NULL ? "?Qualifier=" : "", qualifier);
-    return true;
-}
-
-/* "arn:aws:lambda:REGION:...". False: it is no ARN, or none with a region. */
-static bool find_region(const char *name, char *ret_region, size_t bytes_max)
-{
-    if (strncmp(name, "arn:", 4) != 0)
-        return false;
-    const char *at = name;
-    for (uint32_t i = 0; i < 3; i++) {
-        at = strchr(at, ':');
-        if (at == NULL)
-            return false;
-        at++;
-    }
-    size_t bytes = strcspn(at, ":");
-    if (bytes == 0 || bytes >= bytes_max)
-        return false;
-    memcpy(ret_region, at, bytes);
-    ret_region[bytes] = '\0';
-    return true;
-}
-
-/* Base64 of {"custom": {"flyover_key": KEY, "traceparent": ...}}: a header's line. Keys and
- * traceparents have no character that JSON would escape. */
-static void print_context(const struct edge_call *call, char *ret_line, size_t bytes_max)
-{
-    const char *given = field(call, "ClientContext");
-    if (given != NULL) {
-        snprintf(ret_line, bytes_max, "X-Amz-Client-Context: %s", given);
-        return;
-    }
-    char text[256], encoded[512];
-    bool traced = call->trace[0] != '\0';
-    int bytes =
-        snprintf(text, sizeof text, "{\"custom\":{\"flyover_key\":\"%s\"%s%s%s}}", call->key,
-                 traced ? ",\"traceparent\":\"" : "", call->trace, traced ? "\"" : "");
-    assert(bytes > 0 && (size_t)bytes < sizeof text);
-    EVP_EncodeBlock((uint8_t *)encoded, (const uint8_t *)text, bytes);
-    snprintf(ret_line, bytes_max, "X-Amz-Client-Context: %s", encoded);
-}
-
 static void on_end(void *context, const struct aws_answer *answer);
 
 static enum status send_with(struct request *request, const char *path, const char *body,
                              uint32_t timeout_ms, struct problem *problem)
 {
     const struct edge_call *call = request->call;
-    char region[64], client[CONTEXT_BYTES_MAX + 32], type[64], log[64];
+    char region[LAMBDA_REGION_BYTES], client[LAMBDA_HEADER_BYTES], type[64], log[64];
     const char *headers[3] = {client, type, log};
-    print_context(call, client, sizeof client);
-    const char *wanted = field(call, "InvocationType"), *log_type = field(call, "LogType");
+    lambda_print_context(call, client);
+    const char *wanted = lambda_field(call, "InvocationType"),
+               *log_type = lambda_field(call, "LogType");
     snprintf(type, sizeof type, "X-Amz-Invocation-Type: %s",
              wanted != NULL ? wanted : "RequestResponse");
     snprintf(log, sizeof log, "X-Amz-Log-Type: %s", log_type != NULL ? log_type : "None");
     const struct aws_request wire = {
         .service = "lambda",
-        .region = find_region(name_of(call), region, sizeof region) ? region : NULL,
+        .region = lambda_find_region(call, region) ? region : NULL,
         .path = path,
         .content_type = "application/json",
         .headers = headers,
@@ -307,14 +230,13 @@ static enum status ask(struct lambda *lambda, struct function *function, struct 
     }
     struct problem problem = {0};
     enum status status = STATUS_NO_MEMORY;
-    char path[6 * NAME_BYTES_MAX + 64];
+    char path[LAMBDA_PATH_BYTES];
     struct request *request = malloc(sizeof *request);
     const json_t *payload = json_object_get(call->input, "Payload");
     char *body = payload != NULL ? json_dumps(payload, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
     if (request != NULL && (payload == NULL || body != NULL)) {
         *request = (struct request){lambda, function, call};
-        bool fits = print_path(call, path, sizeof path);
-        assert(fits); /* check_names looked at it */
+        lambda_print_path(call, path);
         status = send_with(request, path, body, timeout_ms, &problem);
     }
     free(body);
@@ -423,87 +345,15 @@ static void on_end(void *context, const struct aws_answer *answer)
 /* ---- the module --------------------------------------------------------------------------------
  */
 
-static bool is_text_of(const char *text, const char *const *words)
-{
-    for (; *words != NULL; words++)
-        if (strcmp(text, *words) == 0)
-            return true;
-    return false;
-}
-
-/* A field that is there is a text of at most `bytes_max` printable characters. */
-static const char *check_text(const struct edge_call *call, const char *name, size_t bytes_max)
-{
-    const json_t *value = json_object_get(call->input, name);
-    if (value == NULL)
-        return NULL;
-    const char *text = json_string_value(value);
-    if (text == NULL || text[0] == '\0' || strlen(text) > bytes_max)
-        return "has to be a text, and not that long";
-    for (; *text != '\0'; text++)
-        if (*text <= ' ' || *text > '~')
-            return "has to be of printable ASCII, without spaces";
-    return NULL;
-}
-
-static bool check_fields(const struct edge_call *call, char *ret_sentence, size_t bytes_max)
-{
-    static const char *const names[] = {
-        "FunctionName", "Payload", "InvocationType", "Qualifier", "ClientContext", "LogType", NULL};
-    const char *name;
-    json_t *value;
-    json_object_foreach(call->input, name, value)
-    {
-        if (!is_text_of(name, names)) {
-            snprintf(ret_sentence, bytes_max,
-                     "Parameters.%s: Invoke has FunctionName, Payload, InvocationType, Qualifier, "
-                     "ClientContext, LogType",
-                     name);
-            return false;
-        }
-    }
-    for (uint32_t i = 0; names[i] != NULL; i++) {
-        if (strcmp(names[i], "Payload") == 0)
-            continue;
-        bool context = strcmp(names[i], "ClientContext") == 0;
-        const char *wrong =
-            check_text(call, names[i], context ? CONTEXT_BYTES_MAX : NAME_BYTES_MAX - 1);
-        if (wrong != NULL) {
-            snprintf(ret_sentence, bytes_max, "Parameters.%s: %s", names[i], wrong);
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool check(const struct edge_call *call, char *ret_sentence, size_t bytes_max)
-{
-    static const char *const types[] = {"RequestResponse", "Event", "DryRun", NULL};
-    static const char *const logs[] = {"None", "Tail", NULL};
-    if (!check_fields(call, ret_sentence, bytes_max))
-        return false;
-    const char *type = field(call, "InvocationType"), *log = field(call, "LogType");
-    const char *wrong = NULL;
-    if (name_of(call) == NULL)
-        wrong = "Parameters.FunctionName: is missing; name the function, or its ARN";
-    else if (type != NULL && !is_text_of(type, types))
-        wrong = "Parameters.InvocationType: has to be RequestResponse, Event or DryRun";
-    else if (log != NULL && !is_text_of(log, logs))
-        wrong = "Parameters.LogType: has to be None or Tail";
-    if (wrong != NULL)
-        snprintf(ret_sentence, bytes_max, "%s", wrong);
-    return wrong == NULL;
-}
-
 static void lambda_call(void *module, struct edge_call *call)
 {
     struct lambda *lambda = module;
     char sentence[256];
-    if (!check(call, sentence, sizeof sentence)) {
+    if (!lambda_check(call, sentence, sizeof sentence)) {
         refuse(lambda, call, sentence);
         return;
     }
-    struct function *function = find_function(lambda, name_of(call));
+    struct function *function = find_function(lambda, lambda_field(call, "FunctionName"));
     uint32_t waiting_max = lambda->function_waiting_max;
     if (function == NULL) {
         edge_failed(lambda->context.thread, call, true, "Lambda.SdkClientException",
