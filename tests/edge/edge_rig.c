@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "engine/saga/value_json.h"
-#include "tests/edge/fake_http.h"
+#include "tests/edge/no_network.h"
 
 struct echo echo, other;
 struct post post;
@@ -223,8 +223,8 @@ int edge_rig_tear_down(void **state)
     edge_rig_crash(rig);
     void *inner = rig->rig;
     assert_false(echo.is_open || other.is_open || post.is_open);
-    assert_int_equal(fake_http_open, 0);
-    assert_int_equal(fake_aws_open, 0);
+    assert_int_equal(no_http_open, 0);
+    assert_int_equal(no_aws_open, 0);
     return rig_tear_down(&inner);
 }
 

@@ -7,12 +7,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "tests/edge/fake_http.h"
+#include "tests/edge/no_network.h"
 
-_Atomic uint32_t fake_http_open, fake_http_wakes, fake_aws_open;
-_Atomic uint64_t fake_http_waits;
-bool fake_http_refuses, fake_aws_refuses;
-int64_t (*fake_aws_turn)(void);
+_Atomic uint32_t no_http_open, no_http_wakes, no_aws_open;
+_Atomic uint64_t no_http_waits;
+bool no_http_refuses, no_aws_refuses;
+int64_t (*no_aws_turn)(void);
 
 struct http {
     int event_fd;
@@ -24,20 +24,20 @@ struct aws {
 
 enum status http_open(struct http **ret_http, struct problem *problem)
 {
-    if (fake_http_refuses)
+    if (no_http_refuses)
         return problem_set(problem, STATUS_NO_MEMORY, "no HTTP today");
     struct http *http = calloc(1, sizeof *http);
     assert(http != NULL);
     http->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     assert(http->event_fd >= 0);
-    fake_http_open++;
+    no_http_open++;
     *ret_http = http;
     return STATUS_OK;
 }
 
 void http_close(struct http *http)
 {
-    fake_http_open--;
+    no_http_open--;
     close(http->event_fd);
     free(http);
 }
@@ -52,7 +52,7 @@ void http_wait(struct http *http, struct pollfd *fds, uint32_t fds_count, int64_
     struct pollfd all[512] = {{.fd = http->event_fd, .events = POLLIN}};
     uint64_t rung;
     assert(fds_count < 512);
-    fake_http_waits++;
+    no_http_waits++;
     memcpy(all + 1, fds, fds_count * sizeof *fds);
     (void)poll(all, fds_count + 1, (int)timeout_ms);
     memcpy(fds, all + 1, fds_count * sizeof *fds);
@@ -63,7 +63,7 @@ void http_wait(struct http *http, struct pollfd *fds, uint32_t fds_count, int64_
 void http_wake(struct http *http)
 {
     static const uint64_t one = 1;
-    fake_http_wakes++;
+    no_http_wakes++;
     ssize_t written = write(http->event_fd, &one, sizeof one);
     (void)written;
 }
@@ -72,23 +72,23 @@ enum status aws_open(struct http *http, const json_t *config, struct aws **ret_a
                      struct problem *problem)
 {
     (void)config;
-    if (fake_aws_refuses)
+    if (no_aws_refuses)
         return problem_set(problem, STATUS_INVALID, "aws.profile: there is no profile 'shop'");
     *ret_aws = calloc(1, sizeof **ret_aws);
     assert(*ret_aws != NULL);
     (*ret_aws)->http = http;
-    fake_aws_open++;
+    no_aws_open++;
     return STATUS_OK;
 }
 
 void aws_close(struct aws *aws)
 {
-    fake_aws_open--;
+    no_aws_open--;
     free(aws);
 }
 
 int64_t aws_turn(struct aws *aws)
 {
     (void)aws;
-    return fake_aws_turn == NULL ? -1 : fake_aws_turn();
+    return no_aws_turn == NULL ? -1 : no_aws_turn();
 }
