@@ -143,18 +143,28 @@ static void free_request(struct fake_request *request)
     free(request);
 }
 
+/* As servers do where somebody speaks TLS to them. */
+static bool refuse_no_letter(struct connection *connection)
+{
+    static const char refusal[] = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+    if (connection->bytes[0] >= 'A' && connection->bytes[0] <= 'Z')
+        return false;
+    write_bytes(connection, refusal, sizeof refusal - 1);
+    return true;
+}
+
 static struct fake_request *read_head(struct connection *connection, size_t *ret_bytes)
 {
     char *end;
     while (connection->count == 0 ||
            (end = memmem(connection->bytes, connection->count, "\r\n\r\n", 4)) == NULL)
-        if (!read_more(connection))
+        if (!read_more(connection) || refuse_no_letter(connection))
             return NULL;
     struct fake_request *request = calloc(1, sizeof *request);
     if (request == NULL)
         abort();
     request->connection = connection->number;
-    if (sscanf(connection->bytes, "%15s %4095s", request->method, request->path) != 2) {
+    if (sscanf(connection->bytes, "%15[A-Z] %4095s", request->method, request->path) != 2) {
         free(request);
         return NULL;
     }

@@ -93,7 +93,8 @@ const struct fake_request *fake_http_request(struct fake_http *server, uint32_t 
  * again; NULL: there is none. */
 const char *fake_http_header(const struct fake_request *request, const char *name);
 
-/* A port of 127.0.0.1 where nobody listens, and nobody will until the socket is closed. */
+/* A port of 127.0.0.1 where nobody listens, and nobody will until the socket is closed; after
+ * listen(2) one that takes connections and says nothing. */
 int fake_http_refusing_socket(uint16_t *ret_port);
 
 #endif

@@ -174,6 +174,7 @@ static void a_large_body_arrives_whole(void **state)
         request.body_bytes = bytes;
         request.repeatable = repeatable == 1;
         http_rig_ask(http, &request, HTTP_ANSWERED);
+        assert_null(fake_http_header(fake_http_request(server, repeatable), "Expect"));
         assert_int_equal(fake_http_request(server, repeatable)->body_bytes, bytes);
         assert_memory_equal(fake_http_request(server, repeatable)->body, body, bytes);
     }
