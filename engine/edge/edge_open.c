@@ -62,12 +62,21 @@ static json_t *section_of(const json_t *config, const char *name)
 /* ---- modules ------------------------------------------------------------------------------------
  */
 
+static void on_aws_log(void *context, int level, const char *event, const char *text)
+{
+    edge_log(context, level, event, "%s", text);
+}
+
 static enum status open_aws(struct edges *edges, struct problem *problem)
 {
     json_t *section = section_of(edges->options.config, AWS_SECTION);
     if (section == NULL)
         return STATUS_OK;
-    enum status status = aws_open(edges->thread.http, section, &edges->thread.aws, problem);
+    struct world world = world_of_machine();
+    world.on_log = on_aws_log;
+    world.log_context = &edges->thread;
+    enum status status =
+        aws_open_in(&world, edges->thread.http, section, &edges->thread.aws, problem);
     json_decref(section);
     return status;
 }

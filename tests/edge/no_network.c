@@ -68,10 +68,11 @@ void http_wake(struct http *http)
     (void)written;
 }
 
-enum status aws_open(struct http *http, const json_t *config, struct aws **ret_aws,
-                     struct problem *problem)
+enum status aws_open_in(const struct world *world, struct http *http, const json_t *config,
+                        struct aws **ret_aws, struct problem *problem)
 {
     (void)config;
+    world->on_log(world->log_context, 6, "aws", "its region is eu-central-1");
     if (no_aws_refuses)
         return problem_set(problem, STATUS_INVALID, "aws.profile: there is no profile 'shop'");
     *ret_aws = calloc(1, sizeof **ret_aws);
