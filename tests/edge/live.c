@@ -6,15 +6,27 @@
 #include "engine/edge/aws.h"
 #include "engine/edge/http.h"
 
-void live_start(struct live *live, enum rig_kind server)
+static void put_between(struct live *live)
 {
-    *live = (struct live){0};
-    rig_start(server, &live->server);
     rig_start_proxy(&live->server, &live->proxy);
     setenv("AWS_ACCESS_KEY_ID", "test", 1);
     setenv("AWS_SECRET_ACCESS_KEY", "test", 1);
     setenv("AWS_CONFIG_FILE", "/dev/null", 1);
     setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null", 1);
+}
+
+void live_start(struct live *live, enum rig_kind server)
+{
+    *live = (struct live){0};
+    rig_start(server, &live->server);
+    put_between(live);
+}
+
+void live_start_lambda(struct live *live, const char *functions_path)
+{
+    *live = (struct live){0};
+    rig_start_lambda(functions_path, &live->server);
+    put_between(live);
 }
 
 void live_open(struct live *live, const struct edge_kind *kind, const char *config)

@@ -20,6 +20,7 @@ struct live {
 
 /* Server and proxy; then the module, with this section. */
 void live_start(struct live *live, enum rig_kind server);
+void live_start_lambda(struct live *live, const char *functions_path);
 void live_open(struct live *live, const struct edge_kind *kind, const char *config);
 void live_call(struct live *live, struct fake_call *fake);
 /* Turns until no more than `open_count` calls are open. */
