@@ -20,16 +20,17 @@ const services = {
     lambda: ["@aws-sdk/client-lambda", "LambdaClient"],
 };
 
-export async function connect(service, url) {
+export async function connect(service, url, maxAttempts = 3) {
     const [name, client] = services[service];
     const library = await load(name);
     const connection = new library[client]({
         region: "eu-central-1",
         endpoint: url,
         useQueueUrlAsEndpoint: false,
+        maxAttempts,
         credentials: { accessKeyId: "test", secretAccessKey: "test" },
     });
-    return (command, input) => connection.send(new library[`${command}Command`](input));
+    return (command, input = {}) => connection.send(new library[`${command}Command`](input));
 }
 
 async function call(url, service, command, input = "{}") {
@@ -58,6 +59,7 @@ export async function send(sqs, queue, bodies) {
     return { sent: bodies.length };
 }
 
+// In the order in which they come.
 export async function drain(sqs, queue, count, seconds = 10) {
     const messages = [];
     while (messages.length < count) {
@@ -69,17 +71,15 @@ export async function drain(sqs, queue, count, seconds = 10) {
             MessageSystemAttributeNames: ["All"],
         });
         if (Messages.length === 0) break;
-        for (const {
-            MessageId: id,
-            Body: body,
-            MessageAttributes: attributes = {},
-            Attributes: system,
-        } of Messages)
-            messages.push({ id, body, attributes, system });
-        await sqs("DeleteMessageBatch", {
-            QueueUrl: queue,
-            Entries: Messages.map(({ ReceiptHandle }, i) => ({ Id: `${i}`, ReceiptHandle })),
-        });
+        for (const message of Messages)
+            messages.push({
+                id: message.MessageId,
+                body: message.Body,
+                attributes: message.MessageAttributes ?? {},
+                system: message.Attributes,
+            });
+        const Entries = Messages.map(({ ReceiptHandle }, i) => ({ Id: `${i}`, ReceiptHandle }));
+        await sqs("DeleteMessageBatch", { QueueUrl: queue, Entries });
     }
     return { messages };
 }

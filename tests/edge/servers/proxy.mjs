@@ -3,7 +3,7 @@
 // It does what it is told by lines of JSON on standard input, and answers each with its counts:
 //     {"next": [{"fault": "half", "match": "SendMessage", "times": 2}]}
 //         of the next requests with that text in path, headers or body; no match: of any
-//     {"rates": {"reset_after": 0.01}, "seed": 7}
+//     {"rates": {"reset_after": 0.01, "error_after": 0.01}, "seed": 7}
 //         of this share of the others; the same ones of the same requests
 //     {"down": true}
 //         connections are cut and refused, until {"down": false}
@@ -40,6 +40,11 @@ function random() {
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
 }
 
+const of_rate = (fault) =>
+    fault === "error_after"
+        ? { fault: "error", after: true }
+        : { fault, ms: Math.ceil(random() * 100) };
+
 function choose(text) {
     const at = told.findIndex(({ match }) => match === undefined || text.includes(match));
     if (at >= 0) {
@@ -50,7 +55,7 @@ function choose(text) {
     }
     let drawn = random();
     for (const [fault, rate] of Object.entries(rates)) {
-        if (drawn < rate) return { fault, ms: Math.ceil(random() * 100) };
+        if (drawn < rate) return of_rate(fault);
         drawn -= rate;
     }
     return { fault: "none" };
@@ -148,6 +153,7 @@ function failure(request, status = 500) {
 }
 
 async function partial(request, body) {
+    if (!(request.headers["x-amz-target"] ?? "").endsWith("Batch")) return forward(request, body);
     const { Entries = [], ...rest } = JSON.parse(body);
     const done = Entries.filter((_, i) => i % 2 === 0);
     const answer = await forward(request, Buffer.from(JSON.stringify({ ...rest, Entries: done })));
