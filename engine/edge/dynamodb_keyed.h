@@ -19,9 +19,10 @@
  * item forgets who wrote it.
  *
  * The window. A step counts once as long as between its first sending and its last not more than
- * keys_max other steps write the same item. Between the two lie the wait of a Retry, or the death
- * and start of the engine with all that waited to write the item: an item that many sagas write
- * needs a keys_max of as many as can wait for it. Time plays no part, nor do clocks.
+ * keys_max other steps write the same item. Between the two lies the wait of a Retry, or the death
+ * and start of the engine, which asks again in the order in which sagas were started, so that what
+ * was out is about the first to go. An item that very many sagas write while another waits for its
+ * Retry needs a larger keys_max. Time plays no part, nor do clocks.
  *
  * PutItem replaces an item, so it carries the keys over: under the condition that the item has
  * none, which one that is new has not, and else that they are those that were read before.
