@@ -15,9 +15,7 @@
 /* ---- to the thread ------------------------------------------------------------------------------
  */
 
-/* There is room: `orders` was made for all that can be out. Next: take_orders, on the edge thread.
- */
-static void send_order(struct edges *edges, enum edge_order_kind kind, void *what)
+void edges_send_order(struct edges *edges, enum edge_order_kind kind, void *what)
 {
     struct ring *orders = edges->thread.orders;
     uint32_t room = ring_reserve(orders, 1);
@@ -120,7 +118,7 @@ static bool hand_out(struct edges *edges, uint32_t index)
     }
     name_flight(edges, flight, &call);
     add_flight(edges, flight);
-    send_order(edges, EDGE_ORDER_CALL, flight);
+    edges_send_order(edges, EDGE_ORDER_CALL, flight);
     return true;
 }
 
@@ -210,7 +208,7 @@ static void settle(struct edges *edges, struct edge_letter *letter, enum edge_se
     edges->counts.refused += settlement == EDGE_REFUSED;
     edges->counts.given_up += settlement == EDGE_GIVEN_UP;
     edges->counts.messages_open--;
-    send_order(edges, EDGE_ORDER_SETTLED, letter);
+    edges_send_order(edges, EDGE_ORDER_SETTLED, letter);
 }
 
 static const char *kind_text(enum edge_message_kind kind)
