@@ -455,6 +455,15 @@ bool edges_drain(struct edges *edges)
            atomic_load(&edges->thread.is_drained);
 }
 
+bool edges_serve(const struct edges *edges, const char *service)
+{
+    for (uint32_t i = 0; i < edges->lanes_count; i++)
+        if (strcmp(remote_lane(edges->options.partition, edges->lanes[i].lane)->service, service) ==
+            0)
+            return true;
+    return false;
+}
+
 struct edge_counts edges_counts(const struct edges *edges)
 {
     struct edge_counts counts = edges->counts;

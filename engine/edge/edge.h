@@ -101,6 +101,8 @@ bool edges_drain(struct edges *edges);
 /* Ends the thread; what is out is given up, and handed out again at the next start. Accepts NULL.
  * Before partition_stop. */
 void edges_close(struct edges *edges);
+/* Whether a module has this service. */
+bool edges_serve(const struct edges *edges, const char *service);
 /* Any moment; by the engine's thread. */
 struct edge_counts edges_counts(const struct edges *edges);
 

@@ -242,6 +242,12 @@ static void on_end(void *context, const struct reply *reply)
         edges_hear_end(serve->edges, reply);
 }
 
+static bool serves(void *context, const char *service)
+{
+    const struct serve *serve = context;
+    return serve->edges != NULL && edges_serve(serve->edges, service);
+}
+
 static enum status open_server(struct serve *serve, struct problem *problem)
 {
     const struct serve_options *options = &serve->options;
@@ -263,6 +269,8 @@ static enum status open_server(struct serve *serve, struct problem *problem)
         .log_context = serve,
         .on_end = on_end,
         .end_context = serve,
+        .serves = serves,
+        .serves_context = serve,
     };
     return server_open(&server, &serve->server, problem);
 }

@@ -48,6 +48,10 @@ struct server_options {
      * points to is lent for the call. NULL: nobody else wants to know. */
     void (*on_end)(void *context, const struct reply *reply);
     void *end_context;
+    /* Whether somebody else in this process serves that remote service: nobody need register for
+     * it. NULL: nobody does. */
+    bool (*serves)(void *context, const char *service);
+    void *serves_context;
 };
 
 struct server_counts {

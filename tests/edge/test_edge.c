@@ -74,6 +74,8 @@ static void a_call_reaches_its_module_and_its_answer_the_saga(void **state)
     assert_int_equal(view.failed + view.late + view.retried + view.in_flight, 0);
     assert_string_equal(lane(rig, 5).service, "other");
     assert_string_equal(lane(rig, 5).handler, "ask");
+    assert_true(edges_serve(rig->edges, "other"));
+    assert_false(edges_serve(rig->edges, "test"));
 }
 
 static void nothing_is_handed_out_before_it_is_durable(void **state)
