@@ -50,6 +50,7 @@ static struct edge_flight *new_flight(struct edges *edges, uint32_t index,
         .generation = call->generation,
         .input_bytes = call->input.count,
         .output_bytes = call->output.count,
+        .is_made = call->is_made,
     };
     if (call->input.count > 0)
         memcpy(flight->bytes, call->input.at, call->input.count);
@@ -62,9 +63,8 @@ static void name_flight(const struct edges *edges, struct edge_flight *flight,
                         const struct remote_invocation *call)
 {
     struct edge_call *at = &flight->call;
-    int bytes = snprintf(at->key, sizeof at->key, "%s-%" PRIu64 "-%u%s", edges->id, call->saga_id,
-                         call->step_no, call->phase == FLYOVER_COMPENSATION ? "-c" : "");
-    assert(bytes > 0 && (size_t)bytes < sizeof at->key);
+    static_assert(EDGE_KEY_BYTES >= REMOTE_KEY_BYTES, "a key of remote.h is one of edges too");
+    remote_make_key(edges->options.partition, call->saga_id, call->step_no, call->phase, at->key);
     if (call->has_token)
         memcpy(at->token, call->token, strnlen(call->token, sizeof at->token - 1));
     assert(call->trace.count < sizeof at->trace);

@@ -59,6 +59,7 @@ struct edge_flight {
     uint32_t module;
     uint32_t branch, generation;
     uint32_t input_bytes, output_bytes;
+    bool is_made;    /* the input is what the definition makes of it all */
     uint8_t bytes[]; /* input, output */
 };
 

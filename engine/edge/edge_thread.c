@@ -230,7 +230,7 @@ static bool unpack(struct edge_flight *flight)
     call->output = edge_value_to_json(output);
     if (call->input == NULL || call->output == NULL)
         return false;
-    if (call->phase == FLYOVER_COMPENSATION)
+    if (call->phase == FLYOVER_COMPENSATION && !flight->is_made)
         call->input = json_pack("{s:o, s:O}", "input", call->input, "output", call->output);
     if (json_is_null(call->output))
         call->output = NULL;
