@@ -213,6 +213,8 @@ static void numbers_are_added_and_rounded(void **state)
     (void)state;
     assert_makes(FIELD("States.MathAdd($.a, -1)"), "{'a':111}", "{'x':110}");
     assert_makes(FIELD("States.MathAdd(2.5, -2.5)"), "{}", "{'x':1}");
+    assert_makes(FIELD("States.MathAdd(-2.6, 0)"), "{}", "{'x':-3}");
+    assert_makes(FIELD("States.MathAdd(-2.4, 0)"), "{}", "{'x':-2}");
     assert_makes(FIELD("States.MathAdd(9223372036854775806, 1)"), "{}",
                  "{'x':9223372036854775807}");
     static const char *const sums[] = {"-128", "-129", "-32769", "-2147483649",
