@@ -11,6 +11,9 @@
 
 /* ---- failures ------------------------------------------------------------------------------ */
 
+/* What failed is no single part of the template. */
+static const struct flyover_bytes no_text = {(const uint8_t *)"", 0};
+
 bool template_fail(struct template_run *run, const char *name, struct flyover_bytes text,
                    const char *reason)
 {
@@ -24,9 +27,8 @@ bool template_fail(struct template_run *run, const char *name, struct flyover_by
 
 static bool check_room(struct template_run *run)
 {
-    static const struct flyover_bytes none;
     return !run->sink.overflowed ||
-           template_fail(run, "States.DataLimitExceeded", none,
+           template_fail(run, "States.DataLimitExceeded", no_text,
                          "what the template makes is larger than a payload may be");
 }
 
@@ -216,7 +218,6 @@ bool template_evaluate(const struct template *template, struct flyover_bytes pay
                        const struct template_context *context, uint8_t *room,
                        struct flyover_bytes *ret_value, struct template_failure *ret_failure)
 {
-    static const struct flyover_bytes none;
     assert(payload.count > 0 && template->nodes_count == template->nodes[0].span);
     bool is_in_room = payload.at == room;
     uint32_t taken = is_in_room ? payload.count : 0;
@@ -235,10 +236,10 @@ bool template_evaluate(const struct template *template, struct flyover_bytes pay
     uint32_t bytes_max = template->depth_max > FLYOVER_DEPTH_MAX ? TEMPLATE_WRAPPED_BYTES_MAX
                                                                  : FLYOVER_PAYLOAD_BYTES_MAX;
     if (value.count > bytes_max)
-        return template_fail(&run, "States.DataLimitExceeded", none,
+        return template_fail(&run, "States.DataLimitExceeded", no_text,
                              "what the template makes is larger than 262144 bytes");
     if (!is_payload(value, template->depth_max))
-        return template_fail(&run, "States.DataLimitExceeded", none,
+        return template_fail(&run, "States.DataLimitExceeded", no_text,
                              "what the template makes is nested more than 32 deep");
     *ret_value = value;
     return true;
