@@ -108,13 +108,15 @@ static enum status send_call(struct invoke *invoke, const struct http_invoke_req
     return http_send(invoke->http, &request, problem);
 }
 
-/* What is no fault of the Parameters may be otherwise next time. */
 static void fail_unsent(struct invoke *invoke, struct edge_call *call,
                         const struct problem *problem)
 {
-    bool is_refused = problem->status == STATUS_INVALID;
-    edge_failed(invoke->thread, call, !is_refused,
-                is_refused ? "States.Runtime" : "States.Http.Socket", "%s", problem->text);
+    if (problem->status == STATUS_INVALID)
+        edge_failed(invoke->thread, call, false, "States.Runtime", "%s", problem->text);
+    else if (problem->status == STATUS_NO_PERMISSION)
+        edge_failed(invoke->thread, call, false, "States.Permissions", "%s", problem->text);
+    else
+        edge_failed(invoke->thread, call, true, "States.Http.Socket", "%s", problem->text);
 }
 
 static void send_or_fail(struct invoke *invoke, struct edge_call *call, uint32_t timeout_ms,

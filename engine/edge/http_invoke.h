@@ -28,7 +28,10 @@
  *                                 timeout_seconds, too many waiting for a mute endpoint (below)
  *     States.Timeout              the step's own time was less than that, and is over
  *     States.DataLimitExceeded *  the answer is larger than a payload may be; the call was done
- *     States.Runtime *            the Parameters cannot be a call; or the answer is no text
+ *     States.Permissions *        the endpoint is below none of `endpoints`, or is not the
+ * connection's States.Runtime *            the Parameters cannot be a call; or the answer is no
+ * text As with Step Functions, States.ALL matches neither States.Runtime nor
+ * States.DataLimitExceeded.
  *
  * A call may be sent more than once (the engine died, an answer was lost, Retry), always with the
  * same header Idempotency-Key, unless the definition sets one of its own: the other side has to
@@ -38,7 +41,7 @@
  * calls are under way, the rest wait behind these, and if the host answers nothing for
  * patience_seconds, or has lost HTTP_HOST_SILENT_MAX calls in a row, then what waits fails at once
  * with States.Http.Socket, as does what comes until it answers again (http.h). So a dead host
- * occupies that many calls of the lane, and only for patience_seconds more.
+ * keeps that many calls of the lane from others, and more for no longer than patience_seconds.
  *
  * Threads: the edge thread, but for `open`. Memory: the configuration; a call's request and answer.
  */
@@ -90,7 +93,8 @@ void http_invoke_config_free(struct http_invoke_config *config);
  * "https://a.example.com". */
 bool http_invoke_is_below(const char *url, const char *prefix);
 
-/* STATUS_INVALID: it cannot be a call, and the sentence says why; STATUS_NO_MEMORY. What
+/* STATUS_INVALID: it cannot be a call, STATUS_NO_PERMISSION: it may not, and the sentence says why;
+ * STATUS_NO_MEMORY. What
  * http_invoke_request_free frees is there in any case. */
 NODISCARD enum status http_invoke_request_make(struct http_invoke_request *request,
                                                const struct http_invoke_config *config,

@@ -58,7 +58,7 @@ static enum status check_allowed(const struct http_invoke_config *config, const 
     return config->endpoints_count == 0
                ? STATUS_OK
                : problem_set(
-                     problem, STATUS_INVALID,
+                     problem, STATUS_NO_PERMISSION,
                      "ApiEndpoint: '%.200s' is below none of http.endpoints of the engine's "
                      "file of edges: add it there if it may be called",
                      url);
@@ -289,7 +289,7 @@ static enum status use_connection(struct http_invoke_request *request,
                                   const struct http_connection *connection, struct problem *problem)
 {
     if (!http_invoke_is_below(request->url, connection->endpoint))
-        return problem_set(problem, STATUS_INVALID,
+        return problem_set(problem, STATUS_NO_PERMISSION,
                            "Authentication.Connection: '%.60s' is for what is below %.200s, and "
                            "ApiEndpoint is not",
                            connection->name, connection->endpoint);

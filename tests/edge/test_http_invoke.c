@@ -536,7 +536,7 @@ static void only_what_is_below_the_endpoints_is_called(void **state)
         "{\"ApiEndpoint\": \"https://a.example:1/\", \"Method\": \"GET\"}",
         "{\"ApiEndpoint\": \"http://a.example/\", \"Method\": \"GET\"}"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        call_badly(others[i], "States.Runtime", false, "below none of http.endpoints");
+        call_badly(others[i], "States.Permissions", false, "below none of http.endpoints");
     assert_int_equal(fake_http_seen(server), 4);
 }
 
@@ -581,7 +581,7 @@ static void a_secret_goes_to_no_other_endpoint(void **state)
     setenv("TEST_HTTP_INVOKE_KEY", "s3cret", 1);
     open_filled("{\"connections\": {\"shop\": {\"endpoint\": \"$/shop\", \"header\": \"X-Key\", "
                 "\"value_env\": \"TEST_HTTP_INVOKE_KEY\"}}}");
-    call_badly(POST WITH("shop"), "States.Runtime", false, "'shop' is for what is below");
+    call_badly(POST WITH("shop"), "States.Permissions", false, "'shop' is for what is below");
     assert_null(strstr(kept.cause, "s3cret"));
     call_badly(
         "{\"ApiEndpoint\": \"$/shop\", \"Method\": \"GET\", \"Headers\": {\"x-key\": \"1\"}" WITH(
