@@ -19,7 +19,7 @@ struct invoke {
 struct pending {
     struct edge_thread *thread;
     struct edge_call *call;
-    bool is_cut; /* its time is the step's, not the section's */
+    int64_t deadline_ms; /* of the step, where that is its time; 0: it has the section's */
 };
 
 /* ---- answers ------------------------------------------------------------------------------------
@@ -54,17 +54,23 @@ static void take_answer(struct pending *pending, const struct http_answer *answe
                         : http_answer_header(answer, "Content-Type"));
 }
 
+static bool is_late(const struct pending *pending, const struct http_answer *answer)
+{
+    return pending->deadline_ms != 0 &&
+           (answer->end == HTTP_TIMED_OUT || clock_wall_ms() >= pending->deadline_ms);
+}
+
 static void on_end(void *context, const struct http_answer *answer)
 {
     struct pending *pending = context;
-    bool is_late = answer->end == HTTP_TIMED_OUT && pending->is_cut;
     switch (answer->end) {
     case HTTP_ANSWERED: take_answer(pending, answer); break;
     case HTTP_NOT_SENT:
     case HTTP_LOST:
     case HTTP_TIMED_OUT:
         edge_failed(pending->thread, pending->call, true,
-                    is_late ? "States.Timeout" : "States.Http.Socket", "%s", answer->sentence);
+                    is_late(pending, answer) ? "States.Timeout" : "States.Http.Socket", "%s",
+                    answer->sentence);
         break;
     case HTTP_TOO_LARGE:
         edge_failed(pending->thread, pending->call, false, "States.DataLimitExceeded", "%s",
@@ -129,7 +135,7 @@ static void send_or_fail(struct invoke *invoke, struct edge_call *call, uint32_t
     if (status == STATUS_OK && pending == NULL)
         status = problem_set(&problem, STATUS_NO_MEMORY, "out of memory");
     if (status == STATUS_OK) {
-        *pending = (struct pending){invoke->thread, call, is_cut};
+        *pending = (struct pending){invoke->thread, call, is_cut ? call->deadline_ms : 0};
         status = send_call(invoke, &made, pending, timeout_ms, &problem);
     }
     if (status != STATUS_OK) {

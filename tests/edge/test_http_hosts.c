@@ -144,7 +144,7 @@ static void a_name_server_that_is_slow_holds_back_nobody(void **state)
 {
     (void)state;
     struct http_request request = http_rig_request("http://slow.example/", &outcomes[0]);
-    request.timeout_ms = 1000;
+    request.timeout_ms = 3000;
     http_rig_send(http, &request);
     http_turn(http);
     wait_for_lookups(is_one_held);

@@ -460,14 +460,14 @@ static void an_endpoint_that_never_ends_fails_by_the_sections_time(void **state)
 {
     (void)state;
     close_module();
-    open_module("{\"timeout_seconds\": 0.2}");
+    open_module("{\"timeout_seconds\": 1}");
     fake_http_script(server, &(struct fake_answer){.fault = FAKE_SILENT});
     kept.call.deadline_ms = clock_wall_ms() + 3600000;
     send_call(&kept, GET);
     until_answered(&kept);
     assert_string_equal(kept.error, "States.Http.Socket");
     assert_true(kept.retryable);
-    expect_cause("after 200 ms");
+    expect_cause("after 1000 ms");
 }
 
 static void an_endpoint_that_never_ends_fails_by_the_steps_time(void **state)
@@ -479,6 +479,26 @@ static void an_endpoint_that_never_ends_fails_by_the_steps_time(void **state)
     until_answered(&kept);
     assert_string_equal(kept.error, "States.Timeout");
     assert_true(kept.retryable);
+}
+
+static void a_call_that_never_had_its_turn_fails_by_the_steps_time(void **state)
+{
+    (void)state;
+    enum { COUNT = HTTP_HOST_CONNECTIONS_MAX };
+    static struct kept many[COUNT];
+    for (uint32_t i = 0; i < COUNT; i++) {
+        fake_http_script(server, &(struct fake_answer){.held = true});
+        send_call(&many[i], GET);
+    }
+    kept.call.deadline_ms = clock_wall_ms() + 100;
+    send_call(&kept, GET);
+    until_answered(&kept);
+    assert_string_equal(kept.error, "States.Timeout");
+    fake_http_release(server, COUNT);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        until_answered(&many[i]);
+        forget(&many[i]);
+    }
 }
 
 static void a_call_whose_time_is_over_is_not_sent(void **state)
@@ -727,6 +747,7 @@ int main(void)
         TEST(a_connection_that_went_stale_is_no_failure),
         TEST(an_endpoint_that_never_ends_fails_by_the_sections_time),
         TEST(an_endpoint_that_never_ends_fails_by_the_steps_time),
+        TEST(a_call_that_never_had_its_turn_fails_by_the_steps_time),
         TEST(a_call_whose_time_is_over_is_not_sent),
         TEST(an_answer_larger_than_a_payload_is_refused),
         TEST(only_what_is_below_the_endpoints_is_called),
