@@ -7,7 +7,6 @@
 
 #include "engine/edge/aws_parts.h"
 
-#define SKEW_MS_MIN    240000 /* the signature's limit is five minutes */
 #define SENTENCE_BYTES 3072u
 
 static int64_t now_ms_of(const struct aws *aws)
@@ -120,7 +119,7 @@ static bool correct_clock(struct aws_job *job, const struct http_answer *answer)
     if (date_s < 0 || job->corrected)
         return false;
     int64_t skew_ms = date_s * 1000 - aws->world.wall_ms(aws->world.context);
-    if (llabs(skew_ms - job->target->skew_ms) < SKEW_MS_MIN)
+    if (llabs(skew_ms - job->target->skew_ms) < FAULT_SKEW_MS_MIN)
         return false;
     job->target->skew_ms = skew_ms;
     job->corrected = true;
