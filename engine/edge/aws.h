@@ -48,7 +48,8 @@ struct aws_request {
     uint32_t headers_count;
     const void *body;
     size_t body_bytes;
-    uint32_t timeout_ms; /* of all attempts together */
+    uint32_t timeout_ms;  /* of all attempts together */
+    uint32_t patience_ms; /* of each, as http.h has it; 0: it waits as long as it may */
     size_t answer_bytes_max;
     bool once; /* it must not be asked twice by aws itself: a lost answer comes back as such */
     void (*on_end)(void *context, const struct aws_answer *answer);

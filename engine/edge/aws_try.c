@@ -107,7 +107,9 @@ static enum status send_signed(struct own_headers *own, struct aws_job *job, int
         .body = request->body_bytes > 0 ? request->body : NULL,
         .body_bytes = request->body_bytes,
         .timeout_ms = (uint32_t)(job->deadline_ms - now_ms),
+        .patience_ms = request->patience_ms,
         .answer_bytes_max = request->answer_bytes_max,
+        .repeatable = !request->once,
         .on_end = aws_on_http_end,
         .context = job,
     };

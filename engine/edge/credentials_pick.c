@@ -222,8 +222,11 @@ static enum status take_container(struct credentials *credentials, struct proble
                            "this machine, or of 169.254.170.2, 169.254.170.23 or [fd00:ec2::23]",
                            credentials->url);
     credentials->kind = CREDENTIALS_OF_CONTAINER;
-    snprintf(credentials->place, sizeof credentials->place, "the container's credentials at %s",
-             credentials->url);
+    /* The path is as good as a key. */
+    snprintf(credentials->place, sizeof credentials->place,
+             "the container's credentials at %.*s (AWS_CONTAINER_CREDENTIALS_%s_URI)",
+             (int)url_origin_bytes(credentials->url), credentials->url,
+             relative != NULL ? "RELATIVE" : "FULL");
     return STATUS_OK;
 }
 
