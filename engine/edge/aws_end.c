@@ -8,7 +8,8 @@
 #include "engine/edge/aws_parts.h"
 #include "engine/edge/url.h"
 
-#define SENTENCE_BYTES 3072u
+#define SENTENCE_BYTES    3072u
+#define RETRY_AFTER_S_MAX 86400
 
 static int64_t now_ms_of(const struct aws *aws)
 {
@@ -93,7 +94,8 @@ static int64_t delay_ms_of(const struct aws_job *job, const struct http_answer *
     const char *after = NULL;
     if (answer->end == HTTP_ANSWERED)
         after = http_answer_header(answer, "Retry-After");
-    int64_t asked_ms = after != NULL ? strtol(after, NULL, 10) * 1000 : 0;
+    int64_t asked_s = after != NULL ? strtol(after, NULL, 10) : 0;
+    int64_t asked_ms = (asked_s < RETRY_AFTER_S_MAX ? asked_s : RETRY_AFTER_S_MAX) * 1000;
     return asked_ms > delay_ms ? asked_ms : delay_ms;
 }
 

@@ -20,6 +20,22 @@ static int64_t now_ms_of(const struct credentials *credentials)
     return world->now_ms(world->context);
 }
 
+/* Memory that is given back does not tell of them. */
+static void free_secret(char *secret)
+{
+    if (secret != NULL)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
+}
+
+static void forget(struct credentials *credentials)
+{
+    free(credentials->key_id);
+    free_secret(credentials->secret);
+    free_secret(credentials->token);
+    credentials->key_id = credentials->secret = credentials->token = NULL;
+}
+
 /* ---- open and close --------------------------------------------------------------------------
  */
 
@@ -50,22 +66,12 @@ void credentials_close(struct credentials *credentials)
         credentials->out->credentials = NULL;
     credentials_close(credentials->source);
     profile_close(credentials->profile);
-    free(credentials->key_id);
-    free(credentials->secret);
-    free(credentials->token);
+    forget(credentials);
     free(credentials);
 }
 
 /* ---- what comes ------------------------------------------------------------------------------
  */
-
-static void forget(struct credentials *credentials)
-{
-    free(credentials->key_id);
-    free(credentials->secret);
-    free(credentials->token);
-    credentials->key_id = credentials->secret = credentials->token = NULL;
-}
 
 bool credentials_take(struct credentials *credentials, const char *key_id, const char *secret,
                       const char *token, int64_t expires_ms)

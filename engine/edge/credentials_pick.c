@@ -191,6 +191,14 @@ static bool is_host(const struct url *url, const char *host)
            (url->host_bytes == bytes || url->host[bytes] == ':');
 }
 
+static bool is_loopback(const struct url *url)
+{
+    size_t digits = strspn(url->host, "0123456789.");
+    bool is_number =
+        digits == url->host_bytes || (digits < url->host_bytes && url->host[digits] == ':');
+    return is_number && begins_with(url->host, url->host_bytes, "127.");
+}
+
 /* A token goes there: over TLS, or to this machine, or where ECS and EKS have it. */
 static bool is_trusted(const char *text)
 {
@@ -199,7 +207,7 @@ static bool is_trusted(const char *text)
     struct url url;
     if (!url_split(text, &url))
         return false;
-    bool trusted = url.tls || begins_with(url.host, url.host_bytes, "127.");
+    bool trusted = url.tls || is_loopback(&url);
     for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++)
         trusted = trusted || is_host(&url, hosts[i]);
     return trusted;

@@ -282,6 +282,25 @@ static void one_dead_endpoint_takes_nothing_from_another(void **state)
     assert_int_equal(rig->http->count, asked + 2);
 }
 
+static void one_table_that_throttles_does_not_slow_another(void **state)
+{
+    struct aws_rig *rig = *state;
+    aws_rig_open(rig, NULL);
+    struct aws_request request = aws_rig_request(rig, 1);
+    request.resource = "table one";
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(aws_send(rig->aws, &request, NULL), STATUS_OK);
+    canned_answer(rig->http, 0, 400, NULL, "{\"__type\":\"ThrottlingException\"}");
+    request.resource = "table two";
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(aws_send(rig->aws, &request, NULL), STATUS_OK);
+    assert_int_equal(rig->http->count, 30);
+    request.resource = "table one";
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(aws_send(rig->aws, &request, NULL), STATUS_OK);
+    assert_in_range(rig->http->count, 30, 49);
+}
+
 static void a_retry_that_its_time_does_not_allow_is_not_waited_for(void **state)
 {
     struct aws_rig *rig = *state;
@@ -359,6 +378,7 @@ int main(void)
         TEST(errors_of_the_request_are_not_asked_again),
         TEST(an_endpoint_that_is_dead_is_asked_less_and_less),
         TEST(one_dead_endpoint_takes_nothing_from_another),
+        TEST(one_table_that_throttles_does_not_slow_another),
         TEST(a_retry_that_its_time_does_not_allow_is_not_waited_for),
         TEST(a_retry_after_is_waited_for),
         TEST(after_throttling_attempts_get_their_slots),

@@ -91,11 +91,17 @@ static void what_is_half_set_up_is_refused_by_name(void **state)
         profile_close(rig->profile);
         rig->profile = NULL;
     }
-    canned_set(&rig->canned, "AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://example.com/x");
-    struct problem problem;
     keys_rig_write(rig->config, "");
-    assert_int_equal(keys_rig_try_open(rig, NULL, &problem), STATUS_INVALID);
-    keys_rig_contains(problem.text, "http://example.com/x");
+    const char *hosts[] = {"http://example.com/x", "http://127.example.com/x",
+                           "http://localhost.example.com/x", "http://169.254.170.2.org/x"};
+    for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
+        struct problem problem = {0};
+        canned_set(&rig->canned, "AWS_CONTAINER_CREDENTIALS_FULL_URI", hosts[i]);
+        assert_int_equal(keys_rig_try_open(rig, NULL, &problem), STATUS_INVALID);
+        keys_rig_contains(problem.text, hosts[i]);
+        profile_close(rig->profile);
+        rig->profile = NULL;
+    }
 }
 
 static void nothing_at_all_says_where_was_looked(void **state)

@@ -82,6 +82,18 @@ static void what_is_configured_can_be_ignored_but_for_our_own(void **state)
     assert_url(&book, "sqs", "eu-west-1", "http://configuration", "");
 }
 
+static void a_fips_endpoint_has_to_be_named(void **state)
+{
+    struct keys_rig *rig = *state;
+    struct endpoint endpoint;
+    struct problem problem;
+    struct endpoint_book book = book_of(rig, "[default]\nuse_fips_endpoint = true\n");
+    assert_int_equal(endpoint_find(&book, "sqs", "us-east-1", &endpoint, &problem), STATUS_INVALID);
+    keys_rig_contains(problem.text, "FIPS endpoint of sqs");
+    canned_set(&rig->canned, "AWS_ENDPOINT_URL_SQS", "https://sqs-fips.us-east-1.amazonaws.com");
+    assert_url(&book, "sqs", "us-east-1", "https://sqs-fips.us-east-1.amazonaws.com", "");
+}
+
 static void an_endpoint_that_is_no_url_is_refused_with_who_said_it(void **state)
 {
     struct keys_rig *rig = *state;
@@ -248,6 +260,7 @@ int main(void)
         TEST(awss_own_endpoints_are_by_service_and_region),
         TEST(who_says_an_endpoint_is_believed_in_order),
         TEST(what_is_configured_can_be_ignored_but_for_our_own),
+        TEST(a_fips_endpoint_has_to_be_named),
         TEST(an_endpoint_that_is_no_url_is_refused_with_who_said_it),
         TEST(the_region_is_by_who_is_nearest),
         TEST(the_region_of_a_host_is_read_where_it_is_awss),
