@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "engine/edge/aws_parts.h"
 #include "tests/edge/aws_rig.h"
 
 /* ---- requests --------------------------------------------------------------------------------
@@ -339,6 +340,59 @@ static void after_throttling_attempts_get_their_slots(void **state)
     assert_int_equal(rig->http->count, 10 + 20 + 1);
 }
 
+static void retries_go_when_each_is_due_and_in_order_where_they_are_due_together(void **state)
+{
+    struct aws_rig *rig = *state;
+    aws_rig_open(rig, NULL);
+    char target[32];
+    for (int i = 0; i < 32; i++) {
+        struct aws_request request = aws_rig_request(rig, i);
+        snprintf(target, sizeof target, "A.B%d", i);
+        request.target = target;
+        assert_int_equal(aws_send(rig->aws, &request, NULL), STATUS_OK);
+    }
+    canned_answer(rig->http, 0, 503, "Retry-After: 2", "");
+    for (uint32_t i = 1; i < 32; i++)
+        canned_answer(rig->http, i, 503, i % 2 == 0 ? "Retry-After: 1" : "Retry-After: 3", "");
+    assert_int_equal(aws_turn(rig->aws), 1000);
+    aws_rig_turn(rig, 1000);
+    assert_int_equal(rig->http->count, 32 + 15);
+    aws_rig_turn(rig, 1000);
+    assert_string_equal(canned_sent(rig->http, 32 + 15, "X-Amz-Target"), "A.B0");
+    aws_rig_turn(rig, 1000);
+    assert_int_equal(rig->http->count, 64);
+    for (uint32_t i = 0; i < 15; i++) {
+        snprintf(target, sizeof target, "A.B%u", 2 * i + 2);
+        assert_string_equal(canned_sent(rig->http, 32 + i, "X-Amz-Target"), target);
+        snprintf(target, sizeof target, "A.B%u", 2 * i + 1);
+        assert_string_equal(canned_sent(rig->http, 48 + i, "X-Amz-Target"), target);
+    }
+}
+
+static void what_is_remembered_of_endpoints_is_bounded_but_for_those_in_use(void **state)
+{
+    struct aws_rig *rig = *state;
+    aws_rig_open(rig, NULL);
+    struct aws_request request = aws_rig_request(rig, 1);
+    char url[64];
+    request.url = "http://127.0.0.1/used?a";
+    assert_int_equal(aws_send(rig->aws, &request, NULL), STATUS_OK);
+    struct aws_target *used = aws_target_hold(rig->aws, "http://127.0.0.1/used\nsqs\nus-east-1\n");
+    assert_int_equal(used->holders, 2);
+    for (uint32_t i = 0; i < 1000; i++) {
+        snprintf(url, sizeof url, "http://127.0.0.1/%u", i);
+        request.url = url;
+        assert_int_equal(aws_send(rig->aws, &request, NULL), STATUS_OK);
+        rig->ends_count = 0;
+        canned_answer(rig->http, i + 1, 200, NULL, "{}");
+    }
+    assert_int_equal(rig->aws->targets_count, AWS_TARGETS_IDLE_MAX);
+    aws_target_release(used);
+    request.url = "http://127.0.0.1/used?b";
+    assert_int_equal(aws_send(rig->aws, &request, NULL), STATUS_OK);
+    assert_int_equal(used->holders, 2);
+}
+
 static void when_there_is_no_room_a_retry_waits_for_it(void **state)
 {
     struct aws_rig *rig = *state;
@@ -382,6 +436,8 @@ int main(void)
         TEST(a_retry_that_its_time_does_not_allow_is_not_waited_for),
         TEST(a_retry_after_is_waited_for),
         TEST(after_throttling_attempts_get_their_slots),
+        TEST(retries_go_when_each_is_due_and_in_order_where_they_are_due_together),
+        TEST(what_is_remembered_of_endpoints_is_bounded_but_for_those_in_use),
         TEST(when_there_is_no_room_a_retry_waits_for_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

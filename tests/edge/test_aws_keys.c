@@ -37,6 +37,19 @@ static void a_clock_that_is_wrong_is_corrected_once_and_said(void **state)
     assert_int_equal(rig->http->count, 3);
 }
 
+static void a_server_whose_clock_jumps_is_not_followed_for_ever(void **state)
+{
+    struct aws_rig *rig = *state;
+    aws_rig_open(rig, NULL);
+    aws_rig_send(rig, 1);
+    const char *fault = "{\"__type\":\"RequestTimeTooSkewed\"}";
+    canned_answer(rig->http, 0, 403, "Date: Sun, 30 Aug 2015 12:56:00 GMT", fault);
+    canned_answer(rig->http, 1, 403, "Date: Sun, 30 Aug 2015 14:56:00 GMT", fault);
+    assert_int_equal(rig->http->count, 2);
+    assert_int_equal(rig->ends_count, 1);
+    assert_string_equal(rig->ends[0].error, "RequestTimeTooSkewed");
+}
+
 static void a_wrong_secret_is_said_and_not_asked_again(void **state)
 {
     struct aws_rig *rig = *state;
@@ -134,7 +147,9 @@ static void an_expired_session_is_renewed_and_asked_with_once_more(void **state)
     aws_rig_turn(rig, 0);
     aws_rig_turn(rig, 60000);
     const char *expired = "{\"__type\":\"ExpiredTokenException\",\"message\":\"expired\"}";
-    aws_rig_send(rig, 2);
+    struct aws_request request = aws_rig_request(rig, 2);
+    request.timeout_ms = 200000;
+    assert_int_equal(aws_send(rig->aws, &request, NULL), STATUS_OK);
     canned_answer(rig->http, 2, 400, NULL, expired);
     assert_int_equal(rig->ends_count, 0);
     assert_string_equal(rig->http->requests[3].url, "http://169.254.170.2/x");
@@ -143,6 +158,7 @@ static void an_expired_session_is_renewed_and_asked_with_once_more(void **state)
                   "\"Expiration\":\"2015-08-30T18:00:00Z\"}");
     aws_rig_turn(rig, 0);
     aws_rig_contains(canned_sent(rig->http, 4, "Authorization"), "Credential=A2/");
+    canned_pass_ms(&rig->canned, 60000); /* long enough to ask for others again */
     canned_answer(rig->http, 4, 400, NULL, expired);
     assert_int_equal(rig->ends_count, 1);
     assert_string_equal(rig->ends[0].error, "ExpiredTokenException");
@@ -199,6 +215,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_clock_that_is_wrong_is_corrected_once_and_said),
+        TEST(a_server_whose_clock_jumps_is_not_followed_for_ever),
         TEST(a_wrong_secret_is_said_and_not_asked_again),
         TEST(requests_wait_for_keys_in_order),
         TEST(who_waits_for_keys_waits_no_longer_than_its_time),

@@ -36,6 +36,7 @@ static void the_containers_token_is_read_anew_each_time(void **state)
     canned_set(&rig->canned, "AWS_CONTAINER_AUTHORIZATION_TOKEN", "not this one");
     keys_rig_open(rig, NULL);
     assert_int_equal(keys_rig_state(rig), CREDENTIALS_NONE);
+    assert_int_equal(rig->changes, 0);
     keys_rig_contains(credentials_sentence(rig->credentials), rig->token);
     keys_rig_write(rig->token, "one\n");
     canned_pass_ms(&rig->canned, 60000);
