@@ -162,6 +162,7 @@ static void fetch_container(struct credentials *credentials)
         .url = credentials->url,
         .headers = headers,
         .headers_count = line[0] != '\0' ? 2 : 1,
+        .direct = true,
         .timeout_ms = CONTAINER_TIMEOUT_MS,
     };
     credentials_ask(credentials, &request, on_keys);
@@ -185,6 +186,8 @@ static void ask_instance(struct credentials *credentials, const char *method, co
         .url = url,
         .headers = headers,
         .headers_count = 1,
+        .direct =
+            true, /* these keys are for no proxy to see, and it knows another 169.254.169.254 */
         .timeout_ms = INSTANCE_TIMEOUT_MS,
     };
     credentials_ask(credentials, &request, on_answer);

@@ -262,6 +262,20 @@ static void an_endpoint_that_is_dead_is_asked_less_and_less(void **state)
     aws_rig_contains(rig->ends[0].message, "refused");
 }
 
+static void what_breaks_now_and_then_is_always_asked_again(void **state)
+{
+    struct aws_rig *rig = *state;
+    aws_rig_open(rig, NULL);
+    for (uint32_t i = 0; i < 200; i++) {
+        rig->ends_count = 0;
+        aws_rig_send(rig, 1);
+        canned_end(rig->http, 2 * i, HTTP_NOT_SENT, "refused");
+        aws_rig_turn(rig, 100);
+        canned_answer(rig->http, 2 * i + 1, 200, NULL, "{}");
+        assert_true(rig->ends[0].ok);
+    }
+}
+
 static void one_dead_endpoint_takes_nothing_from_another(void **state)
 {
     struct aws_rig *rig = *state;
@@ -369,6 +383,15 @@ static void retries_go_when_each_is_due_and_in_order_where_they_are_due_together
     }
 }
 
+static uint32_t note_tokens(struct aws *aws, const char *name, uint32_t tokens)
+{
+    struct aws_target *target = aws_target_hold(aws, name);
+    uint32_t before = target->throttle.tokens;
+    target->throttle.tokens = tokens;
+    aws_target_release(target);
+    return before;
+}
+
 static void what_is_remembered_of_endpoints_is_bounded_but_for_those_in_use(void **state)
 {
     struct aws_rig *rig = *state;
@@ -385,8 +408,12 @@ static void what_is_remembered_of_endpoints_is_bounded_but_for_those_in_use(void
         assert_int_equal(aws_send(rig->aws, &request, NULL), STATUS_OK);
         rig->ends_count = 0;
         canned_answer(rig->http, i + 1, 200, NULL, "{}");
+        if (i == 990)
+            note_tokens(rig->aws, "http://127.0.0.1/990\nsqs\nus-east-1\n", 7);
     }
     assert_int_equal(rig->aws->targets_count, AWS_TARGETS_IDLE_MAX);
+    /* The ones that were used last are known still. */
+    assert_int_equal(note_tokens(rig->aws, "http://127.0.0.1/990\nsqs\nus-east-1\n", 0), 7);
     aws_target_release(used);
     request.url = "http://127.0.0.1/used?b";
     assert_int_equal(aws_send(rig->aws, &request, NULL), STATUS_OK);
@@ -406,10 +433,15 @@ static void when_there_is_no_room_a_retry_waits_for_it(void **state)
     aws_rig_turn(rig, 20);
     assert_int_equal(rig->http->count, 2);
     canned_answer(rig->http, 1, 503, NULL, "");
+    aws_rig_send(rig, 2);
+    aws_rig_send(rig, 3);
+    canned_end(rig->http, 2, HTTP_LOST, "lost");
+    canned_end(rig->http, 3, HTTP_NOT_SENT, "refused");
     rig->http->busy = true;
     aws_rig_turn(rig, 30000);
-    assert_int_equal(rig->ends_count, 1);
-    assert_int_equal(rig->ends[0].end, HTTP_TIMED_OUT);
+    assert_int_equal(rig->ends_count, 3);
+    for (int i = 0; i < 3; i++) /* as it may have been done or not */
+        assert_int_equal(rig->ends[i].end, rig->ends[i].no == 3 ? HTTP_NOT_SENT : HTTP_TIMED_OUT);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, aws_rig_setup, aws_rig_teardown)
@@ -431,6 +463,7 @@ int main(void)
         TEST(what_may_be_asked_once_only_is_not_asked_again_when_it_was_lost),
         TEST(errors_of_the_request_are_not_asked_again),
         TEST(an_endpoint_that_is_dead_is_asked_less_and_less),
+        TEST(what_breaks_now_and_then_is_always_asked_again),
         TEST(one_dead_endpoint_takes_nothing_from_another),
         TEST(one_table_that_throttles_does_not_slow_another),
         TEST(a_retry_that_its_time_does_not_allow_is_not_waited_for),

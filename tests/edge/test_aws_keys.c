@@ -90,6 +90,21 @@ static void requests_wait_for_keys_in_order(void **state)
     aws_rig_contains(canned_sent(rig->http, 4, "Authorization"), "Credential=AC/");
 }
 
+static void the_next_turn_is_for_what_comes_first_keys_or_a_request(void **state)
+{
+    struct aws_rig *rig = *state;
+    canned_set(&rig->canned, "AWS_ACCESS_KEY_ID", NULL);
+    canned_set(&rig->canned, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/x");
+    aws_rig_open(rig, NULL);
+    aws_rig_send(rig, 1);
+    canned_answer(rig->http, 0, 200, NULL,
+                  "{\"AccessKeyId\":\"A1\",\"SecretAccessKey\":\"S1\",\"Token\":\"T1\","
+                  "\"Expiration\":\"2015-08-30T13:36:00Z\"}");
+    assert_int_equal(aws_turn(rig->aws), 3300000);
+    canned_answer(rig->http, 1, 503, NULL, "");
+    assert_int_equal(aws_turn(rig->aws), 25);
+}
+
 static void who_waits_for_keys_waits_no_longer_than_its_time(void **state)
 {
     struct aws_rig *rig = *state;
@@ -218,6 +233,7 @@ int main(void)
         TEST(a_server_whose_clock_jumps_is_not_followed_for_ever),
         TEST(a_wrong_secret_is_said_and_not_asked_again),
         TEST(requests_wait_for_keys_in_order),
+        TEST(the_next_turn_is_for_what_comes_first_keys_or_a_request),
         TEST(who_waits_for_keys_waits_no_longer_than_its_time),
         TEST(who_asks_again_at_once_for_want_of_keys_does_not_hold_up_the_turn),
         TEST(an_expired_session_is_renewed_and_asked_with_once_more),

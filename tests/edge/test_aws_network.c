@@ -193,6 +193,26 @@ static void a_host_that_refuses_is_said_with_who_named_it(void **state)
     close(socket);
 }
 
+static void keys_are_asked_for_without_the_proxy_that_requests_go_by(void **state)
+{
+    struct fixture *fixture = *state;
+    struct result result = {0};
+    uint16_t port;
+    char url[64];
+    int socket = fake_http_refusing_socket(&port);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u", port);
+    setenv("http_proxy", url, 1);
+    give_keys(fixture->server);
+    open_aws(fixture, fake_http_url(fixture->server));
+    send_sqs(fixture, "ListQueues", "{}", &result);
+    turn_until(fixture, &result, 1);
+    unsetenv("http_proxy");
+    close(socket);
+    assert_int_equal(fake_http_seen(fixture->server), 3);
+    assert_string_equal(fake_http_request(fixture->server, 0)->path, "/latest/api/token");
+    assert_int_equal(result.end, HTTP_NOT_SENT);
+}
+
 /* ---- SQS of somebody else --------------------------------------------------------------------
  */
 
@@ -243,6 +263,7 @@ int main(void)
         TEST(keys_of_an_instance_sign_what_waited_for_them),
         TEST(what_breaks_on_the_way_is_asked_again),
         TEST(a_host_that_refuses_is_said_with_who_named_it),
+        TEST(keys_are_asked_for_without_the_proxy_that_requests_go_by),
         TEST(sqs_takes_and_gives_messages_through_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
