@@ -79,6 +79,7 @@ struct http_request {
     uint32_t patience_ms; /* with a mute host; 0: it waits as long as it may */
     size_t answer_bytes_max;
     bool repeatable;     /* twice is as good as once: it carries a key, or changes nothing */
+    bool direct;         /* by no proxy, whatever the environment says */
     const char *ca_file; /* PEM of the authorities that are trusted instead; NULL: the usual ones */
     void (*on_end)(void *context, const struct http_answer *answer);
     void *context;

@@ -149,6 +149,7 @@ struct http_transfer *http_transfer_make(const struct http_request *request, CUR
     transfer->patience_ns = request->patience_ms * UINT64_C(1000000);
     transfer->answer_bytes_max = request->answer_bytes_max;
     transfer->is_repeatable = request->repeatable || only_reads(request->method);
+    transfer->is_direct = request->direct;
     transfer->on_end = request->on_end;
     transfer->context = request->context;
     if (copy_all(transfer, request))
@@ -306,6 +307,8 @@ static void prepare_connection(struct http_transfer *transfer, const char *ca_fi
         ca_file = transfer->ca_file;
     if (ca_file != NULL)
         curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
+    if (transfer->is_direct)
+        curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     /* Whoever gives up does not wait for the thread that looks up a name. */

@@ -38,7 +38,7 @@ struct http_transfer {
     size_t answer_bytes_max;
     uint64_t deadline_ns, patience_ns;
     uint32_t timeout_ms;
-    bool is_repeatable, is_under_way;
+    bool is_repeatable, is_direct, is_under_way;
     /* the answer */
     struct http_bytes answer, headers; /* headers: name 0 value 0 ... */
     uint32_t headers_count;
