@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 const SKUS = 40;
-const CUSTOMERS = 100;
+const CUSTOMERS = 25;
 const QUANTITY_MAX = 5;
 export const REGION = "eu-central-1";
 const ACCOUNT = "000000000000";
