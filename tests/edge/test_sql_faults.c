@@ -129,6 +129,34 @@ TEST(a_pool_that_is_larger_than_the_server_allows_works_with_what_it_gets)
     sql_rig_run(rig, "DROP OWNED BY narrow");
 }
 
+TEST(a_server_is_found_by_its_name)
+{
+    char host[64];
+    snprintf(host, sizeof host, "localhost:%d", postgres.port);
+    sql_rig_open_at(rig, &postgres, host, SECTION("", PAY));
+    sql_rig_done(rig, sql_rig_call(rig, "pay", "e-1-1", ada_10),
+                 "{\"id\": \"ada\", \"balance\": \"90\"}");
+}
+
+TEST(of_several_servers_one_that_is_there_is_taken)
+{
+    char host[160];
+    snprintf(host, sizeof host, "nowhere.invalid:1,127.0.0.1:1,localhost:%d", postgres.port);
+    sql_rig_open_at(rig, &postgres, host, SECTION("", PAY));
+    sql_rig_done(rig, sql_rig_call(rig, "pay", "e-1-1", ada_10),
+                 "{\"id\": \"ada\", \"balance\": \"90\"}");
+}
+
+TEST(a_server_whose_name_nobody_knows_is_named)
+{
+    sql_rig_open_at(rig, &postgres, "nowhere.invalid", SECTION("", PAY));
+    while (!strstr(rig->log, "sql-away"))
+        sql_rig_turn(rig);
+    struct sql_rig_call *call = sql_rig_call_with(rig, "pay", "e-1-1", ada_10, NULL, 50);
+    sql_rig_failed(rig, call, "SQL.ConnectionFailed", "host \"nowhere.invalid\" has no address");
+    assert_true(call->retryable);
+}
+
 /* ---- compensations -----------------------------------------------------------------------------
  */
 
@@ -286,6 +314,9 @@ int main(void)
         cmocka_unit_test(a_server_that_is_away_is_named_without_the_password),
         cmocka_unit_test(a_server_that_says_nothing_is_given_up_after_its_time),
         cmocka_unit_test(a_pool_that_is_larger_than_the_server_allows_works_with_what_it_gets),
+        cmocka_unit_test(a_server_is_found_by_its_name),
+        cmocka_unit_test(of_several_servers_one_that_is_there_is_taken),
+        cmocka_unit_test(a_server_whose_name_nobody_knows_is_named),
         cmocka_unit_test(a_compensation_undoes_once_what_was_done),
         cmocka_unit_test(a_compensation_without_its_step_does_nothing_and_the_step_then_neither),
         cmocka_unit_test(a_compensation_waits_for_a_step_that_is_under_way_and_undoes_it),
