@@ -117,6 +117,7 @@ bool figures_take(const struct partition *partition, struct figures *ret_figures
     ret_figures->recovered_from = partition_recovered_from(partition);
     take_services(partition, ret_figures);
     ret_figures->net = (struct figures_net){0};
+    ret_figures->edges = (struct figures_edges){0};
     if (fill_net != NULL)
         fill_net(fill_context, ret_figures);
     return true;

@@ -43,6 +43,21 @@ struct figures_net {
     uint32_t connections, clients, workers, subscriptions, requests_open;
 };
 
+/* And its edges. */
+#define FIGURES_EDGES_MAX 64u
+struct figures_edge {
+    char service[FLYOVER_NAME_BYTES_MAX + 1], handler[FLYOVER_NAME_BYTES_MAX + 1];
+    uint64_t calls, failed, retried, late;
+    uint32_t in_flight;
+};
+struct figures_edges {
+    bool is_there;
+    uint64_t messages, started, repeated, refused, given_up, settled;
+    uint32_t messages_open;
+    uint32_t count;
+    struct figures_edge handlers[FIGURES_EDGES_MAX];
+};
+
 struct figures {
     int64_t taken_ms;  /* of the wall clock */
     uint64_t taken_ns; /* of clock_now_ns */
@@ -56,12 +71,13 @@ struct figures {
     struct recovery_report recovery;
     uint64_t recovered_from;
     struct figures_net net;
+    struct figures_edges edges;
     uint32_t services_count;
     struct figures_service services[FIGURES_SERVICES_MAX];
 };
 
-/* Fills `net`, and in `services` what workers offer, of the engine of this thread; called by
- * figures_take. NULL: it has no sockets. The context is borrowed. */
+/* Fills `net` and `edges`, and in `services` what workers and edges offer, of the engine of this
+ * thread; called by figures_take. NULL: it has no sockets. The context is borrowed. */
 typedef void (*figures_fill_net)(void *context, struct figures *figures);
 void figures_set_net(figures_fill_net fill, void *context);
 /* The service of that name, or a new one; NULL: there is no room for it. */

@@ -177,6 +177,35 @@ static json_t *errors_json(const struct figures_net *net)
     return object;
 }
 
+static json_t *edge_json(const struct figures_edge *edge)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "service", json_string(edge->service));
+    json_object_set_new(object, "handler", json_string(edge->handler));
+    set(object, "calls", edge->calls);
+    set(object, "failed", edge->failed);
+    set(object, "retried", edge->retried);
+    set(object, "late", edge->late);
+    set(object, "in_flight", edge->in_flight);
+    return object;
+}
+
+static json_t *edges_json(const struct figures_edges *edges)
+{
+    json_t *object = json_object(), *handlers = json_array();
+    set(object, "messages", edges->messages);
+    set(object, "messages_open", edges->messages_open);
+    set(object, "started", edges->started);
+    set(object, "repeated", edges->repeated);
+    set(object, "refused", edges->refused);
+    set(object, "given_up", edges->given_up);
+    set(object, "settled", edges->settled);
+    for (uint32_t i = 0; i < edges->count; i++)
+        json_array_append_new(handlers, edge_json(&edges->handlers[i]));
+    json_object_set_new(object, "handlers", handlers);
+    return object;
+}
+
 static json_t *net_json(const struct figures_net *net)
 {
     json_t *object = json_object();
@@ -217,6 +246,8 @@ json_t *figures_json(const struct figures *figures)
     json_object_set_new(object, "engine", engine_json(figures));
     json_object_set_new(object, "services", services_json(figures));
     json_object_set_new(object, "threads", threads_json(&figures->counts));
+    if (figures->edges.is_there)
+        json_object_set_new(object, "edges", edges_json(&figures->edges));
     if (figures->net.is_there)
         json_object_set_new(object, "net", net_json(&figures->net));
     return object;

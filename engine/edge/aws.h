@@ -13,7 +13,8 @@
  * Retries: of what AWS's SDKs retry (throttling, 5xx, lost connections, expired credentials and
  * clock skew once), up to AWS_ATTEMPTS_MAX, with exponential backoff and full jitter, paid from a
  * token bucket an endpoint, so that a dead one is not asked more than it answers. Where the bucket
- * is empty the failure comes back at once.
+ * is empty the failure comes back at once. After a throttling answer the endpoint's own rate is
+ * slowed and raised again, as the adaptive mode of the SDKs does it.
  *
  * Threads: the edge thread, but for aws_open. Memory: by http.h.
  */
@@ -27,8 +28,10 @@
 
 #include "engine/base/status.h"
 #include "engine/edge/http.h"
+#include "engine/edge/world.h"
 
 #define AWS_ATTEMPTS_MAX 3u
+#define AWS_REQUESTS_MAX HTTP_REQUESTS_MAX /* that wait, for credentials too, and are under way */
 
 struct aws;
 struct aws_answer;
@@ -68,12 +71,19 @@ struct aws_answer {
  * profile that is nowhere; that no region is known is only said when one is needed. */
 NODISCARD enum status aws_open(struct http *http, const json_t *config, struct aws **ret_aws,
                                struct problem *problem);
+/* The same in a world of the caller's, copied: with a log, and clocks for tests. */
+NODISCARD enum status aws_open_in(const struct world *world, struct http *http,
+                                  const json_t *config, struct aws **ret_aws,
+                                  struct problem *problem);
+/* What is under way or waits ends with HTTP_CANCELLED, by on_end, before it returns. Before or
+ * after http_close. Accepts NULL. */
 void aws_close(struct aws *aws);
-/* Copies all of it. As http_send; that there are no credentials comes back by on_end, and says
- * where they were looked for. */
+/* Copies all of it; on_end is never called from within. STATUS_BUSY: AWS_REQUESTS_MAX;
+ * STATUS_INVALID: no region is known, or what http_send refuses; STATUS_NO_MEMORY. That there are
+ * no credentials comes back by on_end, and says where they were looked for. */
 NODISCARD enum status aws_send(struct aws *aws, const struct aws_request *request,
                                struct problem *problem);
-/* Once a turn of the edge thread; in how many ms again, -1: never. */
+/* Once a turn of the edge thread, after the modules; in how many ms again, -1: never. */
 int64_t aws_turn(struct aws *aws);
 /* The configured region, or "". */
 const char *aws_region(const struct aws *aws);

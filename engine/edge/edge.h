@@ -13,7 +13,13 @@
  * the same key.
  *
  * A lane hands out no more than `in_flight_max` calls, so that one module, slow or dead, holds back
- * only itself; a message is taken from outside only while fewer than `messages_max` are unsettled.
+ * only itself. A message is taken from outside only while fewer than `messages_max` are unsettled:
+ * of starts, and apart from them of signals and answers, since these make room for those. A start
+ * that finds no room waits, and those behind it wait too; a signal that its saga cannot keep waits
+ * EDGE_SIGNAL_WAIT_MS and is given up then, so that it comes again.
+ *
+ * `DIR/edge-id` is made by the first start with edges: 16 hexadecimal digits. Who copies a data
+ * directory to begin another engine deletes it there.
  *
  * Threads: all functions by the engine's thread; edges_open starts one more, "fly-edge", which
  *          waits for all sockets of all modules at once.
@@ -31,7 +37,11 @@
 
 #define EDGE_IN_FLIGHT_DEFAULT 1024u /* of each lane */
 #define EDGE_MESSAGES_DEFAULT  1024u
+#define EDGE_IN_FLIGHT_MAX     (1u << 16)
+#define EDGE_MESSAGES_MAX      (1u << 16)
 #define EDGE_LANES_MAX         64u
+#define EDGE_SIGNAL_WAIT_MS    10000
+#define EDGE_CONFIG_BYTES_MAX  (1u << 20)
 
 struct edges;
 
@@ -43,19 +53,25 @@ struct edges_options {
     const char *directory; /* borrowed; of data: holds `edge-id`, which makes keys this engine's
                               own; NULL in mode memory: a random one */
     uint32_t in_flight_max, messages_max; /* 0: the default */
-    /* Any thread. `level` as of syslog(3): 3 error, 4 warning, 6 info. */
+    /* By the engine's thread, in edges_open, _turn and _close. `level` as of syslog(3): 3 error, 4
+     * warning, 6 info; `event` is a literal. NULL: nobody listens. */
     void (*on_log)(void *context, int level, const char *event, const char *text);
     void *log_context;
+    bool threadless; /* tests: edges_turn steps the edge thread too, which never waits */
 };
 
 struct edge_view {
     const char *service, *handler;
     uint64_t calls, failed, retried; /* since the start */
+    uint64_t late;                   /* answers that nothing waited for any more */
     uint32_t in_flight;
 };
 
 struct edge_counts {
-    uint64_t messages, started, repeated, refused, settled; /* of what came in */
+    /* Of what came in: `settled` are durable, of which `started` were new and `repeated` were there
+     * before (a name again, a token that nothing waits for any more); signals and answers are the
+     * rest. */
+    uint64_t messages, started, repeated, refused, given_up, settled;
     uint32_t messages_open;
     uint32_t lanes_count;
     struct edge_view lanes[EDGE_LANES_MAX];
@@ -67,7 +83,9 @@ NODISCARD enum status edge_config_read(const char *path, json_t **ret_config,
                                        struct problem *problem);
 
 /* Opens the modules of the sections that are there, checks all they are told, opens their lanes,
- * starts the thread. Nothing of the network is asked for here. */
+ * starts the thread. Nothing of the network is asked for here. STATUS_INVALID: the sentence begins
+ * with the path of the field; STATUS_CORRUPT: edge-id; what remote_open_lane and pthread_create
+ * say. */
 NODISCARD enum status edges_open(const struct edges_options *options, struct edges **ret_edges,
                                  struct problem *problem);
 /* True if it did something. Before partition_poll, and again after it. The thread wakes the engine

@@ -16,6 +16,12 @@
  * engine: "ID-SAGA-STEP" or "ID-SAGA-STEP-c" for a compensation; letters, digits and '-', at most
  * 63 bytes.
  *
+ * A turn of the thread: `call` and `on_message_settled` for what the engine sent; all on_end of
+ * http.h and aws.h; `turn` of each module; then it waits. At the end: on_message_settled (given up)
+ * for all messages, http_close, aws_close, `close` of each module. So after an on_end that says
+ * HTTP_CANCELLED nothing is to be sent any more; edge_done and edge_failed then do nothing, and the
+ * next start asks for the call again.
+ *
  * Threads: the edge thread, but for `open`. Memory: a call with its json is freed by its answer.
  */
 #ifndef ENGINE_EDGE_EDGE_MODULE_H
@@ -35,6 +41,9 @@
 #define EDGE_NAME_BYTES     256u /* what a message is known by, a terminating zero included */
 #define EDGE_ERROR_BYTES    256u
 #define EDGE_CAUSE_BYTES    1024u
+#define EDGE_LINE_BYTES     512u
+#define EDGE_LINES_BURST    8u
+#define EDGE_LINES_MS       10000u
 
 struct edge_thread; /* answers, messages and the log go through it */
 struct http;        /* http.h */
@@ -58,7 +67,8 @@ struct edge_call {
 
 /* `output` is stolen; NULL: null. */
 void edge_done(struct edge_thread *thread, struct edge_call *call, json_t *output);
-/* `error` and the cause are cut at EDGE_ERROR_BYTES and EDGE_CAUSE_BYTES. */
+/* `error` and the cause are cut at EDGE_ERROR_BYTES and EDGE_CAUSE_BYTES; the journal keeps
+ * FLYOVER_ERROR_NAME_BYTES_MAX and _CAUSE_BYTES_MAX of them. What is no UTF-8 becomes '?'. */
 __attribute__((format(printf, 5, 6))) void edge_failed(struct edge_thread *thread,
                                                        struct edge_call *call, bool retryable,
                                                        const char *error, const char *cause_format,
@@ -95,13 +105,20 @@ struct edge_message {
     void *handle;              /* the module's own, given back by on_message_settled */
 };
 
-/* How many more may be brought now: ask outside for no more than these. */
+/* How many more EDGE_START may be brought now: ask outside for no more than these. And how many
+ * EDGE_SIGNAL and EDGE_ANSWER, which have room of their own: where every saga waits for an answer,
+ * starts find no room, and the answers have to come in all the same. */
 uint32_t edge_room(const struct edge_thread *thread);
-/* Goes to the engine in the order of the calls. STATUS_BUSY: no room; STATUS_TOO_LARGE,
- * STATUS_INVALID: it can be no payload, and the sentence says why; nothing is settled then. */
+uint32_t edge_room_for_answers(const struct edge_thread *thread);
+/* Goes to the engine in the order of the calls: starts among themselves, and so signals and
+ * answers. STATUS_BUSY: no room; STATUS_TOO_LARGE, STATUS_INVALID: it can be no payload, or a name
+ * is too long, and the sentence says why; nothing is settled then. */
 NODISCARD enum status edge_bring(struct edge_thread *thread, void *module,
                                  const struct edge_message *message, struct problem *problem);
 
+/* One line, cut at EDGE_LINE_BYTES. `event` and `format` are literals: of one such pair no more
+ * than EDGE_LINES_BURST lines are said in EDGE_LINES_MS, and how many were left out is said after.
+ * Within `open` too. */
 __attribute__((format(printf, 4, 5))) void edge_log(struct edge_thread *thread, int level,
                                                     const char *event, const char *format, ...);
 
@@ -130,7 +147,8 @@ struct edge_kind {
     /* Its sockets beside those of http.h, at most EDGE_MODULE_FDS_MAX; NULL: it has none. After the
      * wait `revents` are set, and `turn` is called. */
     uint32_t (*poll_fds)(void *module, struct pollfd *ret_fds);
-    /* Once a turn, with the fds that poll_fds gave. Returns in how many milliseconds it has to be
+    /* Once a turn, behind `call` and on_end, with the fds that poll_fds gave before the wait, their
+     * `revents` set. Returns in how many milliseconds it has to be
      * called again at the latest, -1: never. NULL: it needs none. */
     int64_t (*turn)(void *module, const struct pollfd *fds, uint32_t fds_count);
     /* NULL if it brings no messages. */

@@ -105,7 +105,7 @@ static bool drain(void *module)
         in->drain_ms = now_ms + DRAIN_POLLS_MS;
         give_back_waiting(in);
     }
-    bool polls = sqs_poll_count(in) > 0 && now_ms < in->drain_ms;
+    bool polls = in->polls > 0 && now_ms < in->drain_ms;
     return !polls && in->open == 0 && batcher_idle(in->deletes.batcher) &&
            batcher_idle(in->visibilities.batcher);
 }

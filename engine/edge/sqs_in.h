@@ -34,7 +34,8 @@
  *                          └─► cannot be a start: is left to the queue
  *
  * - Only as many are received as there is room for (edge_room); no room, no poll. A queue that is
- *   idle has one long poll under way, one that is full up to `connections`.
+ *   idle has one long poll under way, one that is full up to `connections`, and all of them
+ *   together SQS_IN_POLLS_MAX: of more queues than that some wait for their turn.
  * - Left to the queue: not deleted, its visibility stays, so that it comes again and at last goes
  *   where the queue's redrive policy says. Counted, and logged with message id and reason.
  * - While a message waits longer than half of its visibility, that is extended.
@@ -53,6 +54,7 @@
 #define SQS_IN_QUEUES_MAX             256u
 #define SQS_IN_CONNECTIONS_DEFAULT    8
 #define SQS_IN_CONNECTIONS_MAX        64
+#define SQS_IN_POLLS_MAX              32u /* of all queues: half of a host's connections, http.h */
 #define SQS_IN_WAIT_SECONDS           20
 #define SQS_IN_VISIBILITY_SECONDS     30    /* where the queue does not say, or says too little */
 #define SQS_IN_VISIBILITY_SECONDS_MIN 5     /* less would bring a bad message again at once */

@@ -1,15 +1,12 @@
 #include <assert.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "engine/base/clock.h"
 #include "engine/edge/sqs_in_parts.h"
 
 #define BUSY_MS          20
 #define GIVEN_UP_BASE_MS 200
 #define GIVEN_UP_MAX_MS  10000
-#define LINES_A_SECOND   10u
 
 /* ---- the list of open messages -----------------------------------------------------------------
  */
@@ -42,7 +39,7 @@ void sqs_open_add(struct sqs_message *message, int64_t now_ms)
     *(queue->last ? &queue->last->next : &queue->first) = message;
     queue->last = message;
     queue->in->open++;
-    queue->in->waiting++;
+    sqs_room_of(queue)->waiting++;
     queue->in->bytes += message->bytes;
     schedule_extension(message, now_ms);
 }
@@ -68,7 +65,7 @@ static void shut(struct sqs_message *message)
     queue->in->open--;
     queue->in->bytes -= message->bytes;
     if (!message->brought)
-        queue->in->waiting--;
+        sqs_room_of(queue)->waiting--;
 }
 
 /* ---- how it ends -------------------------------------------------------------------------------
@@ -125,30 +122,12 @@ static void release_behind(struct sqs_message *message)
         sqs_open_release(message->behind);
 }
 
-static void log_refusal(struct sqs_queue *queue, const struct sqs_message *message, const char *why,
-                        int64_t second)
-{
-    if (second != queue->log_second) {
-        queue->log_second = second;
-        queue->logged = 0;
-    }
-    if (queue->logged++ >= LINES_A_SECOND) {
-        queue->unlogged++;
-        return;
-    }
-    char more[64] = "";
-    if (queue->unlogged > 0)
-        (void)snprintf(more, sizeof(more), "; %u more were not written here", queue->unlogged);
-    queue->unlogged = 0;
-    edge_log(queue->in->thread, 4, "sqs-in-refused",
-             "message %s of %s is left to the queue's redrive policy: %s (%" PRIu64 " so far%s)",
-             message->id, queue->url, why, queue->refused, more);
-}
-
 void sqs_open_refuse(struct sqs_message *message, const char *why)
 {
     message->queue->refused++;
-    log_refusal(message->queue, message, why, clock_wall_ms() / 1000);
+    edge_log(message->queue->in->thread, 4, "sqs-in-refused",
+             "message %s of %s is left to the queue's redrive policy (%" PRIu64 " so far): %s",
+             message->id, message->queue->url, message->queue->refused, why);
     if (message->open) {
         release_behind(message);
         shut(message);
@@ -171,7 +150,7 @@ void sqs_open_settled(struct sqs_message *message, enum edge_settlement settleme
         return;
     }
     message->brought = false;
-    in->waiting++;
+    sqs_room_of(message->queue)->waiting++;
     message->ready_ms =
         now_ms + 1 + batcher_backoff_ms(message->given_up++, GIVEN_UP_BASE_MS, GIVEN_UP_MAX_MS);
 }
@@ -199,12 +178,12 @@ static enum status bring(struct sqs_message *message)
                                          .cause = message->cause,
                                          .handle = message};
     message->brought = true;
-    queue->in->waiting--;
+    sqs_room_of(queue)->waiting--;
     enum status status = edge_bring(queue->in->thread, queue->in, &brought, &problem);
     if (status == STATUS_OK)
         return status;
     message->brought = false;
-    queue->in->waiting++;
+    sqs_room_of(queue)->waiting++;
     if (status_class(status) == STATUS_CLASS_REJECT)
         sqs_open_refuse(message, problem.text);
     return status;
@@ -263,8 +242,9 @@ static void extend(struct sqs_in *in, int64_t now_ms)
 int64_t sqs_open_turn(struct sqs_in *in, int64_t now_ms)
 {
     int64_t soonest_ms = -1;
-    for (uint32_t i = 0; in->waiting > 0 && i < in->queues_count; i++)
-        soonest_ms = sooner(soonest_ms, bring_of(&in->queues[i], now_ms));
+    for (uint32_t i = 0; i < in->queues_count; i++)
+        if (sqs_room_of(&in->queues[i])->waiting > 0)
+            soonest_ms = sooner(soonest_ms, bring_of(&in->queues[i], now_ms));
     extend(in, now_ms);
     if (in->extend_ms != INT64_MAX)
         soonest_ms = sooner(soonest_ms, in->extend_ms > now_ms ? in->extend_ms - now_ms : 0);

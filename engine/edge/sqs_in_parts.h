@@ -45,8 +45,6 @@ struct sqs_queue {
     struct sqs_message *first, *last; /* open */
     /* Since the start. */
     uint64_t received, refused;
-    int64_t log_second;
-    uint32_t logged, unlogged;
 };
 
 /* A receipt that is to be deleted, or to be visible again in `seconds`. */
@@ -88,8 +86,12 @@ struct sqs_in {
     struct sqs_queue *queues;
     uint32_t queues_count, turn_first;
     uint32_t receive_max;   /* messages a receive */
-    uint32_t asked;         /* for, by the polls that are under way */
-    uint32_t open, waiting; /* messages; of these not with the engine */
+    /* Of starts, and of signals and answers, which have room of their own. */
+    struct sqs_room {
+        uint32_t asked;   /* for, by the polls that are under way */
+        uint32_t waiting; /* messages that are not with the engine */
+    } starts, answers;
+    uint32_t open, polls;
     size_t bytes;
     int64_t extend_ms; /* of the first open message */
     bool draining;
@@ -137,6 +139,6 @@ void sqs_receipts_add(struct sqs_receipts *receipts, struct sqs_receipt *receipt
  */
 /* Asks all queues for as much as there is room for. In how many milliseconds again; -1: never. */
 int64_t sqs_poll_turn(struct sqs_in *in, int64_t now_ms);
-uint32_t sqs_poll_count(const struct sqs_in *in);
+struct sqs_room *sqs_room_of(const struct sqs_queue *queue);
 
 #endif

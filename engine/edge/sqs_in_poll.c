@@ -46,6 +46,8 @@ static bool is_power_of_two(uint32_t number)
 /* Said the first time, when it changes, and then ever more rarely. */
 static void rest(struct sqs_queue *queue, const struct aws_answer *answer)
 {
+    if (answer->http.end == HTTP_CANCELLED)
+        return;
     const char *error = *answer->error ? answer->error : "no answer";
     bool other = strcmp(queue->failure, error) != 0;
     int64_t pause_ms =
@@ -221,10 +223,10 @@ static void on_received(void *context, const struct aws_answer *answer)
     struct sqs_queue *queue = poll.queue;
     free(context);
     queue->polls--;
-    queue->in->asked -= poll.asked;
+    queue->in->polls--;
+    sqs_room_of(queue)->asked -= poll.asked;
     if (!answer->ok) {
-        if (answer->http.end != HTTP_CANCELLED)
-            rest(queue, answer);
+        rest(queue, answer);
         return;
     }
     recovered(queue);
@@ -277,7 +279,9 @@ static bool receive(struct sqs_queue *queue, uint32_t most)
     struct problem problem = {0};
     if (sqs_send(queue->in->aws, &request, &problem) == STATUS_OK) {
         queue->polls++;
-        queue->in->asked += most;
+        queue->in->polls++;
+        queue->in->turn_first = queue->index + 1;
+        sqs_room_of(queue)->asked += most;
         return true;
     }
     const struct aws_answer none = {.error = "", .message = problem.text};
@@ -286,10 +290,18 @@ static bool receive(struct sqs_queue *queue, uint32_t most)
     return false;
 }
 
-static uint32_t room(const struct sqs_in *in)
+struct sqs_room *sqs_room_of(const struct sqs_queue *queue)
 {
-    uint32_t room = edge_room(in->thread), taken = in->asked + in->waiting;
-    return room > taken && in->bytes < SQS_IN_BYTES_MAX ? room - taken : 0;
+    return queue->kind == EDGE_START ? &queue->in->starts : &queue->in->answers;
+}
+
+static uint32_t room_for(const struct sqs_queue *queue)
+{
+    const struct sqs_room *taken = sqs_room_of(queue);
+    uint32_t room = queue->kind == EDGE_START ? edge_room(queue->in->thread)
+                                              : edge_room_for_answers(queue->in->thread);
+    bool full = queue->in->bytes >= SQS_IN_BYTES_MAX || queue->in->polls >= SQS_IN_POLLS_MAX;
+    return full || room <= taken->asked + taken->waiting ? 0 : room - taken->asked - taken->waiting;
 }
 
 static void poll_queue(struct sqs_queue *queue)
@@ -299,7 +311,7 @@ static void poll_queue(struct sqs_queue *queue)
         ask_attributes(queue);
     while (queue->ready && queue->polls < queue->polls_wanted &&
            clock_wall_ms() >= queue->retry_ms) {
-        uint32_t most = room(in);
+        uint32_t most = room_for(queue);
         if (most == 0 || !receive(queue, most < in->receive_max ? most : in->receive_max))
             return;
     }
@@ -318,22 +330,14 @@ int64_t sqs_poll_turn(struct sqs_in *in, int64_t now_ms)
 {
     int64_t soonest_ms = -1;
     share_room(in);
+    uint32_t first = in->turn_first; /* behind the one that was asked last */
     for (uint32_t i = 0; i < in->queues_count; i++) {
-        struct sqs_queue *queue = &in->queues[(in->turn_first + i) % in->queues_count];
+        struct sqs_queue *queue = &in->queues[(first + i) % in->queues_count];
         if (queue->retry_ms <= now_ms)
             poll_queue(queue);
         int64_t rest_ms = queue->retry_ms - now_ms;
         if (rest_ms > 0 && (soonest_ms < 0 || rest_ms < soonest_ms))
             soonest_ms = rest_ms;
     }
-    in->turn_first = (in->turn_first + 1) % in->queues_count;
     return soonest_ms;
-}
-
-uint32_t sqs_poll_count(const struct sqs_in *in)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < in->queues_count; i++)
-        count += in->queues[i].polls;
-    return count;
 }

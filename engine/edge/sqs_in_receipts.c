@@ -103,6 +103,7 @@ static void entries_end(struct sqs_receipts *receipts, struct batcher_batch *bat
 
 static void all_failed(struct sqs_receipts *receipts, struct batcher_batch *batch, bool retryable)
 {
+    /* One receipt may have spoilt it for the others. */
     bool apart = !retryable && batch->count > 1;
     for (uint32_t i = 0; i < batch->count; i++) {
         batch->items[i]->alone |= apart;
@@ -120,7 +121,7 @@ static void on_answer(void *context, const struct aws_answer *answer)
     if (answer->ok)
         entries_end(receipts, batch, answer->json);
     else
-        all_failed(receipts, batch, answer->retryable);
+        all_failed(receipts, batch, answer->retryable || answer->http.end == HTTP_CANCELLED);
     batcher_end(batch);
 }
 

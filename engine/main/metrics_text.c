@@ -337,6 +337,72 @@ static void print_net(FILE *out, const struct figures_net *net)
         net->late_results);
 }
 
+/* ---- edges ----------------------------------------------------------------------------------- */
+
+static void each_edge(FILE *out, const struct figures_edges *edges, const char *name,
+                      enum type type, const char *help,
+                      uint64_t (*of)(const struct figures_edge *edge))
+{
+    if (edges->count > 0)
+        begin(out, name, type, help);
+    for (uint32_t i = 0; i < edges->count; i++) {
+        const struct figures_edge *edge = &edges->handlers[i];
+        fprintf(out, "flyover_%s{", name);
+        print_label(out, "service", edge->service);
+        fputc(',', out);
+        print_label(out, "handler", edge->handler);
+        fprintf(out, "} %" PRIu64 "\n", of(edge));
+    }
+}
+
+static uint64_t calls_of(const struct figures_edge *edge)
+{
+    return edge->calls;
+}
+
+static uint64_t failed_of(const struct figures_edge *edge)
+{
+    return edge->failed;
+}
+
+static uint64_t retried_of(const struct figures_edge *edge)
+{
+    return edge->retried;
+}
+
+static uint64_t late_of(const struct figures_edge *edge)
+{
+    return edge->late;
+}
+
+static uint64_t out_of(const struct figures_edge *edge)
+{
+    return edge->in_flight;
+}
+
+static void print_edges(FILE *out, const struct figures_edges *edges)
+{
+    each_edge(out, edges, "edge_calls_total", COUNTER, "Steps given to edges, by handler.",
+              calls_of);
+    each_edge(out, edges, "edge_failures_total", COUNTER, "Of them, those that failed.", failed_of);
+    each_edge(out, edges, "edge_retries_total", COUNTER,
+              "Times that an edge asked the other side again by itself.", retried_of);
+    each_edge(out, edges, "edge_late_answers_total", COUNTER,
+              "Answers of edges that nothing waited for.", late_of);
+    each_edge(out, edges, "edge_in_flight", GAUGE, "Steps that are with an edge.", out_of);
+    one(out, "edge_messages_total", COUNTER, "Messages that came in from queues.", edges->messages);
+    begin(out, "edge_messages_ended_total", COUNTER, "What became of them.");
+    sample(out, "edge_messages_ended_total", "as", "settled", edges->settled);
+    sample(out, "edge_messages_ended_total", "as", "refused", edges->refused);
+    sample(out, "edge_messages_ended_total", "as", "given_up", edges->given_up);
+    one(out, "edge_messages_started_total", COUNTER, "Sagas that messages have started.",
+        edges->started);
+    one(out, "edge_messages_repeated_total", COUNTER,
+        "Messages that had come before, which changed nothing.", edges->repeated);
+    one(out, "edge_messages_open", GAUGE, "Messages that are not settled yet.",
+        edges->messages_open);
+}
+
 /* ---- the process ----------------------------------------------------------------------------- */
 
 static uint64_t resident_bytes(void)
@@ -394,6 +460,8 @@ static void print_figures(FILE *out, const struct metrics_page *page)
     if (figures->view.store.is_known)
         print_store(out, &figures->view.store);
     print_engine(out, figures);
+    if (figures->edges.is_there)
+        print_edges(out, &figures->edges);
     if (figures->net.is_there)
         print_net(out, &figures->net);
 }

@@ -189,9 +189,7 @@ static int open_access(struct serve *serve)
                                : command_refuse(COMMAND, EXIT_INPUT, "%s", problem.text);
 }
 
-/* Its threads are to run where they like, and not where the engine was pinned to. */
-static enum status open_transport(struct serve *serve, const cpu_set_t *cpus,
-                                  struct problem *problem)
+static enum status open_transport(struct serve *serve, struct problem *problem)
 {
     const struct serve_options *options = &serve->options;
     struct transport_options transport = {
@@ -205,10 +203,18 @@ static enum status open_transport(struct serve *serve, const cpu_set_t *cpus,
         .wake_fd = serve->wake_fd,
     };
     memcpy(transport.listen, options->addresses, sizeof transport.listen);
+    return transport_open(&transport, &serve->transport, problem);
+}
+
+/* Threads of these are to run where they like, and not where the engine was pinned to. */
+static enum status open_on(const cpu_set_t *cpus, struct serve *serve,
+                           enum status (*open_it)(struct serve *serve, struct problem *problem),
+                           struct problem *problem)
+{
     cpu_set_t pinned;
     bool is_pinned = sched_getaffinity(0, sizeof pinned, &pinned) == 0 &&
                      sched_setaffinity(0, sizeof *cpus, cpus) == 0;
-    enum status status = transport_open(&transport, &serve->transport, problem);
+    enum status status = open_it(serve, problem);
     if (is_pinned && sched_setaffinity(0, sizeof pinned, &pinned) != 0 && status == STATUS_OK)
         status = problem_set(problem, STATUS_IO, "the thread cannot go back to its core: %s",
                              strerror(errno));
@@ -243,6 +249,8 @@ static enum status open_server(struct serve *serve, struct problem *problem)
             options->session.durability == DURABILITY_MEMORY ? NULL : options->session.directory,
         .connections_max = options->connections_max,
         .window = options->window,
+        .hello_ms = options->hello_ms,
+        .frame_ms = options->frame_ms,
         .heartbeat_ms = options->heartbeat_ms,
         .on_log = on_server_log,
         .log_context = serve,
@@ -257,13 +265,36 @@ static int open_network(struct serve *serve, const cpu_set_t *cpus)
     if (status == STATUS_OK)
         status = serve_limit_connections(serve, &problem);
     if (status == STATUS_OK)
-        status = open_transport(serve, cpus, &problem);
+        status = open_on(cpus, serve, open_transport, &problem);
     if (status == STATUS_OK)
         status = open_server(serve, &problem);
     if (status == STATUS_OK)
         return EXIT_DONE;
     return command_refuse(COMMAND, status == STATUS_INVALID ? EXIT_INPUT : EXIT_FAILED, "%s",
                           problem.text);
+}
+
+static bool is_input(enum status status)
+{
+    return status_class(status) == STATUS_CLASS_REJECT;
+}
+
+static int read_edges(struct serve *serve)
+{
+    struct problem problem = {0};
+    enum status status = serve_read_edges(serve, &problem);
+    if (status == STATUS_OK)
+        return EXIT_DONE;
+    return command_refuse(COMMAND, is_input(status) ? EXIT_INPUT : EXIT_FAILED, "%s", problem.text);
+}
+
+static int open_edges(struct serve *serve, const cpu_set_t *cpus)
+{
+    struct problem problem = {0};
+    enum status status = open_on(cpus, serve, serve_open_edges, &problem);
+    if (status == STATUS_OK)
+        return EXIT_DONE;
+    return command_refuse(COMMAND, is_input(status) ? EXIT_INPUT : EXIT_FAILED, "%s", problem.text);
 }
 
 static void list_addresses(const struct serve *serve, char ret_text[ADDRESSES_BYTES])
@@ -343,6 +374,8 @@ static int start(struct serve *serve)
         exit_code = check_settings(serve);
     if (exit_code == EXIT_DONE)
         exit_code = open_network(serve, &cpus);
+    if (exit_code == EXIT_DONE)
+        exit_code = open_edges(serve, &cpus);
     return exit_code;
 }
 
@@ -360,6 +393,8 @@ static int stop_engine(struct serve *serve)
     struct problem problem = {0};
     char digest[PARTITION_DIGEST_BYTES];
     set_stage(serve, METRICS_STOPPING);
+    edges_close(serve->edges);
+    serve->edges = NULL;
     enum status status = partition_stop(serve->session.partition, digest, &problem);
     if (status != STATUS_OK)
         return fail_running(serve, &problem);
@@ -378,6 +413,7 @@ static int serve_and_stop(struct serve *serve)
     set_stage(serve, METRICS_SERVING);
     notify_init(&serve->notify);
     say_listening(serve);
+    serve_say_edges(serve);
     notify_ready("serving");
     enum status status = serve_run(serve, &signal, &problem);
     if (status != STATUS_OK)
@@ -396,6 +432,8 @@ static void close_all(struct serve *serve)
 {
     metrics_close(serve->metrics);
     serve_tell_figures(serve, false);
+    edges_close(serve->edges);
+    json_decref(serve->edges_config);
     server_close(serve->server);
     transport_close(serve->transport);
     tls_close(serve->tls);
@@ -422,6 +460,8 @@ static int run(struct serve *serve)
     /* Until there is something to reload it is nothing, in place of the end. */
     signal(SIGHUP, SIG_IGN);
     int exit_code = open_access(serve);
+    if (exit_code == EXIT_DONE)
+        exit_code = read_edges(serve);
     if (exit_code == EXIT_DONE)
         exit_code = open_metrics(serve);
     if (exit_code == EXIT_DONE)

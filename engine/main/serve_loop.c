@@ -59,17 +59,26 @@ void serve_block(void *context, uint64_t timeout_ns)
     transport_wait(serve->transport, timeout_ns);
 }
 
+/* Those who ask and those who are asked. */
+static bool turn_outside(struct serve *serve)
+{
+    bool worked = server_turn(serve->server);
+    if (serve->edges != NULL)
+        worked |= edges_turn(serve->edges);
+    return worked;
+}
+
 static enum status turn(struct serve *serve, bool *ret_worked, struct problem *problem)
 {
     bool worked = transport_turn(serve->transport);
-    worked |= server_turn(serve->server);
+    worked |= turn_outside(serve);
     bool polled = false;
     enum status status = partition_poll(serve->session.partition, &polled, problem);
     if (status != STATUS_OK)
         return status;
     /* What has become durable leaves in the same turn. */
     if (polled)
-        worked |= server_turn(serve->server);
+        worked |= turn_outside(serve);
     worked |= polled;
     if (serve->session.control != NULL)
         worked |= control_turn(serve->session.control);
@@ -124,7 +133,8 @@ static enum status step(struct serve *serve, struct problem *problem)
 enum status serve_run(struct serve *serve, int *ret_signal, struct problem *problem)
 {
     struct partition_counts counts = partition_counts(serve->session.partition);
-    serve->may_spin = counts.threads_count + 1 + serve->options.threads <= counts.cpus_count;
+    uint32_t threads = counts.threads_count + 1 + serve->options.threads + (serve->edges != NULL);
+    serve->may_spin = threads <= counts.cpus_count;
     serve->has_core = serve->options.session.pin && counts.cpus_count >= 2;
     while (stop_signal == 0) {
         if (reload_asked != 0) {
@@ -139,6 +149,28 @@ enum status serve_run(struct serve *serve, int *ret_signal, struct problem *prob
     return STATUS_OK;
 }
 
+static bool drain_outside(struct serve *serve)
+{
+    bool is_drained = serve->edges == NULL || edges_drain(serve->edges);
+    return server_drain(serve->server) && is_drained;
+}
+
+static void say_not_drained(struct serve *serve)
+{
+    struct server_counts counts = server_counts(serve->server);
+    uint32_t calls = 0, messages = 0;
+    if (serve->edges != NULL) {
+        struct edge_counts edges = edges_counts(serve->edges);
+        messages = edges.messages_open;
+        for (uint32_t i = 0; i < edges.lanes_count; i++)
+            calls += edges.lanes[i].in_flight;
+    }
+    log_say(&serve->log, LOG_WARN, "not_drained", LOG_NUMBER("requests_open", counts.requests_open),
+            LOG_NUMBER("connections", counts.connections), LOG_NUMBER("edge_calls", calls),
+            LOG_NUMBER("edge_messages", messages),
+            LOG_TEXT("text", "what was accepted goes on at the next start"));
+}
+
 enum status serve_drain(struct serve *serve, struct problem *problem)
 {
     uint64_t until_ns = clock_now_ns() + serve->options.drain_ms * UINT64_C(1000000);
@@ -146,16 +178,12 @@ enum status serve_drain(struct serve *serve, struct problem *problem)
     enum status status = STATUS_OK;
     bool is_drained = false;
     while (status == STATUS_OK && clock_now_ns() < until_ns) {
-        is_drained = server_drain(serve->server);
+        is_drained = drain_outside(serve);
         if (is_drained && transport_counts(serve->transport).out_bytes == 0)
             break; /* and all of it is with the kernel */
         status = step(serve, problem);
     }
-    struct server_counts counts = server_counts(serve->server);
     if (status == STATUS_OK && !is_drained)
-        log_say(&serve->log, LOG_WARN, "not_drained",
-                LOG_NUMBER("requests_open", counts.requests_open),
-                LOG_NUMBER("connections", counts.connections),
-                LOG_TEXT("text", "what was accepted goes on at the next start"));
+        say_not_drained(serve);
     return status;
 }

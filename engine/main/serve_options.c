@@ -61,6 +61,12 @@ static const struct config_key keys[] = {
     {"listen.heartbeat-ms", "heartbeat-ms", 0, "N", CONFIG_AMOUNT, .normal = "10000", .least = 100,
      .most = 3600000, .unit = 1, AT(heartbeat_ms),
      .help = "A peer that was silent for so long is asked, and cut after as long again"},
+    {"listen.hello-ms", "hello-ms", 0, "N", CONFIG_AMOUNT, .normal = "5000", .least = 100,
+     .most = 3600000, .unit = 1, AT(hello_ms),
+     .help = "Who has not said in this time who he is, is cut"},
+    {"listen.frame-ms", "frame-ms", 0, "N", CONFIG_AMOUNT, .normal = "30000", .least = 100,
+     .most = 3600000, .unit = 1, AT(frame_ms),
+     .help = "Who has not sent the rest of a message in this time is cut"},
     {"listen.output-mib", "output-mib", 0, "N", CONFIG_AMOUNT, .normal = "256", .least = 8,
      .most = 1u << 16, .unit = MIB, AT(output_bytes),
      .help = "Room for answers on their way to those who read slowly, in MiB"},
@@ -74,6 +80,18 @@ static const struct config_key keys[] = {
     {"auth.token-file", "token-file", 0, "FILE", CONFIG_TEXT, AT(token_file),
      .help = "Who may do what, as `flyover token` writes it; without one everybody may do "
              "everything"},
+    {"edges.file", "edges", 0, "FILE", CONFIG_TEXT, AT(edges_file),
+     .help =
+         "Services of others as services of definitions, and queues whose messages start sagas: "
+         "a YAML file with a section a module (aws, sqs, sqs_in, sns, lambda, dynamodb, http, "
+         "sql); none without it"},
+    {"edges.in-flight", "edges-in-flight", 0, "N", CONFIG_AMOUNT, .normal = "1024", .least = 1,
+     .most = EDGE_IN_FLIGHT_MAX, .unit = 1, AT(edges_in_flight),
+     .help = "Calls of one handler of an edge that may be out at once"},
+    {"edges.messages", "edges-messages", 0, "N", CONFIG_AMOUNT, .normal = "1024", .least = 1,
+     .most = EDGE_MESSAGES_MAX, .unit = 1, AT(edges_messages),
+     .help = "Messages of queues that may have been taken and not be settled yet: as many that "
+             "start sagas, and as many that answer or signal"},
     {"metrics.listen", "metrics-listen", 0, "ADDRESS", CONFIG_TEXT, AT(metrics_address),
      .help = "Where /metrics, /healthz and /readyz are told by HTTP: HOST:PORT, [HOST]:PORT or "
              "unix:PATH, port 0 for any; not told without it"},

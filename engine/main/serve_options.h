@@ -5,6 +5,7 @@
 #ifndef ENGINE_MAIN_SERVE_OPTIONS_H
 #define ENGINE_MAIN_SERVE_OPTIONS_H
 
+#include "engine/edge/edge.h"
 #include "engine/main/log.h"
 #include "engine/main/session.h"
 #include "engine/net/transport.h"
@@ -21,11 +22,13 @@ struct serve_options {
     uint32_t threads;
     uint32_t connections_max;
     uint32_t window;
-    uint32_t heartbeat_ms;
+    uint32_t heartbeat_ms, hello_ms, frame_ms;
     uint64_t output_bytes;
     const char *certificate_file, *key_file, *ca_file; /* NULL: none */
     bool client_required;
-    const char *token_file;      /* NULL: none */
+    const char *token_file; /* NULL: none */
+    const char *edges_file; /* NULL: none */
+    uint32_t edges_in_flight, edges_messages;
     const char *metrics_address; /* NULL: none */
     uint64_t drain_ms;
     enum log_level log_level;

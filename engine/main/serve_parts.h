@@ -1,11 +1,12 @@
 /*
- * serve_parts: the state of `flyover serve`, for serve.c (start and end), serve_files.c (how
- * many connections there is room for), serve_loop.c (what happens between) and serve_reload.c
- * (SIGHUP). One thread, the engine's.
+ * serve_parts: the state of `flyover serve`, for serve.c (start and end), serve_edges.c (services
+ * of others), serve_files.c (how many connections there is room for), serve_loop.c (what happens
+ * between) and serve_reload.c (SIGHUP). One thread, the engine's.
  */
 #ifndef ENGINE_MAIN_SERVE_PARTS_H
 #define ENGINE_MAIN_SERVE_PARTS_H
 
+#include "engine/edge/edge.h"
 #include "engine/main/config.h"
 #include "engine/main/metrics.h"
 #include "engine/main/notify.h"
@@ -28,6 +29,8 @@ struct serve {
     struct tls *tls;       /* NULL: plain */
     struct transport *transport;
     struct server *server;
+    json_t *edges_config;              /* NULL: none, or they are open */
+    struct edges *edges;               /* NULL: none */
     struct metrics *metrics;           /* NULL: nobody asked for it */
     _Atomic uint64_t recovered_blocks; /* while it starts */
     uint64_t busy_ns;                  /* when there was something to do last */
@@ -38,6 +41,11 @@ struct serve {
 /* Raises the limit of open files as far as it goes, and lowers connections_max so that enough are
  * left for the store. STATUS_NO_SPACE: there are not even those. */
 NODISCARD enum status serve_limit_connections(struct serve *serve, struct problem *problem);
+/* Reads the file of edges, if there is one; and opens them, with the engine there. The sentences
+ * begin with the file. */
+NODISCARD enum status serve_read_edges(struct serve *serve, struct problem *problem);
+NODISCARD enum status serve_open_edges(struct serve *serve, struct problem *problem);
+void serve_say_edges(struct serve *serve);
 /* Signals are noticed from now on; one that ends the program, for the second time, ends it at once,
  * as a crash would. */
 void serve_catch_signals(struct serve *serve);

@@ -8,7 +8,10 @@
  * Memory:  OpenSSL's own: 17 KiB for an idle session (measured), more while it has bytes.
  * Errors:  sentences name the file and say what is wrong with it (not there, not readable, key does
  *          not fit the certificate, expired).
- * No kTLS: it would need the socket in here, and a handshake beside the ring's receives.
+ * No TLS of the kernel: it pays where files are sent or a network card encrypts. Here the bytes of
+ *          messages are made by this process and AES-256-GCM takes 0.3 ns of each (`openssl speed`,
+ *          8 KiB, a Xeon of two cores), 13 ns of the 1,000 that a step over TCP takes; the kernel
+ *          would do the same work on the same cores.
  */
 #ifndef ENGINE_NET_TLS_H
 #define ENGINE_NET_TLS_H

@@ -250,6 +250,9 @@ uint64_t core_find_name(const struct core *core, struct flyover_bytes name, int6
 /* The branch that waits for an answer by this token (flyover_call_token). */
 NODISCARD enum status core_check_token(const struct core *core, const char *token,
                                        uint32_t *ret_branch, struct problem *problem);
+/* The token, which core_check_token does not find, is of an attempt whose handler has not come back
+ * yet: somebody was quicker to end the step than it was to say that it has begun. */
+bool core_is_token_early(const struct core *core, const char *token);
 /* The token of an attempt: "SAGA-STEP-ATTEMPT-CHECK", terminated. */
 #define CORE_TOKEN_BYTES 64u
 void core_make_token(uint64_t seed, uint64_t saga_id, uint32_t step_no, uint32_t attempt_no,

@@ -324,3 +324,20 @@ enum status core_check_token(const struct core *core, const char *token, uint32_
                        " was answered, or out of time, or is not yet begun",
                        step_no, saga_id);
 }
+
+bool core_is_token_early(const struct core *core, const char *token)
+{
+    uint64_t saga_id;
+    uint32_t step_no, attempt_no;
+    if (!parse_token(token, &saga_id, &step_no, &attempt_no))
+        return false;
+    uint32_t slot = core_find_saga(core, saga_id);
+    uint32_t at = slot == CORE_NO_SAGA ? CORE_NONE : core->sagas[slot].branches_head;
+    for (; at != CORE_NONE; at = core->branches[at].next) {
+        const struct branch *branch = &core->branches[at];
+        if (branch->phase == PHASE_WAITING && branch->step_no == step_no &&
+            branch->attempt_no == attempt_no)
+            return true;
+    }
+    return false;
+}

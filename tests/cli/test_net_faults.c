@@ -1,8 +1,7 @@
 /*
  * Peers that are wrong, slow, dead or mean, at the real program: each costs itself, is told why as
- * far as it listens, and nobody else notices. How long a frame may take, half a minute, is looked
- * at with a clock of its own in tests/net/test_server_abuse.c; that an address is taken, in
- * test_serve.c. Many at once: test_net_crowds.c.
+ * far as it listens, and nobody else notices. That an address is
+ * taken is looked at in test_serve.c. Many at once: test_net_crowds.c.
  */
 #include "tests/cli/net_rig.h"
 
@@ -142,7 +141,7 @@ static void what_is_ten_thousand_deep_is_refused_and_its_connection_goes_on(void
 static void who_says_no_hello_in_time_is_cut(void **state)
 {
     (void)state;
-    net_serve(NULL);
+    net_serve(SERVE_ARGS("--hello-ms", "700"));
     struct flyover_client *client = serve_connect(serve_address);
     struct net_peer mute = net_connect(), half = net_connect();
     net_send(&half, "\0\0\0\x20\x93\x01", 6);
@@ -154,6 +153,19 @@ static void who_says_no_hello_in_time_is_cut(void **state)
     net_hang_up(&mute, false);
     net_hang_up(&half, false);
     flyover_close(client);
+    serve_stop(&serve_it);
+}
+
+/* However much it answers meanwhile: it is asked far later than the rest of the frame is due. */
+static void who_does_not_send_the_rest_of_a_frame_in_time_is_cut(void **state)
+{
+    (void)state;
+    net_serve(SERVE_ARGS("--frame-ms", "300", "--heartbeat-ms", "3600000"));
+    struct net_peer half = net_greet(NULL);
+    net_send(&half, "\0\0\1\0\x95\x0c", 6);
+    net_expect_end(&half);
+    serve_await(&serve_it, "a frame was not whole in time");
+    net_hang_up(&half, false);
     serve_stop(&serve_it);
 }
 
@@ -374,6 +386,7 @@ int main(void)
         TEST(a_frame_of_4_gb_is_refused_by_its_length_and_takes_no_memory),
         TEST(what_is_ten_thousand_deep_is_refused_and_its_connection_goes_on),
         TEST(who_says_no_hello_in_time_is_cut),
+        TEST(who_does_not_send_the_rest_of_a_frame_in_time_is_cut),
         TEST(who_stops_in_the_middle_of_a_frame_is_cut_for_its_silence),
         TEST(who_closes_in_the_middle_of_a_frame_leaves_nothing_behind),
         TEST(a_client_that_never_reads_is_cut_and_holds_up_nobody),

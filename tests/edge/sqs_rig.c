@@ -9,8 +9,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct rig rig;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret_now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now)
+{
+    int failed = __real_clock_gettime(clock, ret_now);
+    ret_now->tv_sec += rig.later_ms / 1000;
+    return failed;
+}
 
 static char *copy(const char *text)
 {
@@ -178,11 +189,12 @@ static void end_request(uint32_t index, const struct aws_answer *answer)
 void rig_answer(uint32_t index, const char *body)
 {
     json_t *json = json_loads(body, 0, NULL);
-    const struct aws_answer answer = {.http = {HTTP_ANSWERED, 200, body, strlen(body), NULL, ""},
-                                      .ok = true,
-                                      .error = "",
-                                      .message = "",
-                                      .json = json};
+    const struct aws_answer answer = {
+        .http = {.end = HTTP_ANSWERED, .status = 200, .body = body, .body_bytes = strlen(body)},
+        .ok = true,
+        .error = "",
+        .message = "",
+        .json = json};
     end_request(index, &answer);
     json_decref(json);
 }
@@ -198,7 +210,7 @@ void rig_answer_json(uint32_t index, json_t *body)
 
 void rig_fail(uint32_t index, int status, const char *error, bool retryable)
 {
-    const struct aws_answer answer = {.http = {HTTP_ANSWERED, status, "", 0, NULL, ""},
+    const struct aws_answer answer = {.http = {.end = HTTP_ANSWERED, .status = status, .body = ""},
                                       .retryable = retryable,
                                       .error = error,
                                       .message = "what AWS says of it"};
@@ -207,10 +219,11 @@ void rig_fail(uint32_t index, int status, const char *error, bool retryable)
 
 void rig_lose(uint32_t index)
 {
-    const struct aws_answer answer = {.http = {HTTP_LOST, 0, "", 0, NULL, "the connection broke"},
-                                      .retryable = true,
-                                      .error = "",
-                                      .message = "the connection broke"};
+    const struct aws_answer answer = {
+        .http = {.end = HTTP_LOST, .body = "", .sentence = "the connection broke"},
+        .retryable = true,
+        .error = "",
+        .message = "the connection broke"};
     end_request(index, &answer);
 }
 
@@ -262,6 +275,11 @@ uint32_t edge_room(const struct edge_thread *thread)
 {
     (void)thread;
     return rig.room;
+}
+
+uint32_t edge_room_for_answers(const struct edge_thread *thread)
+{
+    return edge_room(thread);
 }
 
 enum status edge_bring(struct edge_thread *thread, void *module, const struct edge_message *message,
