@@ -1,4 +1,4 @@
 #include "engine/edge/edge_module.h"
 
 /* In the order in which they are opened, turned, and, backwards, closed. */
-const struct edge_kind *const edge_kinds[] = {&edge_sqs, &edge_sqs_in, NULL};
+const struct edge_kind *const edge_kinds[] = {&edge_sqs, &edge_sqs_in, &edge_sns, NULL};

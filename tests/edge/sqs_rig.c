@@ -227,6 +227,16 @@ void rig_lose(uint32_t index)
     end_request(index, &answer);
 }
 
+void rig_cancel(void)
+{
+    const struct aws_answer answer = {
+        .http = {.end = HTTP_CANCELLED, .body = "", .sentence = "closed"},
+        .error = "",
+        .message = "closed"};
+    while (rig.requests_count > 0)
+        end_request(0, &answer);
+}
+
 /* ---- the edge thread ---------------------------------------------------------------------------
  */
 

@@ -75,5 +75,7 @@ void rig_answer(uint32_t index, const char *body);
 void rig_answer_json(uint32_t index, json_t *body);
 void rig_fail(uint32_t index, int status, const char *error, bool retryable);
 void rig_lose(uint32_t index);
+/* What is under way ends as it does before a module is closed. */
+void rig_cancel(void);
 
 #endif

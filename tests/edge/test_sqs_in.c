@@ -27,6 +27,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
+    rig_cancel();
     if (module)
         edge_sqs_in.close(module);
     return rig_tear_down(state);

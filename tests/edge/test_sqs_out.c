@@ -28,6 +28,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
+    rig_cancel();
     edge_sqs.close(module);
     return rig_tear_down(state);
 }
