@@ -50,10 +50,10 @@ struct http;        /* http.h */
 struct aws;         /* aws.h */
 
 struct edge_call {
-    struct edge_call *next; /* the module's own, for its queues */
-    void *state;            /* the module's own */
-    uint32_t handler;       /* index in the module's list */
-    uint32_t step_no, attempt_no;
+    struct edge_call *next;       /* the module's own, for its queues */
+    void *state;                  /* the module's own */
+    uint32_t handler;             /* index in the module's list */
+    uint32_t step_no, attempt_no; /* attempts from 1 */
     uint64_t saga_id;
     enum flyover_phase phase;
     int64_t deadline_ms; /* milliseconds since 1970; 0: none */

@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,12 +18,15 @@
 
 static enum status refuse_section(const char *name, struct problem *problem)
 {
-    char hint[NEAREST_HINT_BYTES];
+    char hint[NEAREST_HINT_BYTES], all[NEAREST_HINT_BYTES];
     struct nearest nearest = nearest_to(name);
+    size_t used = (size_t)snprintf(all, sizeof all, "; there are: " AWS_SECTION);
     nearest_offer(&nearest, AWS_SECTION);
-    for (uint32_t i = 0; edge_kinds[i] != NULL; i++)
+    for (uint32_t i = 0; edge_kinds[i] != NULL && used < sizeof all; i++) {
         nearest_offer(&nearest, edge_kinds[i]->section);
-    nearest_hint(&nearest, "; there is none like it", hint);
+        used += (size_t)snprintf(all + used, sizeof all - used, " %s", edge_kinds[i]->section);
+    }
+    nearest_hint(&nearest, all, hint);
     return problem_set(problem, STATUS_INVALID, "%.80s: there is no such section%s", name, hint);
 }
 

@@ -10,7 +10,8 @@
 #include "engine/edge/edge_parts.h"
 #include "engine/edge/http.h"
 
-#define NS_A_MS 1000000u
+#define NS_A_MS       1000000u
+#define DRAIN_LOOK_MS 20
 
 /* ---- to the engine ------------------------------------------------------------------------------
  */
@@ -289,7 +290,7 @@ static int64_t turn_aws(struct edge_thread *thread)
     return thread->aws == NULL ? -1 : aws_turn(thread->aws);
 }
 
-static void look_drained(struct edge_thread *thread)
+static bool look_drained(struct edge_thread *thread)
 {
     bool is_drained = thread->calls_open == 0 && thread->letters == NULL;
     for (uint32_t i = 0; i < thread->modules_count; i++) {
@@ -301,6 +302,7 @@ static void look_drained(struct edge_thread *thread)
         atomic_store(&thread->is_drained, is_drained);
         thread->has_news = true;
     }
+    return is_drained;
 }
 
 int64_t edge_thread_turn(struct edge_thread *thread)
@@ -314,8 +316,8 @@ int64_t edge_thread_turn(struct edge_thread *thread)
      * give them something to do in another turn. */
     uint64_t stirs = thread->stirs;
     again_ms = sooner(again_ms, turn_aws(thread));
-    if (thread->is_draining)
-        look_drained(thread);
+    if (thread->is_draining && !look_drained(thread))
+        again_ms = sooner(again_ms, DRAIN_LOOK_MS);
     wake_engine(thread);
     return thread->stirs == stirs ? again_ms : 0;
 }
