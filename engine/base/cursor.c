@@ -224,11 +224,11 @@ static inline bool pass_short_leaf(const uint8_t **at, const uint8_t *end)
 
 bool cursor_skip(struct flyover_cursor *cursor, uint32_t depth_max)
 {
-    assert(depth_max <= FLYOVER_DEPTH_MAX);
+    assert(depth_max <= CURSOR_DEPTH_MAX);
     assert(cursor->at <= cursor->end);
     const uint8_t *at = cursor->at;
-    uint64_t outer[FLYOVER_DEPTH_MAX]; /* values still wanted by the containers around */
-    uint64_t wanted = 1;               /* by the innermost one */
+    uint64_t outer[CURSOR_DEPTH_MAX]; /* values still wanted by the containers around */
+    uint64_t wanted = 1;              /* by the innermost one */
     uint32_t depth = 0;
     for (;;) {
         wanted--;

@@ -100,7 +100,11 @@ static inline bool cursor_shape_is_leaf(const struct cursor_shape *shape)
     return shape->type != FLYOVER_ARRAY && shape->type != FLYOVER_MAP;
 }
 
-/* flyover_skip with a limit of the caller's, up to FLYOVER_DEPTH_MAX. An array in an array is two
+/* As deep as anything is that is made of payloads: the arguments of a Lambda function, which hold
+ * the input and output of the step that it compensates. */
+#define CURSOR_DEPTH_MAX (FLYOVER_DEPTH_MAX + 2)
+
+/* flyover_skip with a limit of the caller's, up to CURSOR_DEPTH_MAX. An array in an array is two
  * deep, also an empty one. */
 bool cursor_skip(struct flyover_cursor *cursor, uint32_t depth_max);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/base/clock.h"
+#include "engine/edge/section.h"
 
 #define BACKOFF_BASE_MS 100
 #define BACKOFF_MAX_MS  5000
@@ -50,6 +51,11 @@ static void on_drop(void *context, struct batcher_item *item)
     item_free(item_of(item));
 }
 
+static bool is_late(const struct outbox_item *item, int64_t now_ms)
+{
+    return item->call && item->call->deadline_ms != 0 && item->call->deadline_ms <= now_ms;
+}
+
 static void item_done(struct outbox *outbox, struct outbox_item *item, json_t *output)
 {
     if (item->call)
@@ -62,7 +68,10 @@ static void item_done(struct outbox *outbox, struct outbox_item *item, json_t *o
 static void item_failed(struct outbox *outbox, struct outbox_item *item, bool retryable,
                         const char *error, const char *cause)
 {
-    if (item->call)
+    if (is_late(item, clock_wall_ms()))
+        edge_failed(outbox->thread, item->call, false, "States.Timeout",
+                    "the step was out of time before its message was known to be sent: %s", cause);
+    else if (item->call)
         edge_failed(outbox->thread, item->call, retryable, error, "%s", cause);
     else
         edge_log(outbox->thread, 4, "event-not-published", "%s: %s", error, cause);
@@ -93,11 +102,6 @@ int64_t outbox_turn(struct outbox *outbox)
 /* ---- a batch goes ------------------------------------------------------------------------------
  */
 
-static bool is_late(const struct outbox_item *item, int64_t now_ms)
-{
-    return item->call && item->call->deadline_ms != 0 && item->call->deadline_ms <= now_ms;
-}
-
 /* The engine has gone on, and may have compensated the step already. */
 static void drop_late(struct outbox *outbox, struct batcher_batch *batch, int64_t now_ms)
 {
@@ -105,8 +109,7 @@ static void drop_late(struct outbox *outbox, struct batcher_batch *batch, int64_
     for (uint32_t i = 0; i < batch->count; i++) {
         struct outbox_item *item = item_of(batch->items[i]);
         if (is_late(item, now_ms))
-            item_failed(outbox, item, false, "States.Timeout",
-                        "the step was out of time before its message could be sent");
+            item_failed(outbox, item, false, "States.Timeout", "it was still waiting");
         else
             batch->items[count++] = &item->base;
     }
@@ -241,17 +244,17 @@ void outbox_on_answer(void *context, const struct aws_answer *answer)
         fail_all(outbox, batch, answer->retryable, answer->error, answer->message);
 }
 
-enum status outbox_read_section(const struct section *section, uint32_t *ret_connections,
-                                bool *ret_key_attribute)
+enum status outbox_read_section(const json_t *config, const char *path, uint32_t *ret_connections,
+                                bool *ret_key_attribute, struct problem *problem)
 {
-    int64_t connections;
-    enum status status = section_integer(
-        section, "connections", 1, BATCHER_CONNECTIONS_MAX, OUTBOX_CONNECTIONS_DEFAULT,
-        "how many batches may be under way to one destination", &connections);
-    if (status != STATUS_OK)
-        return status;
-    *ret_connections = (uint32_t)connections;
-    return section_boolean(section, "key_attribute", true,
-                           "whether a message has the key of its call as an attribute",
-                           ret_key_attribute);
+    static const char *const names[] = {"connections", "key_attribute", NULL};
+    enum status status = section_check(config, path, names, problem);
+    *ret_connections = OUTBOX_CONNECTIONS_DEFAULT;
+    *ret_key_attribute = true;
+    if (status == STATUS_OK)
+        status = section_count(config, path, "connections", 1, BATCHER_CONNECTIONS_MAX,
+                               ret_connections, problem);
+    if (status == STATUS_OK)
+        status = section_flag(config, path, "key_attribute", ret_key_attribute, problem);
+    return status;
 }

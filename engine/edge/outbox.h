@@ -18,7 +18,6 @@
 #include "engine/edge/aws.h"
 #include "engine/edge/batcher.h"
 #include "engine/edge/edge_module.h"
-#include "engine/edge/section.h"
 
 #define OUTBOX_TRIES_MAX           3u
 #define OUTBOX_TIMEOUT_MS          30000u
@@ -74,8 +73,9 @@ void outbox_add(struct outbox *outbox, struct edge_call *call, const char *key, 
                 size_t bytes, uint64_t order, bool alone);
 int64_t outbox_turn(struct outbox *outbox);
 void outbox_on_answer(void *batch, const struct aws_answer *answer);
-/* Of a section: `connections`, and `key_attribute` (outbox_message.h). */
-NODISCARD enum status outbox_read_section(const struct section *section, uint32_t *ret_connections,
-                                          bool *ret_key_attribute);
+/* Of a section: its fields `connections` and `key_attribute` (outbox_message.h), and no other. */
+NODISCARD enum status outbox_read_section(const json_t *config, const char *path,
+                                          uint32_t *ret_connections, bool *ret_key_attribute,
+                                          struct problem *problem);
 
 #endif

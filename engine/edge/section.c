@@ -1,84 +1,82 @@
 #include "engine/edge/section.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
-static void list(const char *const *known, char *ret_text, size_t bytes)
+static bool is_one_of(const char *name, const char *const *names)
 {
-    size_t used = 0;
-    ret_text[0] = 0;
-    for (; *known && used < bytes; known++) {
-        int more = snprintf(ret_text + used, bytes - used, "%s%s", used ? ", " : "", *known);
-        used += more > 0 ? (size_t)more : 0;
-    }
+    for (; *names != NULL; names++)
+        if (strcmp(name, *names) == 0)
+            return true;
+    return false;
 }
 
-static enum status unknown(const struct section *section, const char *const *known,
-                           const char *name)
+/* "a, b, c" */
+static void print_names(const char *const *names, char *ret_text, size_t bytes_max)
 {
-    char names[256];
-    list(known, names, sizeof(names));
-    return problem_set(section->problem, STATUS_INVALID,
-                       "%s.%.64s: there is no such field; there are: %s", section->path, name,
-                       *names ? names : "none");
+    size_t bytes = 0;
+    ret_text[0] = '\0';
+    for (uint32_t i = 0; names[i] != NULL && bytes < bytes_max; i++)
+        bytes += (size_t)snprintf(ret_text + bytes, bytes_max - bytes, "%s%s", i > 0 ? ", " : "",
+                                  names[i]);
 }
 
-enum status section_check(const struct section *section, const char *const *known)
+enum status section_check(const json_t *config, const char *path, const char *const *names,
+                          struct problem *problem)
 {
+    if (config == NULL || json_is_null(config))
+        return STATUS_OK;
+    if (!json_is_object(config))
+        return problem_set(problem, STATUS_INVALID, "%s: a section is a mapping of fields: %s: {}",
+                           path, path);
+    char known[512];
+    print_names(names, known, sizeof known);
     const char *name;
     json_t *value;
-    if (section->object && !json_is_null(section->object) && !json_is_object(section->object))
-        return problem_set(section->problem, STATUS_INVALID,
-                           "%s: wanted are fields, or {} for none", section->path);
-    json_object_foreach((json_t *)section->object, name, value)
+    json_object_foreach((json_t *)config, name, value)
     {
-        const char *const *at = known;
-        while (*at && strcmp(*at, name) != 0)
-            at++;
-        if (!*at)
-            return unknown(section, known, name);
+        if (!is_one_of(name, names))
+            return problem_set(problem, STATUS_INVALID, "%s.%s: there is no such field; known: %s",
+                               path, name, known);
     }
     return STATUS_OK;
 }
 
-static const json_t *get(const struct section *section, const char *field)
+enum status section_count(const json_t *config, const char *path, const char *name, uint32_t least,
+                          uint32_t most, uint32_t *value, struct problem *problem)
 {
-    const json_t *value = json_object_get(section->object, field);
-    return json_is_null(value) ? NULL : value;
-}
-
-enum status section_integer(const struct section *section, const char *field, int64_t least,
-                            int64_t most, int64_t otherwise, const char *what, int64_t *ret_value)
-{
-    const json_t *value = get(section, field);
-    int64_t number = value ? json_integer_value(value) : otherwise;
-    if (value && (!json_is_integer(value) || number < least || number > most))
-        return problem_set(section->problem, STATUS_INVALID,
-                           "%s.%s: wanted is a whole number from %" PRId64 " to %" PRId64 ": %s",
-                           section->path, field, least, most, what);
-    *ret_value = number;
+    const json_t *field = json_object_get(config, name);
+    if (field == NULL)
+        return STATUS_OK;
+    json_int_t number = json_integer_value(field);
+    if (!json_is_integer(field) || number < (json_int_t)least || number > (json_int_t)most)
+        return problem_set(problem, STATUS_INVALID, "%s.%s: has to be a whole number from %u to %u",
+                           path, name, least, most);
+    *value = (uint32_t)number;
     return STATUS_OK;
 }
 
-enum status section_boolean(const struct section *section, const char *field, bool otherwise,
-                            const char *what, bool *ret_value)
+enum status section_text(const json_t *config, const char *path, const char *name, size_t bytes_max,
+                         const char **value, struct problem *problem)
 {
-    const json_t *value = get(section, field);
-    if (value && !json_is_boolean(value))
-        return problem_set(section->problem, STATUS_INVALID, "%s.%s: wanted is true or false: %s",
-                           section->path, field, what);
-    *ret_value = value ? json_is_true(value) : otherwise;
+    const json_t *field = json_object_get(config, name);
+    if (field == NULL)
+        return STATUS_OK;
+    size_t bytes = json_string_length(field);
+    if (!json_is_string(field) || bytes == 0 || bytes > bytes_max)
+        return problem_set(problem, STATUS_INVALID, "%s.%s: has to be a text of 1 to %zu bytes",
+                           path, name, bytes_max);
+    *value = json_string_value(field);
     return STATUS_OK;
 }
 
-enum status section_text(const struct section *section, const char *field, const char *otherwise,
-                         const char *what, const char **ret_value)
+enum status section_flag(const json_t *config, const char *path, const char *name, bool *value,
+                         struct problem *problem)
 {
-    const json_t *value = get(section, field);
-    if (value && json_string_length(value) == 0)
-        return problem_set(section->problem, STATUS_INVALID, "%s.%s: wanted is text: %s",
-                           section->path, field, what);
-    *ret_value = value ? json_string_value(value) : otherwise;
+    const json_t *field = json_object_get(config, name);
+    if (field == NULL)
+        return STATUS_OK;
+    if (!json_is_boolean(field))
+        return problem_set(problem, STATUS_INVALID, "%s.%s: has to be true or false", path, name);
+    *value = json_is_true(field);
     return STATUS_OK;
 }

@@ -1,7 +1,10 @@
 /*
- * section: reads the fields of a module's section of the configuration. A sentence of a wrong one
- * begins with its path: "sqs.connections: ...". All return STATUS_INVALID for what is wrong, and
- * `otherwise` for what is not there.
+ * section: reading a module's part of the configuration: fields by name, with sentences that begin
+ * with the path of the field ("lambda.timeout_seconds: ...") and say what may stand there.
+ *
+ * Threads: any. Memory: none; text is lent by `config`.
+ * Errors: STATUS_INVALID with a sentence. A field that is not there leaves `value` as it is, which
+ * is how defaults are given.
  */
 #ifndef ENGINE_EDGE_SECTION_H
 #define ENGINE_EDGE_SECTION_H
@@ -12,23 +15,16 @@
 
 #include "engine/base/status.h"
 
-struct section {
-    const char *path; /* "sqs_in.queues[2]" */
-    const json_t *object;
-    struct problem *problem;
-};
-
-/* An object, or nothing at all (`sqs:` with nothing behind it), whose fields are all in `known`,
- * ended by NULL. */
-NODISCARD enum status section_check(const struct section *section, const char *const *known);
-/* `what` ends the sentence: "how many ...". */
-NODISCARD enum status section_integer(const struct section *section, const char *field,
-                                      int64_t least, int64_t most, int64_t otherwise,
-                                      const char *what, int64_t *ret_value);
-NODISCARD enum status section_boolean(const struct section *section, const char *field,
-                                      bool otherwise, const char *what, bool *ret_value);
-/* Lent by the section. Not empty. */
-NODISCARD enum status section_text(const struct section *section, const char *field,
-                                   const char *otherwise, const char *what, const char **ret_value);
+/* That it is an object with no other fields than `names` (ended by NULL); null counts as empty. */
+NODISCARD enum status section_check(const json_t *config, const char *path,
+                                    const char *const *names, struct problem *problem);
+NODISCARD enum status section_count(const json_t *config, const char *path, const char *name,
+                                    uint32_t least, uint32_t most, uint32_t *value,
+                                    struct problem *problem);
+/* Not empty, and at most `bytes_max` long. */
+NODISCARD enum status section_text(const json_t *config, const char *path, const char *name,
+                                   size_t bytes_max, const char **value, struct problem *problem);
+NODISCARD enum status section_flag(const json_t *config, const char *path, const char *name,
+                                   bool *value, struct problem *problem);
 
 #endif

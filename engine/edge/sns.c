@@ -220,11 +220,8 @@ static const struct outbox_kind outbox_of_sns = {
 static enum status read_config(const json_t *config, struct sns *sns, uint32_t *ret_connections,
                                struct problem *problem)
 {
-    static const char *const known[] = {"connections", "key_attribute", NULL};
-    const struct section section = {"sns", config, problem};
-    enum status status = section_check(&section, known);
-    if (status == STATUS_OK)
-        status = outbox_read_section(&section, ret_connections, &sns->key_attribute);
+    enum status status =
+        outbox_read_section(config, "sns", ret_connections, &sns->key_attribute, problem);
     if (status == STATUS_OK && !sns->aws)
         return problem_set(problem, STATUS_INVALID,
                            "sns: needs a section \"aws\" beside it, which may be empty: aws: {}");

@@ -52,7 +52,7 @@
 #include "engine/edge/edge_module.h"
 
 #define SQS_IN_QUEUES_MAX             256u
-#define SQS_IN_CONNECTIONS_DEFAULT    8
+#define SQS_IN_CONNECTIONS_DEFAULT    8u
 #define SQS_IN_CONNECTIONS_MAX        64
 #define SQS_IN_POLLS_MAX              32u /* of all queues: half of a host's connections, http.h */
 #define SQS_IN_WAIT_SECONDS           20

@@ -3,8 +3,29 @@
 #include <string.h>
 
 #include "engine/edge/json_path.h"
+#include "engine/edge/section.h"
 #include "engine/edge/sqs.h"
 #include "engine/edge/sqs_in_parts.h"
+
+/* One queue's fields. */
+struct section {
+    const char *path; /* "sqs_in.queues[2]" */
+    const json_t *config;
+    struct problem *problem;
+};
+
+static enum status text(const struct section *section, const char *name, const char **ret_text)
+{
+    *ret_text = NULL;
+    return section_text(section->config, section->path, name, SQS_URL_BYTES_MAX, ret_text,
+                        section->problem);
+}
+
+static enum status flag(const struct section *section, const char *name, bool *ret_flag)
+{
+    *ret_flag = false;
+    return section_flag(section->config, section->path, name, ret_flag, section->problem);
+}
 
 static enum status wrong(const struct section *section, const char *field, const char *what)
 {
@@ -17,13 +38,13 @@ static enum status read_signal(const struct section *queue_section, struct sqs_q
     char path[96];
     const char *name, *saga;
     (void)snprintf(path, sizeof(path), "%s.signal", queue_section->path);
-    const struct section section = {path, json_object_get(queue_section->object, "signal"),
+    const struct section section = {path, json_object_get(queue_section->config, "signal"),
                                     queue_section->problem};
-    enum status status = section_check(&section, known);
+    enum status status = section_check(section.config, section.path, known, section.problem);
     if (status == STATUS_OK)
-        status = section_text(&section, "name", NULL, "the signal's, or $.path to it", &name);
+        status = text(&section, "name", &name);
     if (status == STATUS_OK)
-        status = section_text(&section, "saga", NULL, "$.path to the saga's id", &saga);
+        status = text(&section, "saga", &saga);
     if (status != STATUS_OK)
         return status;
     if (!name || (*name == '$' && !json_path_is(name)))
@@ -44,10 +65,10 @@ static enum status read_use(const struct section *section, struct sqs_queue *que
 {
     const char *definition;
     bool reply;
-    bool signal = json_object_get(section->object, "signal") != NULL;
-    enum status status = section_text(section, "definition", NULL, "its name", &definition);
+    bool signal = json_object_get(section->config, "signal") != NULL;
+    enum status status = text(section, "definition", &definition);
     if (status == STATUS_OK)
-        status = section_boolean(section, "reply", false, "whether its messages end steps", &reply);
+        status = flag(section, "reply", &reply);
     if (status != STATUS_OK)
         return status;
     if ((definition != NULL) + signal + reply != 1)
@@ -65,11 +86,11 @@ static enum status read_use(const struct section *section, struct sqs_queue *que
 static enum status read_name(const struct section *section, struct sqs_queue *queue)
 {
     const char *name;
-    enum status status =
-        section_text(section, "name", queue->fifo ? "deduplication-id" : "message-id",
-                     "message-id, deduplication-id, attribute:NAME or $.path", &name);
+    enum status status = text(section, "name", &name);
     if (status != STATUS_OK)
         return status;
+    if (!name)
+        name = queue->fifo ? "deduplication-id" : "message-id";
     if (strcmp(name, "message-id") == 0) {
         queue->known_by = SQS_BY_MESSAGE_ID;
     } else if (strcmp(name, "deduplication-id") == 0 && queue->fifo) {
@@ -89,32 +110,29 @@ static enum status read_name(const struct section *section, struct sqs_queue *qu
     return STATUS_OK;
 }
 
+static enum status count(const struct section *section, const char *name, uint32_t least,
+                         uint32_t most, uint32_t *value)
+{
+    return section_count(section->config, section->path, name, least, most, value,
+                         section->problem);
+}
+
 static enum status read_numbers(const struct section *section, struct sqs_queue *queue)
 {
-    int64_t connections, wait, visibility;
+    queue->connections = SQS_IN_CONNECTIONS_DEFAULT;
+    queue->wait_seconds = SQS_IN_WAIT_SECONDS;
     enum status status =
-        section_integer(section, "connections", 1, SQS_IN_CONNECTIONS_MAX,
-                        SQS_IN_CONNECTIONS_DEFAULT, "how many receives at once", &connections);
+        count(section, "connections", 1, SQS_IN_CONNECTIONS_MAX, &queue->connections);
     if (status == STATUS_OK)
-        status = section_integer(section, "wait_seconds", 0, SQS_IN_WAIT_SECONDS,
-                                 SQS_IN_WAIT_SECONDS, "how long a poll waits", &wait);
+        status = count(section, "wait_seconds", 0, SQS_IN_WAIT_SECONDS, &queue->wait_seconds);
     if (status == STATUS_OK)
-        status = section_integer(section, "visibility_seconds", SQS_IN_VISIBILITY_SECONDS_MIN,
-                                 SQS_IN_VISIBILITY_SECONDS_MAX, 0,
-                                 "how long a message is seen by nobody else", &visibility);
+        status = count(section, "visibility_seconds", SQS_IN_VISIBILITY_SECONDS_MIN,
+                       SQS_IN_VISIBILITY_SECONDS_MAX, &queue->visibility_told);
     if (status == STATUS_OK)
-        status =
-            section_boolean(section, "attributes", false,
-                            "whether the input has the message's attributes", &queue->attributes);
+        status = flag(section, "attributes", &queue->attributes);
     if (status == STATUS_OK)
-        status = section_boolean(section, "sns_envelope", false,
-                                 "whether the body is a notification of SNS", &queue->sns_envelope);
-    if (status != STATUS_OK)
-        return status;
-    queue->connections = (uint32_t)connections;
-    queue->wait_seconds = (uint32_t)wait;
-    queue->visibility_told = (uint32_t)visibility;
-    return STATUS_OK;
+        status = flag(section, "sns_envelope", &queue->sns_envelope);
+    return status;
 }
 
 static enum status read_queue(const struct section *section, struct sqs_queue *queue)
@@ -124,9 +142,9 @@ static enum status read_queue(const struct section *section, struct sqs_queue *q
                                         "sns_envelope", "connections", "visibility_seconds",
                                         "wait_seconds", NULL};
     const char *url;
-    enum status status = section_check(section, known);
+    enum status status = section_check(section->config, section->path, known, section->problem);
     if (status == STATUS_OK)
-        status = section_text(section, "url", NULL, "the queue's URL", &url);
+        status = text(section, "url", &url);
     if (status != STATUS_OK)
         return status;
     if (!url || !sqs_is_url(url))
@@ -155,22 +173,21 @@ static enum status check_once(const struct sqs_in *in, uint32_t index, struct pr
 enum status sqs_in_read_config(const json_t *config, struct sqs_in *in, struct problem *problem)
 {
     static const char *const known[] = {"queues", NULL};
-    const struct section section = {"sqs_in", config, problem};
-    enum status status = section_check(&section, known);
+    enum status status = section_check(config, "sqs_in", known, problem);
     if (status != STATUS_OK)
         return status;
     const json_t *queues = json_object_get(config, "queues");
-    size_t count = json_array_size(queues);
-    if (count == 0 || count > SQS_IN_QUEUES_MAX)
+    size_t queues_count = json_array_size(queues);
+    if (queues_count == 0 || queues_count > SQS_IN_QUEUES_MAX)
         return problem_set(problem, STATUS_INVALID,
                            "sqs_in.queues: wanted is a list of 1 to %u queues, each with its url "
                            "and the definition that its messages start",
                            SQS_IN_QUEUES_MAX);
-    in->queues = calloc(count, sizeof(*in->queues));
+    in->queues = calloc(queues_count, sizeof(*in->queues));
     if (!in->queues)
         return problem_set(problem, STATUS_NO_MEMORY, "sqs_in: out of memory");
-    in->queues_count = (uint32_t)count;
-    for (uint32_t i = 0; i < count; i++) {
+    in->queues_count = (uint32_t)queues_count;
+    for (uint32_t i = 0; i < queues_count; i++) {
         char path[32];
         (void)snprintf(path, sizeof(path), "sqs_in.queues[%u]", i);
         const struct section of_queue = {path, json_array_get(queues, i), problem};

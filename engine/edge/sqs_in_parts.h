@@ -14,7 +14,6 @@
 #include "engine/edge/aws.h"
 #include "engine/edge/batcher.h"
 #include "engine/edge/edge_module.h"
-#include "engine/edge/section.h"
 #include "engine/edge/sqs_in.h"
 
 enum sqs_known_by { SQS_BY_MESSAGE_ID, SQS_BY_DEDUPLICATION_ID, SQS_BY_ATTRIBUTE, SQS_BY_PATH };

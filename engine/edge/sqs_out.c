@@ -184,21 +184,12 @@ static void error_name(const char *code, char ret_name[OUTBOX_ERROR_BYTES])
 static const struct outbox_kind outbox_of_sqs = {
     .ask = ask, .read = read_answer, .name = error_name};
 
-static enum status read_config(const json_t *config, bool *ret_key, uint32_t *ret_connections,
-                               struct problem *problem)
-{
-    static const char *const known[] = {"connections", "key_attribute", NULL};
-    const struct section section = {"sqs", config, problem};
-    enum status status = section_check(&section, known);
-    return status == STATUS_OK ? outbox_read_section(&section, ret_connections, ret_key) : status;
-}
-
 static enum status open_module(const struct edge_context *context, const json_t *config,
                                void **ret_module, struct problem *problem)
 {
     bool key;
     uint32_t connections;
-    enum status status = read_config(config, &key, &connections, problem);
+    enum status status = outbox_read_section(config, "sqs", &connections, &key, problem);
     if (status != STATUS_OK)
         return status;
     if (!context->aws)

@@ -164,6 +164,11 @@ static enum status use_service(struct partition *partition, const char *name,
     enum status status = open_plugin(partition, name, &plugin, problem);
     if (status == STATUS_NOT_FOUND && may_be_remote(partition, index))
         return use_remote(partition, name, problem);
+    if (status == STATUS_NOT_FOUND && plan_is_edge(name))
+        return problem_set(problem, STATUS_NOT_FOUND,
+                           "service '%s' is an edge, which an engine has that is started by "
+                           "`flyover serve --edges FILE`; this one runs plug-ins alone",
+                           name);
     if (status != STATUS_OK)
         return status;
     status = declare_service(partition, name, &plugin, problem);
@@ -206,6 +211,25 @@ static enum status find_handler(struct partition *partition, const char *source,
                        source, resource->service, resource->handler, known);
 }
 
+/* A plug-in's worker reads the input where it lies in the core: nobody makes another of it. */
+static enum status check_templates(const struct partition *partition, const struct plan *plan,
+                                   uint32_t resource, const char *source, struct problem *problem)
+{
+    const char *service = plan->resources[resource].service;
+    bool undo;
+    uint16_t found = plan_find_templated(plan, (uint16_t)resource, &undo);
+    if (found == PLAN_NO_STATE ||
+        partition->services[partition_state_find_service(partition->state, service)].is_remote)
+        return STATUS_OK;
+    return problem_set(
+        problem, STATUS_UNSUPPORTED,
+        "%s: /States/%s%s: InputPath, Parameters and ResultSelector are for services "
+        "outside of the engine, and service '%s' is a plug-in, whose handlers read "
+        "the state's input as it is: leave them out, or start the engine without "
+        "that plug-in",
+        source, plan->states[found].name, undo ? "/Compensate" : "", service);
+}
+
 static enum status use_plan(struct partition *partition, const struct plan *plan,
                             const char *source, uint16_t *handlers, struct problem *problem)
 {
@@ -215,10 +239,12 @@ static enum status use_plan(struct partition *partition, const struct plan *plan
         if (status != STATUS_OK)
             return problem_set(problem, status, "%s: %s", source, inner.text);
         status = find_handler(partition, source, &plan->resources[i], &handlers[i], problem);
+        if (status == STATUS_OK)
+            status = check_templates(partition, plan, i, source, problem);
         if (status != STATUS_OK)
             return status;
     }
-    return STATUS_OK;
+    return partition_prepare_templates(partition, plan);
 }
 
 static enum status resolve_plan(struct partition *partition, uint32_t index, const char *source,
@@ -717,6 +743,7 @@ void partition_free(struct partition *partition)
     if (partition->in_hand != NULL)
         region_unmap(partition->in_hand,
                      core_branches_max(partition->state->core) * sizeof *partition->in_hand);
+    free(partition->remote.room);
     region_unmap(partition->replies, REPLIES_CAPACITY * sizeof *partition->replies);
     endings_fini(&partition->endings);
     keeper_close(&partition->keeper);

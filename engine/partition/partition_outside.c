@@ -204,7 +204,10 @@ enum status partition_answer(struct partition *partition, const char *token,
     enum status status = check_payload(output, "output", problem);
     if (status == STATUS_OK)
         status = core_check_token(partition->state->core, token, &event.result.branch, problem);
-    return status == STATUS_OK ? take(partition, &event, problem) : status;
+    if (status != STATUS_OK)
+        return status;
+    partition_select_result(partition, &event);
+    return take(partition, &event, problem);
 }
 
 enum status partition_answer_error(struct partition *partition, const char *token,

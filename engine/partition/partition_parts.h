@@ -43,7 +43,10 @@ struct remote {
     uint32_t lanes_count;
     uint32_t in_flight;               /* handed out, and neither answered nor given back */
     char trace[TRACE_TEXT_BYTES + 1]; /* of the one handed out last */
-    bool wanted[REMOTE_LANES_MAX];    /* a limit kept back what somebody asked for */
+    char key_id[REMOTE_KEY_ID_BYTES]; /* what idempotency keys begin with; "": nothing */
+    uint8_t *room; /* TEMPLATE_ROOM_BYTES, for what templates make; NULL: no plan has any */
+    struct template_failure failure; /* of the selector that failed last */
+    bool wanted[REMOTE_LANES_MAX];   /* a limit kept back what somebody asked for */
     struct remote_lane lanes[REMOTE_LANES_MAX];
 };
 
@@ -176,6 +179,12 @@ struct flyover_bytes partition_kept_output(const struct partition *partition, ui
                                            struct flyover_bytes output);
 /* The service, which is declared, becomes a remote one. */
 void partition_make_remote(struct partition *partition, uint32_t service);
+/* Memory for templates, if the plan has some. STATUS_NO_MEMORY. */
+NODISCARD enum status partition_prepare_templates(struct partition *partition,
+                                                  const struct plan *plan);
+/* The answer to the step that the branch waits for, as its ResultSelector has it; without one as it
+ * is. Where that fails the event becomes the step's error, with texts lent until the next call. */
+void partition_select_result(struct partition *partition, struct event *event);
 /* How long until a rate lets something go that a worker was asked for. */
 uint64_t partition_remote_wait_ns(struct partition *partition, uint64_t now_ns);
 /* After recovery, from the place of the checkpoint it began with: goes on counting. */

@@ -1,6 +1,9 @@
 #include "engine/partition/remote.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/partition/partition_parts.h"
@@ -146,31 +149,139 @@ static bool beat(struct partition *partition, uint32_t branch)
 }
 
 static void fill(struct partition *partition, uint32_t branch, uint32_t generation,
-                 struct remote_invocation *ret_call)
+                 const struct core_invocation *call, struct remote_invocation *ret_call)
 {
     const struct core *core = partition->state->core;
-    struct core_invocation call;
-    core_invocation(core, branch, &call);
     *ret_call = (struct remote_invocation){
-        .saga_id = call.saga_id,
+        .saga_id = call->saga_id,
         .branch = branch,
         .generation = generation,
-        .step_no = call.step_no,
-        .attempt_no = call.attempt_no,
-        .deadline_ms = call.deadline_ms,
-        .phase = call.phase,
-        .input = call.input,
-        .output = call.output,
+        .step_no = call->step_no,
+        .attempt_no = call->attempt_no,
+        .deadline_ms = call->deadline_ms,
+        .phase = call->phase,
+        .input = call->input,
+        .output = call->output,
         .has_token = core_ends_by_token(core, branch),
     };
-    if (call.trace.at != 0) {
+    if (call->trace.at != 0) {
         trace_print(core_trace(core, branch).at, partition->remote.trace);
         ret_call->trace =
             (struct flyover_bytes){(const uint8_t *)partition->remote.trace, TRACE_TEXT_BYTES};
     }
     if (ret_call->has_token)
-        core_make_token(core_limits(core).seed, call.saga_id, call.step_no, call.attempt_no,
+        core_make_token(core_limits(core).seed, call->saga_id, call->step_no, call->attempt_no,
                         ret_call->token);
+}
+
+/* ---- templates --------------------------------------------------------------------------------
+ */
+
+void remote_set_key_id(struct partition *partition, const char *id)
+{
+    assert(strlen(id) < REMOTE_KEY_ID_BYTES);
+    strcpy(partition->remote.key_id, id);
+}
+
+void remote_make_key(const struct partition *partition, uint64_t saga_id, uint32_t step_no,
+                     enum flyover_phase phase, char ret_key[REMOTE_KEY_BYTES])
+{
+    const char *id = partition->remote.key_id;
+    snprintf(ret_key, REMOTE_KEY_BYTES, "%s%s%" PRIu64 "-%" PRIu32 "%s", id,
+             id[0] == '\0' ? "" : "-", saga_id, step_no, phase == FLYOVER_COMPENSATION ? "-c" : "");
+}
+
+enum status partition_prepare_templates(struct partition *partition, const struct plan *plan)
+{
+    struct remote *remote = &partition->remote;
+    if (remote->room == NULL && plan->templates_count > 0)
+        remote->room = malloc(TEMPLATE_ROOM_BYTES);
+    return remote->room != NULL || plan->templates_count == 0 ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+/* What the template of the step that a branch waits for makes of the payload. */
+static bool evaluate(struct partition *partition, const struct core_invocation *call,
+                     uint16_t template, const char *token, struct flyover_bytes payload,
+                     struct flyover_bytes *ret_value, struct template_failure *ret_failure)
+{
+    const struct plan *plan = core_plan(partition->state->core, call->plan);
+    char key[REMOTE_KEY_BYTES];
+    remote_make_key(partition, call->saga_id, call->step_no, call->phase, key);
+    const struct template_context context = {
+        .saga_id = call->saga_id,
+        .attempt_no = call->attempt_no,
+        .state = plan->states[call->state].name,
+        .machine = plan->name,
+        .key = key,
+        .token = token,
+    };
+    assert(template <plan->templates_count);
+    return template_evaluate(&plan->templates[template], payload, &context, partition->remote.room,
+                             ret_value, ret_failure);
+}
+
+static struct event error_of(uint32_t branch, const struct template_failure *failure)
+{
+    return (struct event){
+        .kind = EVENT_ERROR,
+        .error = {.branch = branch,
+                  .retryable = true,
+                  .name = {(const uint8_t *)failure->name, (uint32_t)strlen(failure->name)},
+                  .cause = {(const uint8_t *)failure->cause, (uint32_t)strlen(failure->cause)}}};
+}
+
+/* The step to compensate, as the Parameters of its Compensate see it, in the room. */
+static struct flyover_bytes make_undo(struct partition *partition,
+                                      const struct core_invocation *call)
+{
+    static const uint8_t nil[] = {0xc0};
+    struct flyover_bytes output = call->output;
+    if (output.count == 0)
+        output = (struct flyover_bytes){nil, sizeof nil};
+    uint8_t *room = partition->remote.room;
+    size_t count = value_make_undo(call->input, output, room, TEMPLATE_ROOM_BYTES);
+    assert(count > 0);
+    return (struct flyover_bytes){room, (uint32_t)count};
+}
+
+/* The input becomes what the definition makes of it. */
+static bool make_input(struct partition *partition, const struct core_invocation *call,
+                       struct remote_invocation *remote_call, struct template_failure *ret_failure)
+{
+    const struct plan_state *state =
+        &core_plan(partition->state->core, call->plan)->states[call->state];
+    bool undo = call->phase == FLYOVER_COMPENSATION;
+    uint16_t template = undo ? state->undo_arguments : state->arguments;
+    if (template == PLAN_NO_TEMPLATE)
+        return true;
+    const char *token = remote_call->has_token ? remote_call->token : NULL;
+    struct flyover_bytes payload = undo ? make_undo(partition, call) : call->input;
+    remote_call->is_made = true;
+    return evaluate(partition, call, template, token, payload, &remote_call->input, ret_failure);
+}
+
+void partition_select_result(struct partition *partition, struct event *event)
+{
+    static const uint8_t nil[] = {0xc0};
+    const struct core *core = partition->state->core;
+    struct remote *remote = &partition->remote;
+    uint32_t branch = event->result.branch;
+    struct core_invocation call;
+    char token[CORE_TOKEN_BYTES];
+    core_invocation(core, branch, &call);
+    const struct plan_state *state = &core_plan(core, call.plan)->states[call.state];
+    if (call.phase == FLYOVER_COMPENSATION || state->selector == PLAN_NO_TEMPLATE)
+        return;
+    core_make_token(core_limits(core).seed, call.saga_id, call.step_no, call.attempt_no, token);
+    struct flyover_bytes output = event->result.output;
+    if (output.count == 0)
+        output = (struct flyover_bytes){nil, sizeof nil};
+    bool by_token = event->result.by_token;
+    if (evaluate(partition, &call, state->selector, token, output, &event->result.output,
+                 &remote->failure))
+        return;
+    *event = error_of(branch, &remote->failure);
+    event->error.by_token = by_token;
 }
 
 /* Whether the step is still to be begun. What is out of time is not: its timer is about to fire. */
@@ -183,6 +294,28 @@ static bool is_wanted(const struct partition *partition, uint32_t branch, uint32
     return due_ms < 0 || due_ms > partition->last_now_ms;
 }
 
+enum making { MAKING_DONE, MAKING_FAILED, MAKING_WAITS };
+
+/* Its first heartbeat, and all that is handed out of it. One that cannot be made fails instead.
+ * MAKING_WAITS: the journal has no room. */
+static enum making make(struct partition *partition, uint32_t branch, uint32_t generation,
+                        struct remote_invocation *ret_call)
+{
+    struct template_failure failure;
+    struct core_invocation call;
+    if (!beat(partition, branch))
+        return MAKING_WAITS;
+    core_invocation(partition->state->core, branch, &call);
+    fill(partition, branch, generation, &call, ret_call);
+    if (make_input(partition, &call, ret_call, &failure))
+        return MAKING_DONE;
+    struct event event = error_of(branch, &failure);
+    if (!partition_reserve(partition, event_encoded_bytes_max(&event)))
+        return MAKING_WAITS;
+    partition_apply_answer(partition, &event, PARTITION_NO_TOKEN);
+    return MAKING_FAILED;
+}
+
 bool remote_take(struct partition *partition, uint32_t lane, struct remote_invocation *ret_call)
 {
     assert(lane < partition->remote.lanes_count);
@@ -192,7 +325,10 @@ bool remote_take(struct partition *partition, uint32_t lane, struct remote_invoc
            dispatch_pop(dispatch, index, partition->turn_ns, &branch, &generation)) {
         if (!is_wanted(partition, branch, generation))
             continue;
-        if (!beat(partition, branch)) {
+        enum making making = make(partition, branch, generation, ret_call);
+        if (making == MAKING_FAILED)
+            continue;
+        if (making == MAKING_WAITS) {
             struct core_invocation call;
             core_invocation(partition->state->core, branch, &call);
             dispatch_push_first(dispatch, index, call.plan, call.phase, branch, generation);
@@ -200,7 +336,6 @@ bool remote_take(struct partition *partition, uint32_t lane, struct remote_invoc
         }
         dispatch_went(dispatch, index, partition->turn_ns);
         partition->remote.in_flight++;
-        fill(partition, branch, generation, ret_call);
         return true;
     }
     partition->remote.wanted[lane] = dispatch_waiting(dispatch, index) > 0;
@@ -254,9 +389,13 @@ enum status remote_done(struct partition *partition, uint32_t lane, uint32_t bra
         return on_fault(partition, lane, branch, generation, "Flyover.BadOutput",
                         "the output of the worker is not one whole msgpack value (no ext types, "
                         "string keys, UTF-8, at most 32 deep)");
-    struct event event = {.kind = EVENT_RESULT, .result = {.branch = branch}};
-    if (core_expects(partition->state->core, branch, generation))
-        event.result.output = partition_kept_output(partition, branch, output);
+    struct event event = {.kind = EVENT_RESULT, .result = {.branch = branch, .output = output}};
+    if (core_expects(partition->state->core, branch, generation)) {
+        if (!core_ends_by_token(partition->state->core, branch))
+            partition_select_result(partition, &event);
+        if (event.kind == EVENT_RESULT)
+            event.result.output = partition_kept_output(partition, branch, event.result.output);
+    }
     return on_answer(partition, lane, branch, generation, &event);
 }
 

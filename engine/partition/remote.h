@@ -22,18 +22,26 @@
  * remote_give_back and a restart. A beat is journalled, but none within an eighth of that time
  * after the last.
  *
+ * What Parameters make (saga/template.h) is made when it is handed out, each time anew, and what
+ * ResultSelector makes when the answer comes, before that is journalled. Where one of them fails
+ * the step fails, by States.ParameterPathFailure, .IntrinsicFailure or .DataLimitExceeded, and
+ * nothing is handed out.
+ *
  * Limits of a service (--limit) hold for its lanes together. Compensations go first, plans in turn,
  * in each lane, as for plug-ins (dispatch.h).
  *
- * Threads: the engine's. Memory: none of its own beside the lanes, REMOTE_LANES_MAX.
+ * Threads: the engine's. Memory: none of its own beside the lanes, REMOTE_LANES_MAX, and 2 MiB from
+ * the first definition on that has a template.
  */
 #ifndef ENGINE_PARTITION_REMOTE_H
 #define ENGINE_PARTITION_REMOTE_H
 
 #include "engine/partition/partition.h"
 
-#define REMOTE_LANES_MAX 192u
-#define REMOTE_NO_LANE   UINT32_MAX
+#define REMOTE_LANES_MAX    192u
+#define REMOTE_NO_LANE      UINT32_MAX
+#define REMOTE_KEY_ID_BYTES 24u /* with its end */
+#define REMOTE_KEY_BYTES    64u /* of an idempotency key, with its end */
 
 /* A handler of a remote service; numbered for the life of the partition. */
 struct remote_lane {
@@ -50,8 +58,11 @@ struct remote_invocation {
     uint32_t attempt_no;
     int64_t deadline_ms; /* 0: none */
     enum flyover_phase phase;
-    struct flyover_bytes input;  /* lent until the next event is applied: copy it at once */
+    /* Lent until the next event is applied, or the next is taken: copy it at once. */
+    struct flyover_bytes input;
     struct flyover_bytes output; /* of the step to compensate; count 0: nil */
+    bool is_made;                /* the input is what the definition makes for the handler; of a
+                                    compensation too, which needs nothing beside it then */
     struct flyover_bytes trace;  /* traceparent; count 0: none; lent until the next is taken */
     bool has_token;              /* the step ends by .waitForTaskToken */
     char token[FLYOVER_TOKEN_BYTES];
@@ -68,6 +79,13 @@ uint32_t remote_lanes_count(const struct partition *partition);
 const struct remote_lane *remote_lane(const struct partition *partition, uint32_t lane);
 /* Invocations that wait in the lane; some may be void by now. */
 uint32_t remote_waiting(const struct partition *partition, uint32_t lane);
+
+/* What keys begin with from now on, "ID-", so that they are no other engine's: letters, digits and
+ * '-', fewer than REMOTE_KEY_ID_BYTES. Without it keys are this data directory's own alone. */
+void remote_set_key_id(struct partition *partition, const char *id);
+/* $$.Task.IdempotencyKey: "ID-SAGA-STEP", with "-c" behind it for a compensation. */
+void remote_make_key(const struct partition *partition, uint64_t saga_id, uint32_t step_no,
+                     enum flyover_phase phase, char ret_key[REMOTE_KEY_BYTES]);
 
 /* The next one that may go now; false also when the journal has no room. It is in flight until
  * remote_done, _failed or _give_back. */

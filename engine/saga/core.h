@@ -117,7 +117,8 @@ struct core_invocation {
     int64_t deadline_ms; /* 0: none */
     enum flyover_phase phase;
     uint32_t plan;
-    uint16_t resource;           /* in the plan's list */
+    uint16_t state; /* in the plan's list, as the resource is */
+    uint16_t resource;
     struct flyover_bytes input;  /* lent, see above */
     struct flyover_bytes output; /* of the step to compensate; count 0: nil */
     slab_ref trace;              /* from core_payloads on; SLAB_NONE: none */

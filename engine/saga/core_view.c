@@ -160,6 +160,7 @@ void core_invocation(const struct core *core, uint32_t branch, struct core_invoc
         .deadline_ms = waiting->deadline_ms,
         .phase = undo ? FLYOVER_COMPENSATION : FLYOVER_FORWARD,
         .plan = saga->plan,
+        .state = waiting->state,
         .resource = undo ? state->undo_resource : state->resource,
         .trace = core_trace_of(core, saga),
     };

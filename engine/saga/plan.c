@@ -78,6 +78,28 @@ uint16_t plan_find_signal(const struct plan *plan, struct flyover_bytes name)
     return PLAN_NO_SIGNAL;
 }
 
+/* ---- templates ----------------------------------------------------------------------------- */
+
+uint16_t plan_find_templated(const struct plan *plan, uint16_t resource, bool *ret_undo)
+{
+    for (uint32_t i = 0; i < plan->states_count; i++) {
+        const struct plan_state *state = &plan->states[i];
+        bool forward = state->resource == resource && (state->arguments != PLAN_NO_TEMPLATE ||
+                                                       state->selector != PLAN_NO_TEMPLATE);
+        bool undo = state->undo_resource == resource && state->undo_arguments != PLAN_NO_TEMPLATE;
+        if (!forward && !undo)
+            continue;
+        *ret_undo = !forward;
+        return (uint16_t)i;
+    }
+    return PLAN_NO_STATE;
+}
+
+bool plan_is_edge(const char *service)
+{
+    return strncmp(service, "aws-", strlen("aws-")) == 0 || strcmp(service, "sql") == 0;
+}
+
 /* ---- delays -------------------------------------------------------------------------------- */
 
 /* rate^exponent by squaring. Products of doubles round the same way on every machine, which pow()

@@ -9,13 +9,13 @@
  *
  * What is understood: Comment, StartAt, States, Version ("1.0"), TimeoutSeconds, Compensation
  * {Order: "Reverse" | "Parallel"}; Task (Resource, Compensate {Resource, Retry, Catch,
- * TimeoutSeconds}, Retry, Catch, TimeoutSeconds, HeartbeatSeconds, Pivot, FireAndForget,
- * ResultPath, Next | End), Wait (one of Seconds, SecondsPath, Timestamp, TimestampPath; Next |
- * End), Pass (Result, ResultPath, Next | End), Choice (And, Or, Not, IsPresent, IsNull, IsString,
- * IsNumeric, IsBoolean, StringEquals, -LessThan, -GreaterThan, -LessThanEquals, -GreaterThanEquals
- * and their -Path forms, the same for Numeric, BooleanEquals and its -Path), Succeed, Fail (Error,
- * Cause). Everything else that ASL has is refused by its name and JSON pointer; an unknown field is
- * refused with the nearest known one.
+ * TimeoutSeconds, Parameters}, Retry, Catch, TimeoutSeconds, HeartbeatSeconds, Pivot,
+ * FireAndForget, InputPath, Parameters, ResultSelector, ResultPath, Next | End), Wait (one of
+ * Seconds, SecondsPath, Timestamp, TimestampPath; Next | End), Pass (Result, ResultPath, Next |
+ * End), Choice (And, Or, Not, IsPresent, IsNull, IsString, IsNumeric, IsBoolean, StringEquals,
+ * -LessThan, -GreaterThan, -LessThanEquals, -GreaterThanEquals and their -Path forms, the same for
+ * Numeric, BooleanEquals and its -Path), Succeed, Fail (Error, Cause). Everything else that ASL has
+ * is refused by its name and JSON pointer; an unknown field is refused with the nearest known one.
  *
  * A Task's Resource says who does it (enum task_kind):
  *   service:NAME.HANDLER                    a handler; its output is the result
@@ -23,6 +23,17 @@
  *                                           comes later, from whoever has the token
  *   signal:NAME                             nobody: the saga waits for the signal of that name, and
  *                                           its payload is the result
+ *   arn:aws:…                               somebody else's service, as Step Functions names it:
+ *                                           handlers of the services aws-lambda, aws-sqs, aws-sns,
+ *                                           aws-dynamodb and aws-http (plan_arn.c)
+ *
+ * What a handler gets is the state's input; with InputPath a part of it, with Parameters what the
+ * template makes of that (template.h). A function's ARN makes {"FunctionName": ARN, "Payload":
+ * that} of it. ResultSelector makes the result of what it answered; a handler that only begins a
+ * step for a token to end, and an operator who skips one, give no answer to select from. In a
+ * Compensate Parameters see {"input", "output"}: the state's whole input, and the result as it was
+ * selected. Where a template fails, the step does. Handlers of plug-ins get the input where it
+ * lies, and know none of this: whoever runs a plan refuses it there (plan_find_templated).
  *
  * Catch in a Compensate: a compensation that failed for good goes on at Next, with {"input",
  * "output"} of the step and the error where ResultPath says; when that way comes to its end the
@@ -43,6 +54,7 @@
 #include <stdio.h>
 
 #include "engine/base/status.h"
+#include "engine/saga/template.h"
 #include "engine/saga/value.h"
 
 #define PLAN_DEFINITION_BYTES_MAX (1u << 20)
@@ -59,6 +71,7 @@
 #define PLAN_NO_STATE             UINT16_MAX
 #define PLAN_NO_HANDLER           UINT16_MAX
 #define PLAN_NO_SIGNAL            UINT16_MAX
+#define PLAN_NO_TEMPLATE          UINT16_MAX
 /* The longest Wait, timeout or delay: a hundred years. */
 #define PLAN_WAIT_MS_MAX (1000ull * 3600 * 24 * 36525)
 
@@ -149,6 +162,9 @@ struct plan_state {
     bool pivot;
     uint64_t timeout_ms;   /* of an attempt; 0: none */
     uint64_t heartbeat_ms; /* 0: none; less than timeout_ms; not with TASK_SIGNAL */
+    uint16_t arguments;    /* in plan.templates, or PLAN_NO_TEMPLATE: the input as it is */
+    uint16_t selector;     /* the same: the result as it is */
+    uint16_t undo_arguments;
     uint16_t undo_resource;
     uint64_t undo_timeout_ms;
     uint16_t retriers_first, retriers_count;
@@ -180,7 +196,7 @@ struct plan {
     uint16_t signals_count;
     uint64_t timeout_ms; /* of a whole saga; 0: none */
     uint32_t states_count, resources_count, retriers_count, catchers_count, rules_count,
-        choices_count, errors_count;
+        choices_count, errors_count, templates_count, template_nodes_count, template_parts_count;
     struct plan_state *states;
     struct plan_resource *resources; /* each pair once */
     struct plan_retrier *retriers;
@@ -188,6 +204,9 @@ struct plan {
     struct plan_rule *rules;
     struct plan_choice *choices;
     struct flyover_bytes *errors;
+    struct template *templates;
+    struct template_node *template_nodes; /* of all templates */
+    struct path_part *template_parts;
     struct flyover_bytes signals[PLAN_SIGNALS_MAX]; /* each name once */
 };
 
@@ -219,6 +238,12 @@ uint16_t plan_find_catcher(const struct plan *plan, uint16_t first, uint16_t cou
                            struct flyover_bytes error);
 /* Index of the signal in the plan's list, or PLAN_NO_SIGNAL. */
 uint16_t plan_find_signal(const struct plan *plan, struct flyover_bytes name);
+
+/* The first state from `first` on whose Task (or, where *ret_undo says so, Compensate) is for this
+ * resource and has a template: of a plug-in it cannot be. PLAN_NO_STATE: there is none. */
+uint16_t plan_find_templated(const struct plan *plan, uint16_t resource, bool *ret_undo);
+/* Whether the service is one of the engine's edges by its name: aws-*, or sql. */
+bool plan_is_edge(const char *service);
 
 /* When a Wait state that is entered at now_ms with this input is over. A time that has passed is
  * now_ms. A number of seconds with a fraction counts to the nearest millisecond. False, with a

@@ -27,7 +27,8 @@ struct place {
 
 /* How many entries the arrays of the plan have room for. */
 struct plan_capacity {
-    uint32_t states, resources, retriers, catchers, rules, choices, errors;
+    uint32_t states, resources, retriers, catchers, rules, choices, errors, templates,
+        template_nodes, template_parts;
 };
 
 struct plan_build {
@@ -37,7 +38,8 @@ struct plan_build {
     struct plan *plan;
     struct plan_capacity capacity;
     uint32_t services_count;
-    uint8_t *text_next; /* room in the plan for texts and constants */
+    uint32_t template_first; /* node of the template that is being compiled */
+    uint8_t *text_next;      /* room in the plan for texts and constants */
     uint8_t *text_end;
 };
 
@@ -94,12 +96,39 @@ bool plan_build_check_error_name(struct plan_build *build, const char *name,
 bool plan_constant_encode(struct plan_build *build, json_t *value, const struct place *at,
                           struct flyover_bytes *ret_constant);
 
-/* Resource of a Task: who does it, in task_kind, resource and signal. */
+/* Resource of a Task: who does it, in task_kind, resource and signal. *ret_function is the ARN of a
+ * Lambda function, the JSON's, or NULL. */
 bool plan_resource_compile(struct plan_build *build, const json_t *task, const struct place *at,
-                           struct plan_state *state);
+                           struct plan_state *state, const char **ret_function);
 /* Resource of a Compensate, which is always a handler. */
 bool plan_resource_compile_undo(struct plan_build *build, const json_t *compensate,
-                                const struct place *at, uint16_t *ret_resource);
+                                const struct place *at, uint16_t *ret_resource,
+                                const char **ret_function);
+/* A Resource that begins with "arn:". */
+bool plan_arn_parse(struct plan_build *build, const char *text, const struct place *at,
+                    enum task_kind *ret_kind, struct plan_resource *ret_handler,
+                    bool *ret_is_function);
+
+/* How much room the templates of a state may take; more than a limit allows counts no more than
+ * that, since it will be refused. */
+void plan_template_count(const json_t *state, struct plan_capacity *capacity);
+/* InputPath and Parameters of a Task or a Compensate, for the function or for NULL; left alone
+ * where there is none of the three. A Task that waits for its token may name it. */
+bool plan_template_compile_arguments(struct plan_build *build, const json_t *holder,
+                                     const struct place *at, const char *function, bool by_token,
+                                     uint16_t *ret_template);
+/* ResultSelector; left alone where there is none. */
+bool plan_template_compile_selector(struct plan_build *build, const json_t *holder,
+                                    const struct place *at, bool by_token, uint16_t *ret_template);
+/* The next node of the template that is being compiled. */
+bool plan_template_take(struct plan_build *build, const struct place *at,
+                        struct template_node **ret_node);
+/* What stands in a field that ends in ".$": one node and what belongs to it. */
+bool plan_intrinsic_compile(struct plan_build *build, const char *text, const struct place *at,
+                            bool by_token, struct template_node **ret_node);
+/* The same of a path alone. `text` is kept by the plan. */
+bool plan_template_path(struct plan_build *build, struct flyover_bytes text, const struct place *at,
+                        bool by_token, struct template_node *node);
 /* Retry and Catch of a Task or of a Compensate; left alone where they are not there. */
 bool plan_retry_compile(struct plan_build *build, const json_t *holder, const struct place *at,
                         uint16_t *ret_first, uint16_t *ret_count);

@@ -65,6 +65,7 @@ static struct plan_capacity count_all(json_t *states)
                        &capacity.errors);
         count_handlers(json_object_get(undo, "Catch"), PLAN_CATCHERS_MAX, &capacity.catchers,
                        &capacity.errors);
+        plan_template_count(state, &capacity);
         for (size_t i = 0; i < json_array_size(choices); i++)
             capacity.rules += count_rules(json_array_get(choices, i), 0);
     }
@@ -95,6 +96,11 @@ static size_t lay_out(struct plan_build *build, uint8_t *block, size_t text_byte
         .rules = take(block, &used, capacity->rules, sizeof *arrays.rules),
         .choices = take(block, &used, capacity->choices, sizeof *arrays.choices),
         .errors = take(block, &used, capacity->errors, sizeof *arrays.errors),
+        .templates = take(block, &used, capacity->templates, sizeof *arrays.templates),
+        .template_nodes =
+            take(block, &used, capacity->template_nodes, sizeof *arrays.template_nodes),
+        .template_parts =
+            take(block, &used, capacity->template_parts, sizeof *arrays.template_parts),
     };
     build->text_next = take(block, &used, text_bytes, 1);
     build->text_end = block == NULL ? NULL : build->text_next + text_bytes;
@@ -105,11 +111,11 @@ static size_t lay_out(struct plan_build *build, uint8_t *block, size_t text_byte
 }
 
 /* Texts take no more than they do in JSON; a constant takes at most three times as much: the real
- * 1.0 is three letters there and nine bytes here. */
+ * 1.0 is three letters there and nine bytes here; and in a function it is kept as text too. */
 static bool take_block(struct plan_build *build, json_t *states, size_t definition_bytes)
 {
     build->capacity = count_all(states);
-    size_t text_bytes = 3 * definition_bytes;
+    size_t text_bytes = 4 * definition_bytes;
     size_t block_bytes = lay_out(build, NULL, text_bytes);
     uint8_t *block = calloc(1, block_bytes);
     if (block == NULL)
@@ -149,6 +155,7 @@ static bool name_states(struct plan_build *build, json_t *states, const struct p
         state->next = state->default_next = PLAN_NO_STATE;
         state->resource = state->undo_resource = PLAN_NO_HANDLER;
         state->signal = PLAN_NO_SIGNAL;
+        state->arguments = state->selector = state->undo_arguments = PLAN_NO_TEMPLATE;
     }
     return true;
 }
@@ -161,7 +168,8 @@ static const struct {
                     {"a Task state",
                      (const char *const[]){"Type", "Comment", "Resource", "Compensate", "Retry",
                                            "Catch", "TimeoutSeconds", "HeartbeatSeconds", "Pivot",
-                                           "FireAndForget", "ResultPath", "Next", "End", NULL}}},
+                                           "FireAndForget", "InputPath", "Parameters",
+                                           "ResultSelector", "ResultPath", "Next", "End", NULL}}},
     [STATE_PASS] = {"Pass",
                     {"a Pass state", (const char *const[]){"Type", "Comment", "Result",
                                                            "ResultPath", "Next", "End", NULL}}},

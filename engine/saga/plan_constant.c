@@ -6,7 +6,7 @@
 bool plan_constant_encode(struct plan_build *build, json_t *value, const struct place *at,
                           struct flyover_bytes *ret_constant)
 {
-    /* The plan has room for three bytes for each byte of the definition, and the dearest value, a
+    /* The plan has room for four bytes for each byte of the definition, and the dearest value, a
      * real of three letters such as 1.0, takes nine: only a payload's own limit can be passed. */
     size_t room = (size_t)(build->text_end - build->text_next);
     size_t count = 0;

@@ -12,6 +12,7 @@ struct parsed {
     enum task_kind kind;
     struct plan_resource handler; /* TASK_HANDLER, TASK_TOKEN */
     const char *signal;           /* TASK_SIGNAL: its name, in the definition */
+    bool is_function;             /* TASK_HANDLER: the text is a Lambda function's ARN */
 };
 
 static bool starts_with(const char *text, const char *prefix)
@@ -47,10 +48,8 @@ static bool parse(struct plan_build *build, const char *text, const struct place
                   struct parsed *ret_parsed)
 {
     if (starts_with(text, "arn:"))
-        return plan_build_refuse(build, STATUS_UNSUPPORTED, at,
-                                 "ARNs (\"%.80s\") are not supported yet; name a handler as "
-                                 "\"service:NAME.HANDLER\"",
-                                 text);
+        return plan_arn_parse(build, text, at, &ret_parsed->kind, &ret_parsed->handler,
+                              &ret_parsed->is_function);
     if (starts_with(text, signal_prefix)) {
         ret_parsed->kind = TASK_SIGNAL;
         ret_parsed->signal = text + strlen(signal_prefix);
@@ -64,8 +63,8 @@ static bool parse(struct plan_build *build, const char *text, const struct place
             parse_handler(text + strlen(service_prefix), ret_parsed)) ||
            plan_build_refuse(build, STATUS_INVALID, at,
                              "\"%.80s\" is not of the form \"service:NAME.HANDLER\", "
-                             "\"service:NAME.HANDLER%s\" or \"signal:NAME\", each name 1 to %u "
-                             "letters, digits, '-' or '_'",
+                             "\"service:NAME.HANDLER%s\", \"signal:NAME\" or an ARN, each name "
+                             "1 to %u letters, digits, '-' or '_'",
                              text, token_suffix, FLYOVER_NAME_BYTES_MAX);
 }
 
@@ -113,7 +112,7 @@ static bool keep_signal(struct plan_build *build, const char *name, const struct
 }
 
 bool plan_resource_compile(struct plan_build *build, const json_t *task, const struct place *at,
-                           struct plan_state *state)
+                           struct plan_state *state, const char **ret_function)
 {
     const struct place *here = PLACE_FIELD(at, "Resource");
     struct parsed parsed = {.signal = NULL};
@@ -121,6 +120,7 @@ bool plan_resource_compile(struct plan_build *build, const json_t *task, const s
     if (!plan_build_text(build, task, "Resource", at, &text) || !parse(build, text, here, &parsed))
         return false;
     state->task_kind = parsed.kind;
+    *ret_function = parsed.is_function ? text : NULL;
     if (parsed.kind != TASK_SIGNAL)
         return keep_handler(build, &parsed.handler, here, &state->resource);
     state->resource = 0;
@@ -128,7 +128,8 @@ bool plan_resource_compile(struct plan_build *build, const json_t *task, const s
 }
 
 bool plan_resource_compile_undo(struct plan_build *build, const json_t *compensate,
-                                const struct place *at, uint16_t *ret_resource)
+                                const struct place *at, uint16_t *ret_resource,
+                                const char **ret_function)
 {
     const struct place *here = PLACE_FIELD(at, "Resource");
     struct parsed parsed = {.signal = NULL};
@@ -145,5 +146,6 @@ bool plan_resource_compile_undo(struct plan_build *build, const json_t *compensa
                                  "a compensation cannot wait for a task token: it is done when its "
                                  "handler answers; leave \"%s\" out",
                                  token_suffix);
+    *ret_function = parsed.is_function ? text : NULL;
     return keep_handler(build, &parsed.handler, here, ret_resource);
 }

@@ -16,6 +16,7 @@ static bool compile_fire_and_forget(struct plan_build *build, const json_t *json
         {"Compensate", "the saga never learns whether it was done, so there is nothing to undo"},
         {"Catch", "its failure never fails the saga, so there is nothing to catch"},
         {"ResultPath", "its result is dropped, so there is nothing to put anywhere"},
+        {"ResultSelector", "its result is dropped, so there is nothing to select from"},
     };
     const struct place *here = PLACE_FIELD(at, "FireAndForget");
     if (!plan_build_flag(build, json, "FireAndForget", at, &state->fire_and_forget))
@@ -73,16 +74,35 @@ static bool compile_times(struct plan_build *build, const json_t *json, const st
            compile_heartbeat(build, json, at, state);
 }
 
+/* ---- InputPath, Parameters, ResultSelector -------------------------------------------------- */
+
+static bool compile_templates(struct plan_build *build, const json_t *json, const struct place *at,
+                              const char *function, struct plan_state *state)
+{
+    static const char *const fields[] = {"InputPath", "Parameters", "ResultSelector"};
+    bool by_token = state->task_kind == TASK_TOKEN;
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0] && state->task_kind == TASK_SIGNAL; i++)
+        if (json_object_get(json, fields[i]) != NULL)
+            return plan_build_refuse(build, STATUS_INVALID, PLACE_FIELD(at, fields[i]),
+                                     "a step that waits for a signal asks nobody, and its result "
+                                     "is the signal's payload as it comes; leave %s out",
+                                     fields[i]);
+    return plan_template_compile_arguments(build, json, at, function, by_token,
+                                           &state->arguments) &&
+           plan_template_compile_selector(build, json, at, by_token, &state->selector);
+}
+
 /* ---- Compensate ---------------------------------------------------------------------------- */
 
 static bool compile_compensate(struct plan_build *build, const json_t *holder,
                                const struct place *at, struct plan_state *state)
 {
-    static const char *const names[] = {"Comment", "Resource",       "Retry",
+    static const char *const names[] = {"Comment", "Resource",       "Parameters", "Retry",
                                         "Catch",   "TimeoutSeconds", NULL};
     static const struct plan_fields fields = {"a Compensate", names};
     json_t *json = json_object_get(holder, "Compensate");
     const struct place *here = PLACE_FIELD(at, "Compensate");
+    const char *function = NULL;
     if (json == NULL)
         return true;
     if (state->task_kind == TASK_SIGNAL)
@@ -91,7 +111,9 @@ static bool compile_compensate(struct plan_build *build, const json_t *holder,
                                  "done that could be compensated; leave it out");
     state->compensated = true;
     return plan_fields_check(build, json, &fields, here) &&
-           plan_resource_compile_undo(build, json, here, &state->undo_resource) &&
+           plan_resource_compile_undo(build, json, here, &state->undo_resource, &function) &&
+           plan_template_compile_arguments(build, json, here, function, false,
+                                           &state->undo_arguments) &&
            plan_build_seconds(build, json, "TimeoutSeconds", here, &state->undo_timeout_ms) &&
            plan_retry_compile(build, json, here, &state->undo_retriers_first,
                               &state->undo_retriers_count) &&
@@ -103,10 +125,12 @@ bool plan_task_compile(struct plan_build *build, json_t *json, const struct plac
                        struct plan_state *state)
 {
     assert(state->type == STATE_TASK);
-    return plan_resource_compile(build, json, at, state) &&
+    const char *function = NULL;
+    return plan_resource_compile(build, json, at, state, &function) &&
            plan_build_result_path(build, json, at, &state->result_kind, &state->result_path) &&
            plan_build_flag(build, json, "Pivot", at, &state->pivot) &&
            compile_fire_and_forget(build, json, at, state) &&
+           compile_templates(build, json, at, function, state) &&
            compile_times(build, json, at, state) && compile_compensate(build, json, at, state) &&
            plan_retry_compile(build, json, at, &state->retriers_first, &state->retriers_count) &&
            plan_catch_compile(build, json, at, &state->catchers_first, &state->catchers_count);

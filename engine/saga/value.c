@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/base/cursor.h"
+#include "engine/saga/sink.h"
 #include "engine/saga/utf8.h"
 
 /* ---- check ---------------------------------------------------------------------------------- */
@@ -116,98 +117,25 @@ static struct flyover_bytes extent(struct flyover_cursor cursor)
     return (struct flyover_bytes){start, (uint32_t)(cursor.at - start)};
 }
 
-bool value_at(struct flyover_bytes value, const struct path *path, struct flyover_bytes *ret_found)
+bool value_at_parts(struct flyover_bytes value, const struct path_part *parts, uint32_t parts_count,
+                    struct flyover_bytes *ret_found)
 {
-    assert(path->parts_count <= PATH_PARTS_MAX);
+    assert(parts_count <= PATH_PARTS_MAX);
     struct flyover_cursor cursor = cursor_of(value);
-    for (uint32_t part = 0; part < path->parts_count; part++) {
-        if (!enter_part(&cursor, &path->parts[part]))
+    for (uint32_t part = 0; part < parts_count; part++) {
+        if (!enter_part(&cursor, &parts[part]))
             return false;
     }
-    *ret_found = path->parts_count == 0 ? value : extent(cursor);
+    *ret_found = parts_count == 0 ? value : extent(cursor);
     return true;
 }
 
+bool value_at(struct flyover_bytes value, const struct path *path, struct flyover_bytes *ret_found)
+{
+    return value_at_parts(value, path->parts, path->parts_count, ret_found);
+}
+
 /* ---- build ---------------------------------------------------------------------------------- */
-
-/* Writes up to its end; what does not fit is dropped and remembered. */
-struct sink {
-    uint8_t *start;
-    uint8_t *at;
-    uint8_t *end;
-    bool overflowed;
-};
-
-static struct sink sink_into(uint8_t *out, size_t capacity)
-{
-    assert(out != NULL);
-    return (struct sink){.start = out, .at = out, .end = out + capacity};
-}
-
-/* The bytes written, 0 where they did not fit. */
-static size_t sink_result(const struct sink *sink)
-{
-    return sink->overflowed ? 0 : (size_t)(sink->at - sink->start);
-}
-
-static void sink_bytes(struct sink *sink, const void *bytes, size_t count)
-{
-    if (sink->overflowed || count > (size_t)(sink->end - sink->at)) {
-        sink->overflowed = true;
-        return;
-    }
-    if (count > 0)
-        memcpy(sink->at, bytes, count);
-    sink->at += count;
-}
-
-/* The head of a string or a map in its shortest form: `fixed` with the length in it below
- * fixed_max, else `first16` or the code after it, then the length. Strings have an 8-bit form,
- * whose code stands before `first16`. */
-static void sink_head(struct sink *sink, uint8_t fixed, uint32_t fixed_max, uint8_t first16,
-                      uint32_t length)
-{
-    uint8_t head[5] = {(uint8_t)(fixed | length)};
-    if (length <= fixed_max) {
-        sink_bytes(sink, head, 1);
-    } else if (length <= UINT16_MAX) {
-        uint16_t big_endian = htobe16((uint16_t)length);
-        head[0] = first16;
-        memcpy(head + 1, &big_endian, sizeof big_endian);
-        sink_bytes(sink, head, 3);
-    } else {
-        uint32_t big_endian = htobe32(length);
-        head[0] = (uint8_t)(first16 + 1);
-        memcpy(head + 1, &big_endian, sizeof big_endian);
-        sink_bytes(sink, head, 5);
-    }
-}
-
-static void sink_map(struct sink *sink, uint32_t pairs)
-{
-    sink_head(sink, 0x80, 15, 0xde, pairs);
-}
-
-static void sink_str_head(struct sink *sink, uint32_t count)
-{
-    if (count > 31 && count <= UINT8_MAX) {
-        const uint8_t head[2] = {0xd9, (uint8_t)count};
-        sink_bytes(sink, head, sizeof head);
-    } else {
-        sink_head(sink, 0xa0, 31, 0xda, count);
-    }
-}
-
-static void sink_str(struct sink *sink, struct flyover_bytes text)
-{
-    sink_str_head(sink, text.count);
-    sink_bytes(sink, text.at, text.count);
-}
-
-static void sink_literal(struct sink *sink, const char *text)
-{
-    sink_str(sink, (struct flyover_bytes){(const uint8_t *)text, (uint32_t)strlen(text)});
-}
 
 /* `part` inside the maps of the fields first.. of the path; the first field goes into a map that
  * is written already. */

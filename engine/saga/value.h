@@ -47,6 +47,9 @@ bool value_check(struct flyover_bytes value, const char **ret_reason);
 
 /* The value at `path`; false where the path leads nowhere. */
 bool value_at(struct flyover_bytes value, const struct path *path, struct flyover_bytes *ret_found);
+/* The same of a path that is kept as its parts. */
+bool value_at_parts(struct flyover_bytes value, const struct path_part *parts, uint32_t parts_count,
+                    struct flyover_bytes *ret_found);
 
 /* Writes `value` with the part at `path` replaced by (or created as) `part` into out[capacity].
  * Missing fields on the way are created as maps; a non-map on the way is replaced by a map, as AWS

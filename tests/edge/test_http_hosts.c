@@ -233,26 +233,46 @@ static void who_has_patience_gives_up_waiting_for_a_mute_host(void **state)
     assert_int_equal(outcomes[FULL].end, HTTP_ANSWERED);
 }
 
-static void a_host_that_only_loses_requests_gets_no_longer_line(void **state)
+/* Fills the slow server, after it has lost as many requests in a row as make it a mute one. */
+static void lose_and_fill(void)
 {
-    (void)state;
     script(HTTP_HOST_SILENT_MAX, &(struct fake_answer){.fault = FAKE_CLOSED_BEFORE});
     script(FULL, &(struct fake_answer){.held = true});
     send_many(0, FULL + HTTP_HOST_SILENT_MAX);
     turn_until_seen(FULL + HTTP_HOST_SILENT_MAX);
-    struct http_request request = request_of(FULL + HTTP_HOST_SILENT_MAX);
+}
+
+static void a_host_that_only_loses_requests_gets_no_longer_line(void **state)
+{
+    (void)state;
+    lose_and_fill();
+    struct http_request request = request_of(100);
     request.patience_ms = 3600000;
     http_rig_ask(http, &request, HTTP_NOT_SENT);
-    /* It answers again, and is waited for again. */
+    assert_int_equal(http_open_requests(http), FULL);
+}
+
+static void a_host_that_answers_again_is_waited_for_again(void **state)
+{
+    (void)state;
+    lose_and_fill();
     fake_http_release(slow, 1);
+    while (http_open_requests(http) == FULL) {
+        http_turn(http);
+        http_wait(http, NULL, 0, 10);
+    }
     script(1, &(struct fake_answer){.held = true});
-    send_many(FULL + HTTP_HOST_SILENT_MAX + 1, 1);
+    send_many(100, 1);
+    struct http_request patient = request_of(101), late = request_of(102);
+    patient.patience_ms = 3600000;
+    late.timeout_ms = 100;
+    http_rig_send(http, &patient);
+    http_rig_ask(http, &late, HTTP_NOT_SENT);
+    assert_int_equal(outcomes[101].ends, 0);
     turn_until_seen(FULL + HTTP_HOST_SILENT_MAX + 1);
     fake_http_release(slow, FULL);
-    request = request_of(FULL + HTTP_HOST_SILENT_MAX + 2);
-    request.patience_ms = 3600000;
-    http_rig_ask(http, &request, HTTP_ANSWERED);
-    http_rig_until(http, outcomes, FULL + HTTP_HOST_SILENT_MAX);
+    http_rig_until(http, outcomes + 101, 1);
+    assert_int_equal(outcomes[101].end, HTTP_ANSWERED);
 }
 
 static void no_more_are_taken_than_there_is_room_for(void **state)
@@ -278,6 +298,7 @@ int main(void)
         TEST(what_waits_longer_than_it_may_was_not_sent),
         TEST(who_has_patience_gives_up_waiting_for_a_mute_host),
         TEST(a_host_that_only_loses_requests_gets_no_longer_line),
+        TEST(a_host_that_answers_again_is_waited_for_again),
         TEST(no_more_are_taken_than_there_is_room_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

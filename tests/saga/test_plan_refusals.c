@@ -109,23 +109,13 @@ static void what_asl_has_and_we_have_not_is_refused_by_name(void **state)
 {
     (void)state;
     static const char *const fields[] = {
-        "InputPath",
-        "OutputPath",
-        "Parameters",
-        "ResultSelector",
-        "HeartbeatSecondsPath",
-        "Credentials",
-        "TimeoutSecondsPath",
-        "QueryLanguage",
-        "Assign",
-        "Arguments",
-        "Output",
-        "Condition",
-        "ErrorPath",
-        "CausePath",
-        "ItemsPath",
-        "ItemProcessor",
-        "MaxConcurrency",
+        "OutputPath",    "HeartbeatSecondsPath",
+        "Credentials",   "TimeoutSecondsPath",
+        "QueryLanguage", "Assign",
+        "Arguments",     "Output",
+        "Condition",     "ErrorPath",
+        "CausePath",     "ItemsPath",
+        "ItemProcessor", "MaxConcurrency",
         "Branches",
     };
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
@@ -205,8 +195,6 @@ static void resources_and_compensations_are_checked(void **state)
          STATUS_OK, "", ""},
         {RESOURCE("'service:a.01234567890123456789012345678901234567890123456789012345678901234'"),
          INVALID, A "/Resource", form},
-        {RESOURCE("'arn:aws:lambda:eu-west-1:1:function:f'"), UNSUPPORTED, A "/Resource",
-         "ARNs (\"arn:aws:lambda:eu-west-1:1:function:f\") are not supported yet"},
         {TASK("'Compensate':'service:s.undo'"), INVALID, A "/Compensate",
          "a Compensate must be an object, not a string"},
         {TASK("'Compensate':{}"), INVALID, A "/Compensate", "there is no Resource"},
@@ -214,7 +202,8 @@ static void resources_and_compensations_are_checked(void **state)
          A "/Compensate/Retyr", "did you mean \"Retry\"?"},
         {TASK("'Compensate':{'Resource':'service:s.undo','Next':'A'}"), INVALID,
          A "/Compensate/Next",
-         "Next does not belong in a Compensate, which may have: Comment, Resource, Retry, Catch, "
+         "Next does not belong in a Compensate, which may have: Comment, Resource, Parameters, "
+         "Retry, Catch, "
          "TimeoutSeconds"},
         {TASK("'Compensate':{'Resource':'s.undo'}"), INVALID, A "/Compensate/Resource", form},
         {TASK("'Compensate':{'Resource':'service:s.u','Retry':[{'ErrorEquals':[]}]}"), INVALID,

@@ -79,8 +79,8 @@ static void resources_of_no_form_are_refused(void **state)
 {
     (void)state;
     static const char services[] =
-        " is not of the form \"service:NAME.HANDLER\", \"service:NAME.HANDLER.waitForTaskToken\" "
-        "or \"signal:NAME\", each name 1 to 64 letters, digits, '-' or '_'";
+        " is not of the form \"service:NAME.HANDLER\", \"service:NAME.HANDLER.waitForTaskToken\", "
+        "\"signal:NAME\" or an ARN, each name 1 to 64 letters, digits, '-' or '_'";
     static const char signals[] = " is not of the form \"signal:NAME\", the name 1 to 64 letters, "
                                   "digits, '-', '_' or '.'";
     static const struct refusal refusals[] = {
@@ -235,7 +235,7 @@ static void heartbeats_come_before_the_timeout(void **state)
          "not supported yet"},
         {UNDO("'HeartbeatSeconds':1"), INVALID, A "/Compensate/HeartbeatSeconds",
          "HeartbeatSeconds does not belong in a Compensate, which may have: Comment, Resource, "
-         "Retry, Catch, TimeoutSeconds"},
+         "Parameters, Retry, Catch, TimeoutSeconds"},
         {PASS("'TimeoutSeconds':1"), INVALID, A "/TimeoutSeconds",
          "TimeoutSeconds does not belong in a Pass state"},
         {TASK("'TimeoutSecond':1"), INVALID, A "/TimeoutSecond",

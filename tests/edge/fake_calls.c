@@ -1,0 +1,212 @@
+#include "tests/edge/fake_calls.h"
+
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <cmocka.h>
+
+#define CALLS_MAX 2048u
+
+static struct fake_request requests[FAKE_REQUESTS_MAX];
+static uint32_t requests_count;
+static struct fake_call *calls[CALLS_MAX];
+static uint32_t calls_count;
+static enum status send_status;
+
+/* ---- in the place of the edge thread ----------------------------------------------------------
+ */
+
+static struct fake_call *open_call(struct edge_call *call)
+{
+    struct fake_call *fake = (struct fake_call *)call;
+    assert_false(fake->is_done || fake->is_failed);
+    return fake;
+}
+
+void edge_done(struct edge_thread *thread, struct edge_call *call, json_t *output)
+{
+    (void)thread;
+    struct fake_call *fake = open_call(call);
+    fake->is_done = true;
+    fake->output = output;
+}
+
+void edge_failed(struct edge_thread *thread, struct edge_call *call, bool retryable,
+                 const char *error, const char *cause_format, ...)
+{
+    (void)thread;
+    struct fake_call *fake = open_call(call);
+    fake->is_failed = true;
+    fake->retryable = retryable;
+    snprintf(fake->error, sizeof fake->error, "%s", error);
+    va_list arguments;
+    va_start(arguments, cause_format);
+    vsnprintf(fake->cause, sizeof fake->cause, cause_format, arguments);
+    va_end(arguments);
+}
+
+void edge_count_retry(struct edge_thread *thread, const struct edge_call *call)
+{
+    (void)thread, (void)call;
+}
+
+/* ---- in the place of aws.c and http.c ---------------------------------------------------------
+ */
+
+static void copy(char *ret_text, size_t bytes_max, const char *text)
+{
+    int bytes = snprintf(ret_text, bytes_max, "%s", text != NULL ? text : "");
+    assert_true(bytes >= 0 && (size_t)bytes < bytes_max);
+}
+
+enum status aws_send(struct aws *aws, const struct aws_request *request, struct problem *problem)
+{
+    (void)aws;
+    if (send_status != STATUS_OK)
+        return problem_set(problem, send_status, "the test says so");
+    assert_true(requests_count < FAKE_REQUESTS_MAX);
+    assert_true(request->timeout_ms > 0);
+    struct fake_request *fake = &requests[requests_count++];
+    *fake = (struct fake_request){.once = request->once,
+                                  .timeout_ms = request->timeout_ms,
+                                  .on_end = request->on_end,
+                                  .context = request->context};
+    copy(fake->service, sizeof fake->service, request->service);
+    copy(fake->region, sizeof fake->region, request->region);
+    copy(fake->path, sizeof fake->path, request->path);
+    copy(fake->target, sizeof fake->target, request->target);
+    for (uint32_t i = 0; i < request->headers_count; i++) {
+        size_t bytes = strlen(fake->headers);
+        snprintf(fake->headers + bytes, sizeof fake->headers - bytes, "%s\n", request->headers[i]);
+    }
+    fake->body_text = strndup(request->body != NULL ? request->body : "", request->body_bytes);
+    fake->body = json_loads(fake->body_text, JSON_DECODE_ANY, NULL);
+    return STATUS_OK;
+}
+
+const char *http_answer_header(const struct http_answer *answer, const char *name)
+{
+    size_t bytes = strlen(name);
+    for (const char *const *header = answer->headers; header != NULL && *header != NULL; header++)
+        if (strncasecmp(*header, name, bytes) == 0 && (*header)[bytes] == ':')
+            return *header + bytes + 2;
+    return NULL;
+}
+
+const char *aws_region(const struct aws *aws)
+{
+    (void)aws;
+    return "eu-central-1";
+}
+
+/* ---- for the test -----------------------------------------------------------------------------
+ */
+
+struct edge_context fake_context(void)
+{
+    static char thread, aws;
+    return (struct edge_context){.thread = (struct edge_thread *)&thread,
+                                 .aws = (struct aws *)&aws};
+}
+
+struct fake_call *fake_call_make(uint32_t handler, const char *key, const char *input)
+{
+    assert_true(calls_count < CALLS_MAX);
+    struct fake_call *fake = calloc(1, sizeof *fake);
+    assert_non_null(fake);
+    fake->call.handler = handler;
+    copy(fake->call.key, sizeof fake->call.key, key);
+    json_error_t error;
+    fake->call.input = json_loads(input, JSON_DECODE_ANY, &error);
+    if (fake->call.input == NULL)
+        fail_msg("%s: %s", error.text, input);
+    calls[calls_count++] = fake;
+    return fake;
+}
+
+uint32_t fake_requests_count(void)
+{
+    return requests_count;
+}
+
+const struct fake_request *fake_request(uint32_t index)
+{
+    assert_true(index < requests_count);
+    return &requests[index];
+}
+
+static void end(uint32_t index, const struct aws_answer *answer)
+{
+    assert_true(index < requests_count);
+    struct fake_request *request = &requests[index];
+    assert_false(request->is_answered);
+    request->is_answered = true;
+    request->on_end(request->context, answer);
+}
+
+/* What is behind '#', or all. */
+static const char *without_namespace(const char *type)
+{
+    const char *hash = type != NULL ? strchr(type, '#') : NULL;
+    return hash != NULL ? hash + 1 : type;
+}
+
+void fake_answer(uint32_t index, int status, const char *const *headers, const char *body)
+{
+    struct aws_answer answer = {.http = {.end = HTTP_ANSWERED,
+                                         .status = status,
+                                         .body = body,
+                                         .body_bytes = strlen(body),
+                                         .headers = headers,
+                                         .sentence = ""},
+                                .ok = status / 100 == 2,
+                                .retryable = status == 429 || status / 100 == 5,
+                                .error = "",
+                                .message = ""};
+    answer.json = json_loads(body, 0, NULL);
+    if (!answer.ok) {
+        const char *type = json_string_value(json_object_get(answer.json, "__type"));
+        if (type == NULL)
+            type = http_answer_header(&answer.http, "X-Amzn-ErrorType");
+        const char *message = json_string_value(json_object_get(answer.json, "message"));
+        answer.error = type != NULL ? without_namespace(type) : "";
+        answer.message = message != NULL ? message : "no message";
+        if (strstr(answer.error, "Throttling") != NULL ||
+            strstr(answer.error, "ThroughputExceeded") != NULL)
+            answer.retryable = true;
+    }
+    end(index, &answer);
+    json_decref(answer.json);
+}
+
+void fake_end(uint32_t index, enum http_end how, const char *sentence)
+{
+    struct aws_answer answer = {.http = {.end = how, .body = "", .sentence = sentence},
+                                .retryable = true,
+                                .error = "",
+                                .message = sentence};
+    end(index, &answer);
+}
+
+void fake_send_says(enum status status)
+{
+    send_status = status;
+}
+
+void fake_reset(void)
+{
+    for (uint32_t i = 0; i < requests_count; i++) {
+        free(requests[i].body_text);
+        json_decref(requests[i].body);
+        assert_true(requests[i].is_answered);
+    }
+    for (uint32_t i = 0; i < calls_count; i++) {
+        json_decref(calls[i]->call.input);
+        json_decref(calls[i]->output);
+        free(calls[i]);
+    }
+    requests_count = calls_count = 0;
+    send_status = STATUS_OK;
+}

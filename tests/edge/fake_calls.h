@@ -1,0 +1,51 @@
+/*
+ * fake_calls: the frame of edges and aws.h in memory, for the tests of modules that ask AWS: what a
+ * module sends is there to be looked at, is answered when the test says so, and how a call ended is
+ * kept. In the place of the edge thread, aws.c and http.c.
+ *
+ * Threads: that of the test. Memory: all is freed by fake_reset.
+ */
+#ifndef TESTS_EDGE_FAKE_CALLS_H
+#define TESTS_EDGE_FAKE_CALLS_H
+
+#include "engine/edge/aws.h"
+#include "engine/edge/edge_module.h"
+
+#define FAKE_REQUESTS_MAX 64u
+
+struct fake_call {
+    struct edge_call call;
+    bool is_done, is_failed; /* at most one of them */
+    json_t *output;          /* NULL: null */
+    bool retryable;
+    char error[EDGE_ERROR_BYTES], cause[EDGE_CAUSE_BYTES];
+};
+
+struct fake_request {
+    char service[32], region[64], path[1024], target[128], headers[8192];
+    char *body_text;
+    json_t *body; /* NULL: it is none, or no JSON */
+    bool once, is_answered;
+    uint32_t timeout_ms;
+    void (*on_end)(void *context, const struct aws_answer *answer);
+    void *context;
+};
+
+/* The module's context, with an aws. */
+struct edge_context fake_context(void);
+/* A new call, `input` and `key` of it; the call is the test's until fake_reset. */
+struct fake_call *fake_call_make(uint32_t handler, const char *key, const char *input);
+/* What was sent so far, and the request of that number. */
+uint32_t fake_requests_count(void);
+const struct fake_request *fake_request(uint32_t index);
+/* 2xx: a success. `headers`: "Name: value" ended by NULL, or NULL. The error's name is taken from
+ * `__type` of the body or X-Amzn-ErrorType, its text from `message`. */
+void fake_answer(uint32_t index, int status, const char *const *headers, const char *body);
+/* No answer. */
+void fake_end(uint32_t index, enum http_end end, const char *sentence);
+/* From now on aws_send says this. */
+void fake_send_says(enum status status);
+/* Between tests; asserts that nothing is left open. */
+void fake_reset(void);
+
+#endif
