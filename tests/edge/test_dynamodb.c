@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "tests/edge/fake_calls.h"
+#include "tests/edge/fake_aws.h"
 
 #define KEY "engine-7-3"
 /* An item with these keys, as it is in an answer. */
@@ -66,32 +66,6 @@ static struct fake_call *call(uint32_t handler, const char *input)
     assert_true(json_equal(fake->call.input, before)); /* it is lent */
     json_decref(before);
     return fake;
-}
-
-static void assert_failed(const struct fake_call *fake, bool retryable, const char *error)
-{
-    assert_true(fake->is_failed);
-    assert_string_equal(fake->error, error);
-    assert_int_equal(fake->retryable, retryable);
-}
-
-static void assert_json(const json_t *json, const char *expected)
-{
-    json_t *wanted = json_loads(expected, JSON_DECODE_ANY, NULL);
-    assert_non_null(wanted);
-    if (!json_equal(json, wanted)) {
-        char *is = json_dumps(json, JSON_ENCODE_ANY);
-        fail_msg("is %s, not %s", is, expected);
-    }
-    json_decref(wanted);
-}
-
-static void assert_done(const struct fake_call *fake, const char *output)
-{
-    if (fake->is_failed)
-        fail_msg("%s: %s", fake->error, fake->cause);
-    assert_true(fake->is_done);
-    assert_json(fake->output, output);
 }
 
 /* The newest request is this one, and no more than `count` were made. */
