@@ -160,7 +160,7 @@ static enum status open_rings(struct edges *edges, struct problem *problem)
     struct edge_thread *thread = &edges->thread;
     uint32_t messages = 2 * edges->options.messages_max;
     uint32_t all = edges->lanes_count * edges->options.in_flight_max + messages;
-    enum status status = ring_open(&thread->orders, all, sizeof(struct edge_order));
+    enum status status = ring_open(&thread->orders, all + EDGE_ENDS_MAX, sizeof(struct edge_order));
     if (status == STATUS_OK)
         status = ring_open(&thread->news, all, sizeof(struct edge_news));
     if (status != STATUS_OK)
@@ -226,11 +226,15 @@ enum status edges_open(const struct edges_options *options, struct edges **ret_e
         return problem_set(problem, STATUS_NO_MEMORY, "out of memory");
     enum status status = edge_id_open(options->directory, edges->id, problem);
     if (status == STATUS_OK)
+        remote_set_key_id(options->partition, edges->id);
+    if (status == STATUS_OK)
         status = open_modules(edges, problem);
     if (status == STATUS_OK)
         status = open_rings(edges, problem);
     if (status == STATUS_OK)
         status = start_thread(edges, problem);
+    if (status == STATUS_OK)
+        edges_watch_ends(edges);
     edges->options.config = NULL;
     if (status != STATUS_OK) {
         edges_close(edges);
@@ -272,7 +276,9 @@ void edges_close(struct edges *edges)
     if (edges == NULL)
         return;
     struct edge_thread *thread = &edges->thread;
+    edges_unwatch_ends(edges);
     end_thread(edges);
+    edges_drop_ends(edges);
     edges_take_lines(edges);
     give_back(edges);
     ring_close(thread->orders);

@@ -231,7 +231,7 @@ static bool unpack(struct edge_flight *flight)
     call->output = edge_value_to_json(output);
     if (call->input == NULL || call->output == NULL)
         return false;
-    if (call->phase == FLYOVER_COMPENSATION)
+    if (call->phase == FLYOVER_COMPENSATION && !flight->is_made)
         call->input = json_pack("{s:o, s:O}", "input", call->input, "output", call->output);
     if (json_is_null(call->output))
         call->output = NULL;
@@ -257,6 +257,7 @@ static void take_orders(struct edge_thread *thread)
         switch (order->kind) {
         case EDGE_ORDER_CALL: on_call(thread, order->what); break;
         case EDGE_ORDER_SETTLED: settle(thread, order->what); break;
+        case EDGE_ORDER_END: edge_thread_on_end(thread, order->what); break;
         }
     }
     ring_consume(thread->orders, count);
@@ -292,7 +293,7 @@ static int64_t turn_aws(struct edge_thread *thread)
 
 static bool look_drained(struct edge_thread *thread)
 {
-    bool is_drained = thread->calls_open == 0 && thread->letters == NULL;
+    bool is_drained = thread->calls_open == 0 && thread->letters == NULL && thread->endings == NULL;
     for (uint32_t i = 0; i < thread->modules_count; i++) {
         const struct edge_module *module = &thread->modules[i];
         if (module->kind->drain != NULL)
@@ -393,4 +394,5 @@ void edge_thread_end(struct edge_thread *thread)
         const struct edge_module *module = &thread->modules[--thread->modules_count];
         module->kind->close(module->state);
     }
+    edge_thread_free_ends(thread);
 }

@@ -1,6 +1,7 @@
 #include "engine/edge/outbox.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,40 +59,61 @@ static bool is_late(const struct outbox_item *item, int64_t now_ms)
 
 static void item_done(struct outbox *outbox, struct outbox_item *item, json_t *output)
 {
-    if (item->call)
+    if (item->call) {
         edge_done(outbox->thread, item->call, output);
-    else
+    } else {
         json_decref(output);
+        edge_end_told(outbox->thread, item->end);
+    }
     item_free(item);
+}
+
+static void end_lost(struct outbox *outbox, const struct edge_end *end, const char *error,
+                     const char *cause)
+{
+    edge_log(outbox->thread, 4, "end-not-published",
+             "that saga %" PRIu64 " of %s is %s was not published: %s: %s", end->saga_id,
+             end->definition, end->outcome, error, cause);
+}
+
+static void item_tell(struct outbox *outbox, struct outbox_item *item, bool retryable,
+                      const char *error, const char *cause)
+{
+    if (!item->call) {
+        end_lost(outbox, item->end, error, cause);
+        edge_end_told(outbox->thread, item->end);
+    } else if (is_late(item, clock_wall_ms())) {
+        edge_failed(outbox->thread, item->call, false, "States.Timeout",
+                    "the step was out of time before its message was known to be sent: %s", cause);
+    } else {
+        edge_failed(outbox->thread, item->call, retryable, error, "%s", cause);
+    }
 }
 
 static void item_failed(struct outbox *outbox, struct outbox_item *item, bool retryable,
                         const char *error, const char *cause)
 {
-    if (is_late(item, clock_wall_ms()))
-        edge_failed(outbox->thread, item->call, false, "States.Timeout",
-                    "the step was out of time before its message was known to be sent: %s", cause);
-    else if (item->call)
-        edge_failed(outbox->thread, item->call, retryable, error, "%s", cause);
-    else
-        edge_log(outbox->thread, 4, "event-not-published", "%s: %s", error, cause);
+    item_tell(outbox, item, retryable, error, cause);
     item_free(item);
 }
 
-void outbox_add(struct outbox *outbox, struct edge_call *call, const char *key, json_t *entry,
-                size_t bytes, uint64_t order, bool alone)
+void outbox_add(struct outbox *outbox, const struct outbox_item *made, const char *key)
 {
-    struct outbox_item *item = calloc(1, sizeof(*item));
+    struct outbox_item *item = malloc(sizeof(*item));
     if (!item) {
-        json_decref(entry);
-        if (call)
-            edge_failed(outbox->thread, call, true, "States.TaskFailed", "out of memory");
+        struct outbox_item lost = *made;
+        item_tell(outbox, &lost, true, "States.TaskFailed", "out of memory");
+        json_decref(lost.entry);
         return;
     }
-    *item = (struct outbox_item){
-        .base = {.bytes = bytes, .order = order, .alone = alone}, .call = call, .entry = entry};
+    *item = *made;
     if (batcher_add(outbox->batcher, key, &item->base) != STATUS_OK)
         item_failed(outbox, item, true, "States.TaskFailed", "out of memory");
+}
+
+bool outbox_idle(const struct outbox *outbox)
+{
+    return batcher_idle(outbox->batcher);
 }
 
 int64_t outbox_turn(struct outbox *outbox)
@@ -135,14 +157,39 @@ static void cause_of(const char *code, const char *message, char ret_cause[EDGE_
     (void)snprintf(ret_cause, EDGE_CAUSE_BYTES, *code ? "%s (%s)" : "%s", message, code);
 }
 
+static void again(struct outbox *outbox, struct batcher_batch *batch, struct outbox_item *item,
+                  int64_t delay_ms)
+{
+    if (item->call)
+        edge_count_retry(outbox->thread, item->call);
+    batcher_again(batch, &item->base, clock_wall_ms(), delay_ms);
+}
+
+static bool may_go_again(const struct outbox_item *item)
+{
+    return item->base.tries < (item->call ? OUTBOX_TRIES_MAX : OUTBOX_END_TRIES_MAX);
+}
+
+static void again_later(struct outbox *outbox, struct batcher_batch *batch,
+                        struct outbox_item *item)
+{
+    again(outbox, batch, item,
+          batcher_backoff_ms(item->base.tries, BACKOFF_BASE_MS, BACKOFF_MAX_MS));
+}
+
 static void fail_all(struct outbox *outbox, struct batcher_batch *batch, bool retryable,
                      const char *code, const char *message)
 {
     char name[OUTBOX_ERROR_BYTES], cause[EDGE_CAUSE_BYTES];
     outbox->kind->name(code, name);
     cause_of(code, message, cause);
-    for (uint32_t i = 0; i < batch->count; i++)
-        item_failed(outbox, item_of(batch->items[i]), retryable, name, cause);
+    for (uint32_t i = 0; i < batch->count; i++) {
+        struct outbox_item *item = item_of(batch->items[i]);
+        if (!item->call && retryable && may_go_again(item))
+            again_later(outbox, batch, item);
+        else
+            item_failed(outbox, item, retryable, name, cause);
+    }
     batcher_end(batch);
 }
 
@@ -165,20 +212,11 @@ static void on_batch(void *context, struct batcher_batch *batch)
 /* ---- its answer comes --------------------------------------------------------------------------
  */
 
-static void again(struct outbox *outbox, struct batcher_batch *batch, struct outbox_item *item,
-                  int64_t delay_ms)
-{
-    if (item->call)
-        edge_count_retry(outbox->thread, item->call);
-    batcher_again(batch, &item->base, clock_wall_ms(), delay_ms);
-}
-
 static void entry_failed(struct outbox *outbox, struct batcher_batch *batch,
                          struct outbox_item *item, const struct outbox_outcome *outcome)
 {
-    if (!outcome->sender_fault && item->base.tries < OUTBOX_TRIES_MAX) {
-        again(outbox, batch, item,
-              batcher_backoff_ms(item->base.tries, BACKOFF_BASE_MS, BACKOFF_MAX_MS));
+    if (!outcome->sender_fault && may_go_again(item)) {
+        again_later(outbox, batch, item);
         return;
     }
     char name[OUTBOX_ERROR_BYTES], cause[EDGE_CAUSE_BYTES];
@@ -247,13 +285,10 @@ void outbox_on_answer(void *context, const struct aws_answer *answer)
 enum status outbox_read_section(const json_t *config, const char *path, uint32_t *ret_connections,
                                 bool *ret_key_attribute, struct problem *problem)
 {
-    static const char *const names[] = {"connections", "key_attribute", NULL};
-    enum status status = section_check(config, path, names, problem);
     *ret_connections = OUTBOX_CONNECTIONS_DEFAULT;
     *ret_key_attribute = true;
-    if (status == STATUS_OK)
-        status = section_count(config, path, "connections", 1, BATCHER_CONNECTIONS_MAX,
-                               ret_connections, problem);
+    enum status status = section_count(config, path, "connections", 1, BATCHER_CONNECTIONS_MAX,
+                                       ret_connections, problem);
     if (status == STATUS_OK)
         status = section_flag(config, path, "key_attribute", ret_key_attribute, problem);
     return status;

@@ -9,6 +9,8 @@
  *   to blame for
  *   all failed otherwise, or no answer came             each call fails; its Retry decides
  *   a call whose deadline has passed                    is not sent any more: States.Timeout
+ *   the end of a saga, which has no Retry               is sent again, up to OUTBOX_END_TRIES_MAX
+ *                                                       times, then left out and logged
  *
  * Threads: the edge thread. Memory: an item and what it carries, until its call is answered.
  */
@@ -20,6 +22,7 @@
 #include "engine/edge/edge_module.h"
 
 #define OUTBOX_TRIES_MAX           3u
+#define OUTBOX_END_TRIES_MAX       20u
 #define OUTBOX_TIMEOUT_MS          30000u
 #define OUTBOX_BATCH_BYTES         262144u
 #define OUTBOX_CONNECTIONS_DEFAULT 8u /* a destination */
@@ -27,10 +30,11 @@
 #define OUTBOX_ERROR_BYTES         128u
 #define OUTBOX_MESSAGE_BYTES       512u
 
-/* A message of a call, or one of nobody's (`call` is NULL): then its end is only logged. */
+/* A message of a call, or of the end of a saga. */
 struct outbox_item {
     struct batcher_item base;
-    struct edge_call *call;
+    struct edge_call *call; /* NULL: of the end */
+    struct edge_end *end;
     json_t *entry; /* as AWS's JSON has it, without Id; owned */
 };
 
@@ -67,13 +71,12 @@ NODISCARD enum status outbox_open(struct outbox *outbox, const struct edge_conte
                                   const struct outbox_kind *kind, void *module,
                                   uint32_t connections_max);
 void outbox_close(struct outbox *outbox);
-/* Takes `entry`, also when it fails: then the call has been answered. `bytes` is what the batch's
- * limit counts. */
-void outbox_add(struct outbox *outbox, struct edge_call *call, const char *key, json_t *entry,
-                size_t bytes, uint64_t order, bool alone);
+/* Takes the entry of `made`, also when it fails: then it has been answered, or told. */
+void outbox_add(struct outbox *outbox, const struct outbox_item *made, const char *key);
+bool outbox_idle(const struct outbox *outbox);
 int64_t outbox_turn(struct outbox *outbox);
 void outbox_on_answer(void *batch, const struct aws_answer *answer);
-/* Of a section: its fields `connections` and `key_attribute` (outbox_message.h), and no other. */
+/* Of a section: its fields `connections` and `key_attribute` (outbox_message.h). */
 NODISCARD enum status outbox_read_section(const json_t *config, const char *path,
                                           uint32_t *ret_connections, bool *ret_key_attribute,
                                           struct problem *problem);

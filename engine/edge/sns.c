@@ -4,17 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/edge/outbox_message.h"
+#include "engine/edge/section.h"
 
 #define TELEPHONES   "telephones" /* all of them are one destination */
 #define REGION_BYTES 64u
-
-struct sns {
-    struct edge_thread *thread;
-    struct aws *aws;
-    struct outbox outbox;
-    bool key_attribute;
-};
 
 /* ---- a call becomes an entry -------------------------------------------------------------------
  */
@@ -29,6 +22,17 @@ static const char *const fields[] = {"TopicArn",
                                      "MessageGroupId",
                                      "MessageDeduplicationId",
                                      NULL};
+
+bool sns_is_topic(const char *text)
+{
+    return strncmp(text, "arn:", 4) == 0;
+}
+
+bool sns_is_fifo(const char *topic)
+{
+    size_t bytes = strlen(topic);
+    return bytes > 5 && strcmp(topic + bytes - 5, ".fifo") == 0;
+}
 
 /* Where it goes to. */
 struct target {
@@ -54,7 +58,7 @@ static enum status read_target(const json_t *input, struct target *target, struc
                            "wanted is exactly one of \"TopicArn\", \"TargetArn\" and "
                            "\"PhoneNumber\"");
     const char *arn = target->topic ? target->topic : target->arn;
-    if (arn && strncmp(arn, "arn:", 4) != 0)
+    if (arn && !sns_is_topic(arn))
         return problem_set(problem, STATUS_INVALID,
                            "\"%s\" is no ARN: give it as SNS says it, such as "
                            "arn:aws:sns:eu-central-1:123456789012:orders",
@@ -70,12 +74,6 @@ static enum status copy_text(struct outbox_message *message, const json_t *input
     if (status == STATUS_OK && text)
         json_object_set_new(message->entry, field, json_string(text));
     return status;
-}
-
-static bool is_fifo(const struct target *target)
-{
-    size_t bytes = target->topic ? strlen(target->topic) : 0;
-    return bytes > 5 && strcmp(target->topic + bytes - 5, ".fifo") == 0;
 }
 
 static enum status add_texts(struct outbox_message *message, const json_t *input,
@@ -101,7 +99,8 @@ static enum status make_entry(const struct sns *sns, const struct edge_call *cal
         status = outbox_add_attributes(message, call->input, sns->key_attribute ? call->key : NULL,
                                        problem);
     if (status == STATUS_OK)
-        status = outbox_add_fifo(message, call->input, call->key, is_fifo(target), problem);
+        status = outbox_add_fifo(message, call->input, call->key,
+                                 target->topic && sns_is_fifo(target->topic), problem);
     return status;
 }
 
@@ -113,8 +112,11 @@ static void call_publish(void *module, struct edge_call *call)
     struct outbox_message message = {.entry = json_object()};
     enum status status = make_entry(sns, call, &target, &message, &problem);
     if (status == STATUS_OK) {
-        outbox_add(&sns->outbox, call, key_of(&target), message.entry, message.bytes, message.order,
-                   target.topic == NULL);
+        const struct outbox_item item = {
+            .base = {.bytes = message.bytes, .order = message.order, .alone = !target.topic},
+            .call = call,
+            .entry = message.entry};
+        outbox_add(&sns->outbox, &item, key_of(&target));
         return;
     }
     json_decref(message.entry);
@@ -220,12 +222,24 @@ static const struct outbox_kind outbox_of_sns = {
 static enum status read_config(const json_t *config, struct sns *sns, uint32_t *ret_connections,
                                struct problem *problem)
 {
-    enum status status =
-        outbox_read_section(config, "sns", ret_connections, &sns->key_attribute, problem);
+    static const char *const known[] = {"connections", "key_attribute", "events", NULL};
+    enum status status = section_check(config, "sns", known, problem);
+    if (status == STATUS_OK)
+        status = outbox_read_section(config, "sns", ret_connections, &sns->key_attribute, problem);
+    if (status == STATUS_OK)
+        status = sns_events_read(&sns->events, json_object_get(config, "events"), problem);
     if (status == STATUS_OK && !sns->aws)
         return problem_set(problem, STATUS_INVALID,
                            "sns: needs a section \"aws\" beside it, which may be empty: aws: {}");
     return status;
+}
+
+static void close_module(void *module)
+{
+    struct sns *sns = module;
+    outbox_close(&sns->outbox);
+    sns_events_free(&sns->events);
+    free(sns);
 }
 
 static enum status open_module(const struct edge_context *context, const json_t *config,
@@ -243,7 +257,7 @@ static enum status open_module(const struct edge_context *context, const json_t 
             (void)problem_set(problem, status, "sns: out of memory");
     }
     if (status != STATUS_OK) {
-        free(sns);
+        close_module(sns);
         return status;
     }
     *ret_module = sns;
@@ -257,11 +271,10 @@ static int64_t turn(void *module, const struct pollfd *fds, uint32_t fds_count)
     return outbox_turn(&((struct sns *)module)->outbox);
 }
 
-static void close_module(void *module)
+/* Events have to get out; calls are the thread's to count. */
+static bool drain(void *module)
 {
-    struct sns *sns = module;
-    outbox_close(&sns->outbox);
-    free(sns);
+    return outbox_idle(&((struct sns *)module)->outbox);
 }
 
 static const char *const handlers[] = {"publish", NULL};
@@ -272,4 +285,7 @@ const struct edge_kind edge_sns = {.section = "sns",
                                    .open = open_module,
                                    .call = call_publish,
                                    .turn = turn,
+                                   .wants_end = sns_wants_end,
+                                   .on_saga_ended = sns_on_saga_ended,
+                                   .drain = drain,
                                    .close = close_module};

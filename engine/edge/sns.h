@@ -2,7 +2,13 @@
  * sns: messages to topics: arn:aws:states:::sns:publish, also .waitForTaskToken. The module is
  * edge_sns (edge_module.h), section "sns", service "aws-sns", handler "publish".
  *
- *     sns: {connections: 8, key_attribute: true}     # both optional
+ *     sns:                     # all of it is optional
+ *       connections: 8         # batches under way to one topic
+ *       key_attribute: true    # FlyoverKey, see outbox_message.h
+ *       events:                # sagas that end, or are stuck, to a topic
+ *         topic: arn:aws:sns:eu-central-1:123456789012:order-events
+ *         on: [COMPENSATED, STUCK]       # of SUCCEEDED, FAILED, COMPENSATED, STUCK, ABORTED; all
+ *         definitions: [order]           # all
  *
  * Parameters: one of TopicArn, TargetArn and PhoneNumber; Message (text, or any JSON, which is sent
  * as text); Subject, MessageAttributes, MessageStructure, MessageGroupId, MessageDeduplicationId as
@@ -12,6 +18,13 @@
  * Calls of all sagas to one topic go by PublishBatch, up to 10 and 256 KiB (outbox.h); to a target
  * or a telephone singly, by Publish. FIFO topics, a call that is given twice, and the attribute
  * FlyoverKey: as sqs_out.h says it of queues.
+ *
+ * An event's Message is {"saga_id", "definition", "version", "outcome", "ended_ms"}, with "error",
+ * "cause" and "output" where there are any ("output_omitted": true where it is too large), and its
+ * attributes are "definition" and "outcome", for filters of subscriptions. To a FIFO topic the
+ * group is the saga's. What fails is sent again for some minutes; what then is left, or was not yet
+ * sent when the engine died, is lost: at most once over a crash, at least once else
+ * (edge_module.h).
  *
  * Errors are named as Step Functions names them, after the Java SDK's classes:
  *   SNS.NotFoundException, SNS.InvalidParameterException, SNS.AuthorizationErrorException,
@@ -25,7 +38,35 @@
 #ifndef ENGINE_EDGE_SNS_H
 #define ENGINE_EDGE_SNS_H
 
-#include "engine/edge/outbox.h"
+#include "engine/edge/outbox_message.h"
+
+#define SNS_EVENT_DEFINITIONS_MAX 64u
+
+struct sns_events {
+    char *topic; /* NULL: none are wanted; owned, as the names */
+    uint32_t outcomes;
+    char *definitions[SNS_EVENT_DEFINITIONS_MAX];
+    uint32_t definitions_count; /* 0: all */
+};
+
+struct sns {
+    struct edge_thread *thread;
+    struct aws *aws;
+    struct outbox outbox;
+    bool key_attribute;
+    struct sns_events events;
+};
+
+bool sns_is_topic(const char *text);
+bool sns_is_fifo(const char *topic);
+
+/* ---- sns_events.c ------------------------------------------------------------------------------
+ */
+NODISCARD enum status sns_events_read(struct sns_events *events, const json_t *config,
+                                      struct problem *problem);
+void sns_events_free(struct sns_events *events);
+bool sns_wants_end(const void *module, const char *definition, const char *outcome);
+void sns_on_saga_ended(void *module, struct edge_end *end);
 
 /* ---- the Query protocol: sns_form.c, sns_read.c ----------------------------------------------
  */

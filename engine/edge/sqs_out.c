@@ -6,6 +6,7 @@
 
 #include "engine/edge/outbox.h"
 #include "engine/edge/outbox_message.h"
+#include "engine/edge/section.h"
 #include "engine/edge/sqs.h"
 
 struct sqs_out {
@@ -78,7 +79,10 @@ static void call_send_message(void *module, struct edge_call *call)
     struct outbox_message message = {.entry = json_object()};
     enum status status = make_entry(out, call, &url, &message, &problem);
     if (status == STATUS_OK) {
-        outbox_add(&out->outbox, call, url, message.entry, message.bytes, message.order, false);
+        const struct outbox_item item = {.base = {.bytes = message.bytes, .order = message.order},
+                                         .call = call,
+                                         .entry = message.entry};
+        outbox_add(&out->outbox, &item, url);
         return;
     }
     json_decref(message.entry);
@@ -184,12 +188,22 @@ static void error_name(const char *code, char ret_name[OUTBOX_ERROR_BYTES])
 static const struct outbox_kind outbox_of_sqs = {
     .ask = ask, .read = read_answer, .name = error_name};
 
+static enum status read_config(const json_t *config, uint32_t *ret_connections, bool *ret_key,
+                               struct problem *problem)
+{
+    static const char *const known[] = {"connections", "key_attribute", NULL};
+    enum status status = section_check(config, "sqs", known, problem);
+    if (status != STATUS_OK)
+        return status;
+    return outbox_read_section(config, "sqs", ret_connections, ret_key, problem);
+}
+
 static enum status open_module(const struct edge_context *context, const json_t *config,
                                void **ret_module, struct problem *problem)
 {
     bool key;
     uint32_t connections;
-    enum status status = outbox_read_section(config, "sqs", &connections, &key, problem);
+    enum status status = read_config(config, &connections, &key, problem);
     if (status != STATUS_OK)
         return status;
     if (!context->aws)

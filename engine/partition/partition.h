@@ -237,10 +237,12 @@ uint32_t partition_busy_at_ms(const struct partition *partition, enum partition_
 /* The reply of this saga, which runs and is not stuck (else false), will have all that struct reply
  * can say; with the token of its start, or 0. Not beyond a restart. */
 bool partition_await(struct partition *partition, uint64_t saga_id);
-/* While on, a reply comes for every saga that ends or gets stuck, with token 0 for those that have
- * none, without its output if nobody asked for that. They have to be taken: where 65,536 wait, no
- * effect leaves any more. */
+/* While somebody has it on, a reply comes for every saga that ends or gets stuck, with token 0 for
+ * those that have none, without its output if nobody asked for that. They have to be taken: where
+ * 65,536 wait, no effect leaves any more. Whoever has it on turns it off once. */
 void partition_watch(struct partition *partition, bool on);
+/* The same, and the outputs of all of them are asked for. */
+void partition_watch_outputs(struct partition *partition, bool on);
 bool partition_next_reply(struct partition *partition, struct reply *ret_reply);
 
 /* One turn: durable blocks, results, timers, sealing. *ret_worked: something was done. */

@@ -143,6 +143,13 @@ void edge_failed(struct edge_thread *thread, struct edge_call *call, bool retrya
     va_end(arguments);
 }
 
+void edge_end_told(struct edge_thread *thread, struct edge_end *end)
+{
+    (void)thread;
+    assert_non_null(end);
+    rig.ends_told++;
+}
+
 void edge_count_retry(struct edge_thread *thread, const struct edge_call *call)
 {
     (void)thread;

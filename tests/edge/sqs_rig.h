@@ -44,7 +44,7 @@ struct rig {
     struct rig_end ends[RIG_LIST_MAX];
     uint32_t ends_count;
     struct edge_call *open[RIG_LIST_MAX];
-    uint32_t retries;
+    uint32_t retries, ends_told;
     struct rig_message messages[RIG_LIST_MAX];
     uint32_t messages_count; /* brought and not taken by the test */
     uint32_t room;

@@ -24,6 +24,13 @@ static const char undone[] =
     SAGA("A", TASK("A", "echo.say",
                    "\"Compensate\":{\"Resource\":\"service:echo.undo\"},"
                    "\"Next\":\"B\"") "," TASK("B", "other.say", "\"End\":true"));
+static const char templated[] =
+    SAGA("A", TASK("A", "echo.say",
+                   "\"Parameters\":{\"number.$\":\"$.n\","
+                   "\"key.$\":\"$$.Task.IdempotencyKey\"},"
+                   "\"Compensate\":{\"Resource\":\"service:echo.undo\",\"Parameters\":"
+                   "{\"id.$\":\"$.output.id\",\"was.$\":\"$.input.n\"}},"
+                   "\"Next\":\"B\"") "," TASK("B", "other.say", "\"End\":true"));
 static const char retried[] =
     SAGA("A", TASK("A", "echo.say",
                    "\"Retry\":[{\"ErrorEquals\":[\"Echo.Busy\"],\"IntervalSeconds\":1,"
@@ -67,6 +74,8 @@ static void a_call_reaches_its_module_and_its_answer_the_saga(void **state)
     assert_int_equal(view.failed + view.late + view.retried + view.in_flight, 0);
     assert_string_equal(lane(rig, 5).service, "other");
     assert_string_equal(lane(rig, 5).handler, "ask");
+    assert_true(edges_serve(rig->edges, "other"));
+    assert_false(edges_serve(rig->edges, "test"));
 }
 
 static void nothing_is_handed_out_before_it_is_durable(void **state)
@@ -161,6 +170,25 @@ static void a_compensation_of_a_step_without_output_has_none(void **state)
     edge_rig_turns(rig, 8);
     assert_string_equal(echo.input, "{\"input\":{\"n\":1},\"output\":null}");
     assert_string_equal(echo.output, "");
+    echo_answer(&echo, 0, "null");
+    edge_rig_turns(rig, 6);
+    assert_int_equal(rig->reply.outcome, OUTCOME_COMPENSATED);
+}
+
+static void a_compensation_with_parameters_gets_what_they_make(void **state)
+{
+    struct edge_rig *rig = *state;
+    edge_rig_open(rig, templated);
+    echo.holds = true;
+    other.fails = "Other.No";
+    edge_rig_start(rig, "{\"n\": 1}");
+    edge_rig_turns(rig, 4);
+    char json[128];
+    snprintf(json, sizeof json, "{\"number\":1,\"key\":\"%s\"}", echo.key);
+    assert_string_equal(echo.input, json);
+    echo_answer(&echo, 0, "{\"id\": 5}");
+    edge_rig_turns(rig, 8);
+    assert_string_equal(echo.input, "{\"id\":5,\"was\":1}");
     echo_answer(&echo, 0, "null");
     edge_rig_turns(rig, 6);
     assert_int_equal(rig->reply.outcome, OUTCOME_COMPENSATED);
@@ -471,6 +499,7 @@ int main(void)
         EDGE_TEST(a_failure_that_is_not_to_be_retried_ends_the_saga),
         EDGE_TEST(a_compensation_gets_input_and_output_and_a_key_of_its_own),
         EDGE_TEST(a_compensation_of_a_step_without_output_has_none),
+        EDGE_TEST(a_compensation_with_parameters_gets_what_they_make),
         EDGE_TEST(an_output_that_is_no_payload_fails_the_step),
         EDGE_TEST(what_others_say_of_a_failure_is_made_text),
         EDGE_TEST(an_error_without_a_name_is_named),

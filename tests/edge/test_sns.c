@@ -16,6 +16,7 @@
 #define FIFO  "arn:aws:sns:eu-west-1:000000000000:orders.fifo"
 
 static void *module;
+static struct edge_end end; /* until the module is closed */
 
 static int set_up(void **state)
 {
@@ -28,6 +29,8 @@ static int tear_down(void **state)
 {
     rig_cancel();
     edge_sns.close(module);
+    json_decref(end.output);
+    end.output = NULL;
     return rig_tear_down(state);
 }
 
@@ -199,6 +202,146 @@ static void a_wrong_section_is_refused_by_path(void **state)
     assert_non_null(strstr(rig_refused(&edge_sns, "{\"topics\":1}"), "sns.topics"));
 }
 
+/* ---- ends of sagas ------------------------------------------------------------------------------
+ */
+
+static void open_with(const char *events)
+{
+    char config[512];
+    edge_sns.close(module);
+    (void)snprintf(config, sizeof(config), "{\"events\":%s}", events);
+    module = rig_open(&edge_sns, config);
+}
+
+static bool wants(const char *definition, const char *outcome)
+{
+    return edge_sns.wants_end(module, definition, outcome);
+}
+
+static struct edge_end an_end(void)
+{
+    return (struct edge_end){.saga_id = 7,
+                             .definition = "order",
+                             .version = 2,
+                             .outcome = "COMPENSATED",
+                             .ended_ms = 1700000000000,
+                             .error = "Payment.Declined",
+                             .cause = "no money",
+                             .key = "e-e-12-1"};
+}
+
+static void only_the_ends_that_the_section_names_are_wanted(void **state)
+{
+    (void)state;
+    assert_false(wants(NULL, NULL));
+    open_with("{\"topic\":\"" TOPIC "\"}");
+    assert_true(wants(NULL, NULL));
+    assert_true(wants("order", "SUCCEEDED") && wants("other", "ABORTED"));
+    open_with("{\"topic\":\"" TOPIC
+              "\",\"on\":[\"STUCK\",\"FAILED\"],\"definitions\":[\"order\"]}");
+    assert_true(wants("order", "STUCK") && wants("order", "FAILED"));
+    assert_false(wants("order", "SUCCEEDED") || wants("other", "STUCK"));
+}
+
+static void an_end_is_published_with_what_subscriptions_filter_by(void **state)
+{
+    (void)state;
+    open_with("{\"topic\":\"" TOPIC "\"}");
+    end = an_end();
+    end.output = json_pack("{s:i}", "n", 1);
+    edge_sns.on_saga_ended(module, &end);
+    assert_false(edge_sns.drain(module));
+    turn();
+    has(0, "Message=%7B%22saga_id%22%3A7%2C%22definition%22%3A%22order%22%2C%22version%22%3A2%2C%22"
+           "outcome%22%3A%22COMPENSATED%22%2C%22ended_ms%22%3A1700000000000%2C%22error%22%3A%22"
+           "Payment.Declined%22%2C%22cause%22%3A%22no%20money%22%2C%22output%22%3A%7B%22n%22%3A1%7D"
+           "%7D&");
+    has(0, "entry.2.Name=outcome&");
+    has(0, "entry.2.Value.StringValue=COMPENSATED&");
+    has(0, ".Value.StringValue=e-e-12-1");
+    assert_null(strstr(rig.requests[0].body, "MessageGroupId"));
+    rig_answer(0, "<R><PublishBatchResult><Successful><member><Id>0</Id><MessageId>m</MessageId>"
+                  "</member></Successful></PublishBatchResult></R>");
+    assert_int_equal(rig.ends_told, 1);
+    turn();
+    assert_true(edge_sns.drain(module));
+}
+
+static void an_end_to_a_fifo_topic_is_of_the_sagas_group(void **state)
+{
+    (void)state;
+    open_with("{\"topic\":\"" FIFO "\"}");
+    end = an_end();
+    edge_sns.on_saga_ended(module, &end);
+    turn();
+    has(0, ".MessageGroupId=saga-7&");
+    has(0, ".MessageDeduplicationId=e-e-12-1&");
+}
+
+static void an_end_whose_publishing_fails_is_published_again_and_at_last_logged(void **state)
+{
+    (void)state;
+    open_with("{\"topic\":\"" TOPIC "\"}");
+    end = an_end();
+    edge_sns.on_saga_ended(module, &end);
+    for (int tries = 0; tries <= 20; tries++) {
+        assert_int_equal(rig.ends_told, 0);
+        rig.later_ms += 10000;
+        turn();
+        assert_int_equal(rig.requests_count, 1);
+        rig_lose(0);
+    }
+    assert_int_equal(rig.ends_told, 1);
+    assert_non_null(strstr(rig.log, "saga 7 of order is COMPENSATED was not published"));
+}
+
+static void an_end_whose_topic_is_not_there_is_logged_at_once(void **state)
+{
+    (void)state;
+    open_with("{\"topic\":\"" TOPIC "\"}");
+    end = an_end();
+    edge_sns.on_saga_ended(module, &end);
+    turn();
+    rig_fail(0, 404, "NotFound", false);
+    assert_int_equal(rig.ends_told, 1);
+    assert_non_null(strstr(rig.log, "SNS.NotFoundException"));
+}
+
+static void an_output_that_is_too_large_is_left_out(void **state)
+{
+    (void)state;
+    static char large[262145];
+    open_with("{\"topic\":\"" TOPIC "\"}");
+    end = an_end();
+    memset(large, 'x', sizeof(large) - 1);
+    end.output = json_string(large);
+    edge_sns.on_saga_ended(module, &end);
+    turn();
+    has(0, "%22output_omitted%22%3Atrue");
+}
+
+static void wrong_events_are_refused_by_path(void **state)
+{
+    (void)state;
+    static const char *const wrong[][2] = {
+        {"{}", "sns.events.topic"},
+        {"{\"topic\":\"orders\"}", "sns.events.topic"},
+        {"{\"topic\":\"" TOPIC "\",\"on\":[\"DONE\"]}", "sns.events.on"},
+        {"{\"topic\":\"" TOPIC "\",\"on\":[\"STUCK\",1]}", "sns.events.on"},
+        {"{\"topic\":\"" TOPIC "\",\"on\":[]}", "sns.events.on"},
+        {"{\"topic\":\"" TOPIC "\",\"definitions\":[]}", "sns.events.definitions"},
+        {"{\"topic\":\"" TOPIC "\",\"definitions\":[\"a\",2]}", "sns.events.definitions[1]"},
+        {"{\"topics\":1}", "sns.events.topics"},
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char config[512];
+        (void)snprintf(config, sizeof(config), "{\"events\":%s}", wrong[i][0]);
+        const char *sentence = rig_refused(&edge_sns, config);
+        if (!strstr(sentence, wrong[i][1]))
+            fail_msg("%s: %s", wrong[i][0], sentence);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -211,6 +354,13 @@ int main(void)
         TEST(errors_are_named_as_step_functions_names_them),
         TEST(wrong_parameters_are_refused_by_name),
         TEST(a_wrong_section_is_refused_by_path),
+        TEST(only_the_ends_that_the_section_names_are_wanted),
+        TEST(an_end_is_published_with_what_subscriptions_filter_by),
+        TEST(an_end_to_a_fifo_topic_is_of_the_sagas_group),
+        TEST(an_end_whose_publishing_fails_is_published_again_and_at_last_logged),
+        TEST(an_end_whose_topic_is_not_there_is_logged_at_once),
+        TEST(an_output_that_is_too_large_is_left_out),
+        TEST(wrong_events_are_refused_by_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
