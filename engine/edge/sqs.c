@@ -67,10 +67,11 @@ enum status sqs_send(struct aws *aws, const struct sqs_request *request, struct 
         return problem_set(problem, STATUS_NO_MEMORY, "out of memory for a request to SQS");
     (void)snprintf(target, sizeof(target), "AmazonSQS.%s", request->action);
     bool of_aws = region_of(request->queue_url, region);
+    bool is_found = of_aws || aws_has_endpoint(aws, "sqs");
     origin_of(request->queue_url, origin);
     const struct aws_request asked = {.service = "sqs",
                                       .region = of_aws ? region : NULL,
-                                      .url = of_aws ? NULL : origin,
+                                      .url = is_found ? NULL : origin,
                                       .target = target,
                                       .body = text,
                                       .body_bytes = strlen(text),

@@ -2,9 +2,9 @@
  * sqs: what sending to queues and receiving from them have in common: requests of the JSON
  * protocol, where they go, sums of bodies, names of errors.
  *
- * Where a request goes: a queue whose URL is one of AWS's (https://sqs.REGION.amazonaws.com/…) is
- * asked for at the endpoint that aws.h finds, signed for the URL's region; any other at the URL's
- * own host and port, unless an endpoint is configured.
+ * Where a request goes: to the endpoint that somebody says (aws.h), as with AWS's own SDKs; else to
+ * AWS's own, for a queue whose URL is one of these (https://sqs.REGION.amazonaws.com/…), signed for
+ * the URL's region; else to the URL's own host and port.
  *
  * Errors are named as Step Functions names them, after the Java SDK's classes:
  *   SQS.QueueDoesNotExistException, SQS.InvalidMessageContentsException,

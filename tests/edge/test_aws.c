@@ -204,6 +204,7 @@ static void a_path_is_added_to_the_endpoint(void **state)
 {
     struct fixture *fixture = *state;
     open_aws(fixture, "{\"endpoint_url\": \"http://127.0.0.1:4566/base/\"}");
+    assert_true(aws_has_endpoint(fixture->aws, "sqs"));
     struct aws_request request = request_of(fixture, 1);
     request.path = "/2015-03-31/functions/f/invocations?Qualifier=a";
     assert_int_equal(aws_send(fixture->aws, &request, NULL), STATUS_OK);
@@ -232,6 +233,7 @@ static void a_session_token_goes_with_it(void **state)
     struct fixture *fixture = *state;
     canned_set(&fixture->canned, "AWS_SESSION_TOKEN", "session");
     open_aws(fixture, NULL);
+    assert_false(aws_has_endpoint(fixture->aws, "sqs"));
     send_one(fixture, 1);
     assert_string_equal(canned_sent(fixture->http, 0, "X-Amz-Security-Token"), "session");
     assert_contains(canned_sent(fixture->http, 0, "Authorization"), ";x-amz-security-token;");

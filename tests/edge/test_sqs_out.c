@@ -93,6 +93,15 @@ static void a_message_is_sent_and_its_output_is_as_aws_has_it(void **state)
     assert_null(json_object_get(end->output, "Id"));
 }
 
+static void an_endpoint_that_is_said_goes_before_the_queues_own_host(void **state)
+{
+    (void)state;
+    rig.has_endpoint = true;
+    call_with_body("e-1-1", "hello");
+    turn();
+    assert_null(rig.requests[0].url);
+}
+
 static void a_body_that_is_no_text_is_sent_as_json(void **state)
 {
     (void)state;
@@ -367,6 +376,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_message_is_sent_and_its_output_is_as_aws_has_it),
+        TEST(an_endpoint_that_is_said_goes_before_the_queues_own_host),
         TEST(a_body_that_is_no_text_is_sent_as_json),
         TEST(to_a_fifo_queue_the_saga_is_the_group_and_the_key_the_deduplication_id),
         TEST(calls_of_one_turn_share_batches_of_ten),
