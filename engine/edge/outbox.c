@@ -71,7 +71,7 @@ static void item_done(struct outbox *outbox, struct outbox_item *item, json_t *o
 static void end_lost(struct outbox *outbox, const struct edge_end *end, const char *error,
                      const char *cause)
 {
-    edge_log(outbox->thread, 4, "end-not-published",
+    edge_log(outbox->thread, 4, "end_not_published",
              "that saga %" PRIu64 " of %s is %s was not published: %s: %s", end->saga_id,
              end->definition, end->outcome, error, cause);
 }

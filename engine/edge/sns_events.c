@@ -171,7 +171,7 @@ void sns_on_saga_ended(void *module, struct edge_end *end)
     if (status == STATUS_TOO_LARGE)
         status = make_entry(sns, end, false, &message, &problem);
     if (status != STATUS_OK) {
-        edge_log(sns->thread, 4, "end-not-published", "saga %" PRIu64 ": %s", end->saga_id,
+        edge_log(sns->thread, 4, "end_not_published", "saga %" PRIu64 ": %s", end->saga_id,
                  problem.text);
         edge_end_told(sns->thread, end);
         return;

@@ -81,7 +81,7 @@ void sqs_open_on_deleted(struct sqs_receipt *receipt, bool done)
 {
     struct sqs_message *message = receipt->message;
     if (!done)
-        edge_log(message->queue->in->thread, 6, "sqs-in-not-deleted",
+        edge_log(message->queue->in->thread, 6, "sqs_in_not_deleted",
                  "message %s of %s could not be deleted: its receipt has expired, or the queue was "
                  "purged; if it comes again it is known, and deleted then",
                  message->id, message->queue->url);
@@ -125,7 +125,9 @@ static void release_behind(struct sqs_message *message)
 void sqs_open_refuse(struct sqs_message *message, const char *why)
 {
     message->queue->refused++;
-    edge_log(message->queue->in->thread, 4, "sqs-in-refused",
+    if (!message->brought)
+        edge_count_refused(message->queue->in->thread);
+    edge_log(message->queue->in->thread, 4, "sqs_in_refused",
              "message %s of %s is left to the queue's redrive policy (%" PRIu64 " so far): %s",
              message->id, message->queue->url, message->queue->refused, why);
     if (message->open) {

@@ -59,7 +59,7 @@ static void rest(struct sqs_queue *queue, const struct aws_answer *answer)
     if (strcmp(error, "QueueDoesNotExist") == 0)
         queue->asked = queue->ready = false; /* another may come in its place */
     if (other || is_power_of_two(queue->failures))
-        edge_log(queue->in->thread, 4, "sqs-in-queue-fails",
+        edge_log(queue->in->thread, 4, "sqs_in_queue_fails",
                  "%s gives no messages%s: %s (%s); failed %u times, asked again in %.1f s",
                  queue->url, advice(error), answer->message, error, queue->failures,
                  (double)pause_ms / 1000);
@@ -69,7 +69,7 @@ static void recovered(struct sqs_queue *queue)
 {
     if (queue->failures == 0)
         return;
-    edge_log(queue->in->thread, 6, "sqs-in-queue-back", "%s answers again, after %u failures",
+    edge_log(queue->in->thread, 6, "sqs_in_queue_back", "%s answers again, after %u failures",
              queue->url, queue->failures);
     queue->failures = 0;
     queue->failure[0] = 0;
@@ -102,19 +102,19 @@ static void warn(const struct sqs_queue *queue, const json_t *attributes)
     const char *by_content =
         json_string_value(json_object_get(attributes, "ContentBasedDeduplication"));
     if (queue->kind == EDGE_START && retention_hours > SQS_IN_NAME_RETENTION_HOURS)
-        edge_log(thread, 4, "sqs-in-retention",
+        edge_log(thread, 4, "sqs_in_retention",
                  "%s keeps messages for %" PRId64
                  " hours: where --name-retention-hours is less (%d "
                  "unless set), a message that is found again after that starts a second saga",
                  queue->url, retention_hours, SQS_IN_NAME_RETENTION_HOURS);
     if (!json_object_get(attributes, "RedrivePolicy"))
-        edge_log(thread, 4, "sqs-in-redrive",
+        edge_log(thread, 4, "sqs_in_redrive",
                  "%s has no RedrivePolicy: a message that cannot be used comes again every %u s, "
                  "until its retention ends",
                  queue->url, queue->visibility_seconds);
     if (queue->known_by == SQS_BY_DEDUPLICATION_ID && by_content && strcmp(by_content, "true") == 0)
         edge_log(
-            thread, 4, "sqs-in-content",
+            thread, 4, "sqs_in_content",
             "%s deduplicates by content: a body that is sent again, however much later, counts "
             "as the same message for as long as names are kept; where that is not meant, say "
             "`name: message-id`",
@@ -137,7 +137,7 @@ static void on_attributes(void *context, const struct aws_answer *answer)
         warn(queue, attributes);
     else
         edge_log(
-            queue->in->thread, 4, "sqs-in-attributes",
+            queue->in->thread, 4, "sqs_in_attributes",
             "%s does not tell its attributes (sqs:GetQueueAttributes is denied): taken is a "
             "visibility of %u s; that its messages are kept no longer than names are, and that "
             "it has a redrive policy, is not checked",

@@ -143,6 +143,12 @@ void edge_failed(struct edge_thread *thread, struct edge_call *call, bool retrya
     va_end(arguments);
 }
 
+void edge_count_refused(struct edge_thread *thread)
+{
+    (void)thread;
+    rig.refused++;
+}
+
 void edge_end_told(struct edge_thread *thread, struct edge_end *end)
 {
     (void)thread;

@@ -41,10 +41,11 @@ struct rig {
     struct rig_request requests[RIG_LIST_MAX];
     uint32_t requests_count;
     enum status send_status; /* of the next aws_send */
+    bool has_endpoint;
     struct rig_end ends[RIG_LIST_MAX];
     uint32_t ends_count;
     struct edge_call *open[RIG_LIST_MAX];
-    uint32_t retries, ends_told;
+    uint32_t retries, ends_told, refused;
     struct rig_message messages[RIG_LIST_MAX];
     uint32_t messages_count; /* brought and not taken by the test */
     uint32_t room;

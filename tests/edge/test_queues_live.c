@@ -586,7 +586,7 @@ static void an_endpoint_that_is_down_is_waited_for(void **state)
     send(5, "{\"order\":%d}");
     json_decref(rig_tell(&proxy, "{\"down\":true}"));
     open_in("");
-    while (!strstr(rig.log, "sqs-in-queue-fails"))
+    while (!strstr(rig.log, "sqs_in_queue_fails"))
         turn();
     json_decref(rig_tell(&proxy, "{\"down\":false}"));
     wanted = 5;

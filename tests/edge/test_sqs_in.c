@@ -196,7 +196,7 @@ static void deletes_are_gathered_and_one_that_failed_is_deleted_again_alone(void
                    0, NULL);
     assert_non_null(answer);
     rig_answer_json((uint32_t)rig_find("DeleteMessageBatch"), answer);
-    assert_non_null(strstr(rig.log, "sqs-in-not-deleted: message id-10"));
+    assert_non_null(strstr(rig.log, "sqs_in_not_deleted: message id-10"));
     rig.later_ms = 20000;
     turn();
     assert_int_equal(entries("DeleteMessageBatch"), 1);
@@ -226,6 +226,7 @@ static void what_the_engine_refuses_is_left_to_the_queue(void **state)
     assert_int_equal(rig_find("ChangeMessageVisibilityBatch"), -1);
     assert_non_null(strstr(rig.log, "message id-1"));
     assert_non_null(strstr(rig.log, "no such definition"));
+    assert_int_equal(rig.refused, 0); /* the frame counts it */
 }
 
 static void what_the_engine_gives_up_is_kept_and_brought_again(void **state)
@@ -477,6 +478,7 @@ static void what_cannot_be_a_start_is_left_to_the_queue_by_name(void **state)
     assert_int_equal(rig_find("DeleteMessageBatch"), -1);
     assert_int_equal(rig_find("ChangeMessageVisibilityBatch"), -1);
     assert_non_null(strstr(rig.log, "(5 so far)"));
+    assert_int_equal(rig.refused, 5);
 }
 
 static void a_body_that_was_damaged_on_its_way_is_not_taken(void **state)
@@ -620,7 +622,7 @@ static void a_queue_that_fails_rests_and_the_others_go_on(void **state)
     assert_int_equal(count_of("ReceiveMessage"), 2);
     assert_string_equal(text(rig.requests[1].json, "QueueUrl"), URL);
     rig_answer(1, "{}");
-    assert_non_null(strstr(rig.log, "sqs-in-queue-back"));
+    assert_non_null(strstr(rig.log, "sqs_in_queue_back"));
 }
 
 static void a_queue_that_does_not_exist_is_asked_for_again_with_its_attributes(void **state)
@@ -651,7 +653,7 @@ static void a_failure_is_said_ever_more_rarely(void **state)
         turn();
     }
     int lines = 0;
-    for (const char *at = rig.log; (at = strstr(at, "sqs-in-queue-fails")); at++)
+    for (const char *at = rig.log; (at = strstr(at, "sqs_in_queue_fails")); at++)
         lines++;
     assert_int_equal(lines, 7); /* 1, 2, 4, ..., 64 */
 }
