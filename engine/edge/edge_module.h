@@ -156,6 +156,7 @@ struct edge_context {
     struct http *http;
     struct aws
         *aws; /* NULL: the configuration has no section "aws"; only "http" and "sql" go then */
+    uint64_t name_retention_ms; /* how long the name of a start is known, at the least */
 };
 
 struct edge_kind {

@@ -46,7 +46,10 @@ static enum status open_module(const struct edge_context *context, const json_t 
     struct sqs_in *in = calloc(1, sizeof(*in));
     if (!in)
         return problem_set(problem, STATUS_NO_MEMORY, "sqs_in: out of memory");
-    *in = (struct sqs_in){.thread = context->thread, .aws = context->aws, .extend_ms = INT64_MAX};
+    *in = (struct sqs_in){.thread = context->thread,
+                          .aws = context->aws,
+                          .name_retention_ms = context->name_retention_ms,
+                          .extend_ms = INT64_MAX};
     enum status status = open_parts(in, config, problem);
     if (status != STATUS_OK) {
         close_module(in);

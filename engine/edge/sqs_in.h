@@ -60,6 +60,5 @@
 #define SQS_IN_VISIBILITY_SECONDS_MIN 5     /* less would bring a bad message again at once */
 #define SQS_IN_VISIBILITY_SECONDS_MAX 43200 /* SQS's */
 #define SQS_IN_BYTES_MAX              (64u << 20)
-#define SQS_IN_NAME_RETENTION_HOURS   24
 
 #endif

@@ -82,9 +82,10 @@ struct sqs_message {
 struct sqs_in {
     struct edge_thread *thread;
     struct aws *aws;
+    uint64_t name_retention_ms;
     struct sqs_queue *queues;
     uint32_t queues_count, turn_first;
-    uint32_t receive_max;   /* messages a receive */
+    uint32_t receive_max; /* messages a receive */
     /* Of starts, and of signals and answers, which have room of their own. */
     struct sqs_room {
         uint32_t asked;   /* for, by the polls that are under way */

@@ -16,6 +16,7 @@
 #define PAUSE_MAX_MS     60000
 #define PAUSE_LEAST_MS   100
 #define ATTRIBUTES_MS    15000u
+#define HOUR_MS          3600000.0
 
 struct poll {
     struct sqs_queue *queue;
@@ -98,15 +99,15 @@ static void decide_visibility(struct sqs_queue *queue, int64_t of_queue)
 static void warn(const struct sqs_queue *queue, const json_t *attributes)
 {
     struct edge_thread *thread = queue->in->thread;
-    int64_t retention_hours = attribute(attributes, "MessageRetentionPeriod") / 3600;
+    int64_t retention_ms = attribute(attributes, "MessageRetentionPeriod") * 1000;
     const char *by_content =
         json_string_value(json_object_get(attributes, "ContentBasedDeduplication"));
-    if (queue->kind == EDGE_START && retention_hours > SQS_IN_NAME_RETENTION_HOURS)
+    if (queue->kind == EDGE_START && retention_ms > (int64_t)queue->in->name_retention_ms)
         edge_log(thread, 4, "sqs_in_retention",
-                 "%s keeps messages for %" PRId64
-                 " hours: where --name-retention-hours is less (%d "
-                 "unless set), a message that is found again after that starts a second saga",
-                 queue->url, retention_hours, SQS_IN_NAME_RETENTION_HOURS);
+                 "%s keeps messages for %.1f hours, and the engine names for %.1f: a message that "
+                 "is found again after that starts a second saga: raise --name-retention-hours",
+                 queue->url, (double)retention_ms / HOUR_MS,
+                 (double)queue->in->name_retention_ms / HOUR_MS);
     if (!json_object_get(attributes, "RedrivePolicy"))
         edge_log(thread, 4, "sqs_in_redrive",
                  "%s has no RedrivePolicy: a message that cannot be used comes again every %u s, "

@@ -45,7 +45,8 @@ struct edge_context rig_context(void)
 {
     static char thread, aws;
     return (struct edge_context){.thread = (struct edge_thread *)&thread,
-                                 .aws = (struct aws *)&aws};
+                                 .aws = (struct aws *)&aws,
+                                 .name_retention_ms = 24 * 3600000};
 }
 
 static enum status open_with(const struct edge_kind *kind, const char *config, void **ret_module,

@@ -66,7 +66,7 @@ static void open_module(const struct edge_kind *of, const char *config)
     assert_non_null(section);
     bool opened = http_open(&http, &problem) == STATUS_OK &&
                   aws_open(http, of_aws, &aws, &problem) == STATUS_OK;
-    const struct edge_context context = {rig_context().thread, http, aws};
+    const struct edge_context context = {.thread = rig_context().thread, .http = http, .aws = aws};
     if (!opened || of->open(&context, section, &module, &problem) != STATUS_OK)
         fail_msg("%s", problem.text);
     kind = of;

@@ -678,7 +678,7 @@ static void what_could_surprise_is_said_at_the_start(void **state)
     turn();
     rig_answer(0, "{\"Attributes\":{\"VisibilityTimeout\":\"30\",\"MessageRetentionPeriod\":"
                   "\"345600\",\"ContentBasedDeduplication\":\"true\"}}");
-    assert_non_null(strstr(rig.log, "96 hours"));
+    assert_non_null(strstr(rig.log, "96.0 hours, and the engine names for 24.0"));
     assert_non_null(strstr(rig.log, "RedrivePolicy"));
     assert_non_null(strstr(rig.log, "name: message-id"));
 }
