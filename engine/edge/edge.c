@@ -468,6 +468,9 @@ bool edges_serve(const struct edges *edges, const char *service)
 struct edge_counts edges_counts(const struct edges *edges)
 {
     struct edge_counts counts = edges->counts;
+    uint64_t refused = atomic_load_explicit(&edges->thread.refused, memory_order_relaxed);
+    counts.messages += refused;
+    counts.refused += refused;
     counts.lanes_count = edges->lanes_count;
     for (uint32_t i = 0; i < edges->lanes_count; i++) {
         const struct edge_lane *lane = &edges->lanes[i];

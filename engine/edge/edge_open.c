@@ -90,7 +90,11 @@ static enum status open_module(struct edges *edges, const struct edge_kind *kind
 {
     struct edge_thread *thread = &edges->thread;
     const struct edge_context context = {
-        .thread = thread, .http = thread->http, .aws = thread->aws};
+        .thread = thread,
+        .http = thread->http,
+        .aws = thread->aws,
+        .name_retention_ms =
+            core_limits(partition_state(edges->options.partition)->core).name_retention_ms};
     void *state = NULL;
     enum status status = kind->open(&context, section, &state, problem);
     if (status != STATUS_OK)

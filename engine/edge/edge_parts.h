@@ -136,6 +136,7 @@ struct edge_thread {
     uint32_t modules_count;
     struct ring *orders, *news, *lines;
     _Atomic uint64_t retried[EDGE_LANES_MAX];
+    _Atomic uint64_t refused; /* messages that were not brought */
 
     /* Told by the engine, and to it. */
     _Atomic uint32_t is_asleep;
