@@ -342,13 +342,16 @@ static bool try_starts(struct edges *edges)
     return worked;
 }
 
-/* Signals of one saga keep their order. */
+/* Signals of one name to one saga keep their order. */
 static bool waits_behind(const struct edge_queue *kept, const struct edge_letter *letter)
 {
     const struct edge_letter *at = kept->first;
-    while (at != NULL && (at->kind != EDGE_SIGNAL || at->saga_id != letter->saga_id))
+    if (letter->kind != EDGE_SIGNAL)
+        return false;
+    while (at != NULL && (at->kind != EDGE_SIGNAL || at->saga_id != letter->saga_id ||
+                          strcmp(at->name, letter->name) != 0))
         at = at->next_in_queue;
-    return letter->kind == EDGE_SIGNAL && at != NULL;
+    return at != NULL;
 }
 
 /* It has waited for longer than it may. */
@@ -359,7 +362,7 @@ static bool is_given_up(struct edge_letter *letter, int64_t now_ms)
     return now_ms - letter->since_ms > EDGE_SIGNAL_WAIT_MS;
 }
 
-/* Each that finds no room, or comes too early, holds up no other, but signals to its saga. */
+/* Each that finds no room, or comes too early, holds up no other, but of its name to its saga. */
 static bool try_answers(struct edges *edges)
 {
     struct edge_letter *letter, *next = edges->answers.first;
