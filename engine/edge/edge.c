@@ -57,8 +57,6 @@ static struct edge_flight *new_flight(struct edges *edges, uint32_t index,
     return flight;
 }
 
-_Static_assert(EDGE_KEY_BYTES >= REMOTE_KEY_BYTES, "a key has room");
-
 static void name_flight(const struct edges *edges, struct edge_flight *flight,
                         const struct remote_invocation *call)
 {
