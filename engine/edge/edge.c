@@ -57,8 +57,6 @@ static struct edge_flight *new_flight(struct edges *edges, uint32_t index,
     return flight;
 }
 
-_Static_assert(EDGE_KEY_BYTES >= REMOTE_KEY_BYTES, "a key has room");
-
 static void name_flight(const struct edges *edges, struct edge_flight *flight,
                         const struct remote_invocation *call)
 {
@@ -343,13 +341,16 @@ static bool try_starts(struct edges *edges)
     return worked;
 }
 
-/* Signals of one saga keep their order. */
+/* Signals of one name to one saga keep their order. */
 static bool waits_behind(const struct edge_queue *kept, const struct edge_letter *letter)
 {
     const struct edge_letter *at = kept->first;
-    while (at != NULL && (at->kind != EDGE_SIGNAL || at->saga_id != letter->saga_id))
+    if (letter->kind != EDGE_SIGNAL)
+        return false;
+    while (at != NULL && (at->kind != EDGE_SIGNAL || at->saga_id != letter->saga_id ||
+                          strcmp(at->name, letter->name) != 0))
         at = at->next_in_queue;
-    return letter->kind == EDGE_SIGNAL && at != NULL;
+    return at != NULL;
 }
 
 /* It has waited for longer than it may. */
@@ -360,7 +361,7 @@ static bool is_given_up(struct edge_letter *letter, int64_t now_ms)
     return now_ms - letter->since_ms > EDGE_SIGNAL_WAIT_MS;
 }
 
-/* Each that finds no room, or comes too early, holds up no other, but signals to its saga. */
+/* Each that finds no room, or comes too early, holds up no other, but of its name to its saga. */
 static bool try_answers(struct edges *edges)
 {
     struct edge_letter *letter, *next = edges->answers.first;

@@ -121,6 +121,17 @@ static void who_wants_none_costs_nothing(void **state)
     assert_int_equal(post.ends_count, 0);
 }
 
+static void of_an_end_before_the_watch_nothing_is_known_and_nothing_told(void **state)
+{
+    struct edge_rig *rig = *state;
+    post.wants = "test";
+    edge_rig_open(rig, of_echo);
+    const struct reply reply = {.saga_id = 1, .outcome = OUTCOME_SUCCEEDED};
+    edges_hear_end(rig->edges, &reply);
+    edge_rig_turn(rig);
+    assert_int_equal(post.ends_count, 0);
+}
+
 static void ends_beyond_what_modules_may_hold_are_left_out_and_counted(void **state)
 {
     struct edge_rig *rig = *state;
@@ -185,6 +196,7 @@ int main(void)
         EDGE_TEST(one_that_is_stuck_is_told_and_its_end_again),
         EDGE_TEST(only_what_is_wanted_is_told),
         EDGE_TEST(who_wants_none_costs_nothing),
+        EDGE_TEST(of_an_end_before_the_watch_nothing_is_known_and_nothing_told),
         EDGE_TEST(ends_beyond_what_modules_may_hold_are_left_out_and_counted),
         EDGE_TEST(a_drain_waits_until_ends_are_passed_on),
         EDGE_TEST(what_modules_hold_at_the_close_is_freed),

@@ -27,6 +27,14 @@ static const char signalled[] =
                                                                        "\"ResultPath\":\"$.again\","
                                                                        "\"End\":true"));
 
+/* Waits for sent, paid, sent. */
+static const char in_turn[] = SAGA(
+    "S",
+    TASK("S", "signal:sent", "\"ResultPath\":\"$.s\",\"Next\":\"P\"") "," TASK(
+        "P", "signal:paid",
+        "\"ResultPath\":\"$.p\",\"Next\":\"T\"") "," TASK("T", "signal:sent",
+                                                          "\"ResultPath\":\"$.t\",\"End\":true"));
+
 static struct edge_counts counts(const struct edge_rig *rig)
 {
     return edges_counts(rig->edges);
@@ -362,6 +370,26 @@ static void signals_that_a_saga_cannot_keep_wait_in_their_order_and_no_other(voi
     assert_int_equal(post.given_up, 0);
 }
 
+static void one_that_is_waited_for_passes_those_that_wait_and_these_keep_their_order(void **state)
+{
+    struct edge_rig *rig = *state;
+    edge_rig_open(rig, in_turn);
+    uint64_t saga_id = edge_rig_start(rig, "{}");
+    edge_rig_turns(rig, 4);
+    for (int i = 0; i < (int)CORE_SIGNALS_MAX; i++)
+        signal_to(saga_id, "paid", i, 'X');
+    edge_rig_turns(rig, 6);
+    signal_to(saga_id, "paid", 100, 'B');
+    signal_to(saga_id, "sent", 1, 'A');
+    signal_to(saga_id, "paid", 101, 'C');
+    for (int i = 0; i < 3; i++) {
+        rig_now_ms++;
+        edge_rig_turns(rig, 3);
+    }
+    assert_string_equal(post.order + CORE_SIGNALS_MAX, "AB");
+    assert_int_equal(counts(rig).messages_open, 1);
+}
+
 static void a_signal_that_waits_for_too_long_is_given_up(void **state)
 {
     struct edge_rig *rig = *state;
@@ -531,6 +559,7 @@ int main(void)
         EDGE_TEST(a_signal_reaches_its_saga),
         EDGE_TEST(a_signal_that_nobody_waits_for_is_refused),
         EDGE_TEST(signals_that_a_saga_cannot_keep_wait_in_their_order_and_no_other),
+        EDGE_TEST(one_that_is_waited_for_passes_those_that_wait_and_these_keep_their_order),
         EDGE_TEST(a_signal_that_waits_for_too_long_is_given_up),
         EDGE_TEST(an_answer_by_token_ends_the_step),
         EDGE_TEST(a_failure_by_token_fails_the_step),
