@@ -90,5 +90,7 @@ NODISCARD enum status aws_send(struct aws *aws, const struct aws_request *reques
 int64_t aws_turn(struct aws *aws);
 /* The configured region, or "". */
 const char *aws_region(const struct aws *aws);
+/* Whether somebody says where the service is asked, so that it is not AWS's own endpoint. */
+bool aws_has_endpoint(const struct aws *aws, const char *service);
 
 #endif

@@ -132,6 +132,12 @@ enum status endpoint_find(const struct endpoint_book *book, const char *service,
     return status;
 }
 
+bool endpoint_is_said(const struct endpoint_book *book, const char *service)
+{
+    const char *from;
+    return said_url(book, service, &from) != NULL;
+}
+
 bool endpoint_region_of_host(const char *host, size_t host_bytes,
                              char ret_region[ENDPOINT_REGION_BYTES])
 {

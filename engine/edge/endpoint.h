@@ -42,6 +42,8 @@ const char *endpoint_region(const struct endpoint_book *book, const char **ret_f
 NODISCARD enum status endpoint_find(const struct endpoint_book *book, const char *service,
                                     const char *region, struct endpoint *ret_endpoint,
                                     struct problem *problem);
+/* Whether anybody but the region says it. */
+bool endpoint_is_said(const struct endpoint_book *book, const char *service);
 /* The region in the name of an endpoint of AWS's, "sqs.eu-west-1.amazonaws.com"; false: it has
  * none. */
 bool endpoint_region_of_host(const char *host, size_t host_bytes,

@@ -12,8 +12,8 @@
  * whether it is back. Names are looked up on threads of libcurl, and nobody waits for them either.
  *
  * A request is sent once. A connection that the other side closes while it is idle is noticed
- * before it is used; where that comes too late, the request is lost (HTTP_LOST), unless it has no
- * body or is `repeatable`: then it is sent again over a new connection, once it is known that no
+ * before it is used; where that comes too late, the request is lost (HTTP_LOST), unless it only
+ * reads (GET, HEAD, OPTIONS) or is `repeatable`: then it is sent again over a new connection, if no
  * byte of an answer came.
  *
  * Threads: one, the edge thread, but for http_open and http_wake (any). SIGPIPE is blocked in it.

@@ -82,6 +82,7 @@ static void a_path_is_added_to_the_endpoint(void **state)
 {
     struct aws_rig *rig = *state;
     aws_rig_open(rig, "{\"endpoint_url\": \"http://127.0.0.1:4566/base/\"}");
+    assert_true(aws_has_endpoint(rig->aws, "sqs"));
     struct aws_request request = aws_rig_request(rig, 1);
     request.path = "/2015-03-31/functions/f/invocations?Qualifier=a";
     assert_int_equal(aws_send(rig->aws, &request, NULL), STATUS_OK);
@@ -110,6 +111,7 @@ static void a_session_token_goes_with_it(void **state)
     struct aws_rig *rig = *state;
     canned_set(&rig->canned, "AWS_SESSION_TOKEN", "session");
     aws_rig_open(rig, NULL);
+    assert_false(aws_has_endpoint(rig->aws, "sqs"));
     aws_rig_send(rig, 1);
     assert_string_equal(canned_sent(rig->http, 0, "X-Amz-Security-Token"), "session");
     aws_rig_contains(canned_sent(rig->http, 0, "Authorization"), ";x-amz-security-token;");
