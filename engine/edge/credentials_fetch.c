@@ -171,6 +171,7 @@ static void fetch_container(struct credentials *credentials)
 /* ---- instance --------------------------------------------------------------------------------
  */
 
+/* By no proxy, as the container: it would see the keys, and asks its own 169.254.169.254. */
 static void ask_instance(struct credentials *credentials, const char *method, const char *path,
                          const char *name, const char *header,
                          void (*on_answer)(struct credentials *credentials,
@@ -186,8 +187,7 @@ static void ask_instance(struct credentials *credentials, const char *method, co
         .url = url,
         .headers = headers,
         .headers_count = 1,
-        .direct =
-            true, /* these keys are for no proxy to see, and it knows another 169.254.169.254 */
+        .direct = true,
         .timeout_ms = INSTANCE_TIMEOUT_MS,
     };
     credentials_ask(credentials, &request, on_answer);

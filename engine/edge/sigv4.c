@@ -37,14 +37,23 @@ struct headers {
 /* ---- digests ---------------------------------------------------------------------------------
  */
 
+static void put_hex(const uint8_t digest[DIGEST_BYTES], char ret_hex[DIGEST_HEX_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < DIGEST_BYTES; i++) {
+        ret_hex[2 * i] = digits[digest[i] >> 4];
+        ret_hex[2 * i + 1] = digits[digest[i] & 15];
+    }
+    ret_hex[2 * DIGEST_BYTES] = '\0';
+}
+
 static void digest_hex(const void *bytes, size_t count, char ret_hex[DIGEST_HEX_BYTES])
 {
     uint8_t digest[DIGEST_BYTES];
     unsigned digest_bytes = 0;
     int done = EVP_Digest(bytes, count, digest, &digest_bytes, EVP_sha256(), NULL);
     assert(done == 1 && digest_bytes == DIGEST_BYTES);
-    for (size_t i = 0; i < DIGEST_BYTES; i++)
-        snprintf(ret_hex + 2 * i, 3, "%02x", digest[i]);
+    put_hex(digest, ret_hex);
 }
 
 static void hmac(const void *key, size_t key_bytes, const char *text, uint8_t ret[DIGEST_BYTES])
@@ -126,13 +135,13 @@ static bool put_path(FILE *out, const struct sigv4_request *request)
     if (!split_path(request, pieces, &count))
         return false;
     for (uint32_t i = 0; i < count; i++) {
-        fputc('/', out);
+        putc_unlocked('/', out);
         put_encoded(out, pieces[i]);
     }
     bool slash_ends = request->path_bytes > 0 && request->path[request->path_bytes - 1] == '/';
     if (count == 0 || slash_ends)
-        fputc('/', out);
-    fputc('\n', out);
+        putc_unlocked('/', out);
+    putc_unlocked('\n', out);
     return true;
 }
 
@@ -169,7 +178,7 @@ static char *recoded_pair(struct span pair)
     const char *equals = memchr(pair.at, '=', pair.bytes);
     size_t name_bytes = equals != NULL ? (size_t)(equals - pair.at) : pair.bytes;
     put_recoded(out, (struct span){pair.at, name_bytes});
-    fputc('=', out);
+    putc_unlocked('=', out);
     if (equals != NULL)
         put_recoded(out, (struct span){equals + 1, pair.bytes - name_bytes - 1});
     return fclose(out) == 0 ? text : (free(text), NULL);
@@ -216,7 +225,7 @@ static bool put_query(FILE *out, const struct sigv4_request *request)
         fprintf(out, "%s%s", i > 0 ? "&" : "", pairs[i]);
         free(pairs[i]);
     }
-    fputc('\n', out);
+    putc_unlocked('\n', out);
     return fits;
 }
 
@@ -320,8 +329,8 @@ static void put_value(FILE *out, struct span value)
             continue;
         }
         if (space)
-            fputc(' ', out);
-        fputc(c, out);
+            putc_unlocked(' ', out);
+        putc_unlocked(c, out);
         started = true;
         space = false;
     }
@@ -330,7 +339,7 @@ static void put_value(FILE *out, struct span value)
 static void put_lower(FILE *out, struct span name)
 {
     for (size_t i = 0; i < name.bytes; i++)
-        fputc(tolower((unsigned char)name.at[i]), out);
+        putc_unlocked(tolower((unsigned char)name.at[i]), out);
 }
 
 static bool is_repeated(const struct headers *headers, uint32_t i)
@@ -342,11 +351,11 @@ static void put_headers(FILE *out, const struct headers *headers)
 {
     for (uint32_t i = 0; i < headers->count; i++) {
         if (is_repeated(headers, i)) {
-            fputc(',', out);
+            putc_unlocked(',', out);
         } else {
             fputs(i > 0 ? "\n" : "", out);
             put_lower(out, headers->list[i].name);
-            fputc(':', out);
+            putc_unlocked(':', out);
         }
         put_value(out, headers->list[i].value);
     }
@@ -397,8 +406,7 @@ static void sign_text(const struct sigv4_cache *cache, const char *date, const c
     snprintf(text, sizeof text, ALGORITHM "\n%s\n%s\n%s", date, scope, hash);
     uint8_t signature[DIGEST_BYTES];
     hmac(cache->key, DIGEST_BYTES, text, signature);
-    for (size_t i = 0; i < DIGEST_BYTES; i++)
-        snprintf(ret_hex + 2 * i, 3, "%02x", signature[i]);
+    put_hex(signature, ret_hex);
 }
 
 /* False: no room, or no memory. */

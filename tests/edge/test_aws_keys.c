@@ -200,6 +200,29 @@ static void closing_ends_what_is_out_and_what_waits(void **state)
     assert_int_equal(rig->ends_count, 2);
 }
 
+static void what_the_network_gives_up_is_not_asked_again(void **state)
+{
+    struct aws_rig *rig = *state;
+    canned_set(&rig->canned, "AWS_ACCESS_KEY_ID", NULL);
+    canned_set(&rig->canned, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/x");
+    aws_rig_open(rig, NULL);
+    aws_rig_send(rig, 1);
+    canned_answer(rig->http, 0, 200, NULL,
+                  "{\"AccessKeyId\":\"A1\",\"SecretAccessKey\":\"S1\",\"Token\":\"T1\","
+                  "\"Expiration\":\"2015-08-30T12:37:00Z\"}");
+    aws_rig_turn(rig, 0);
+    aws_rig_turn(rig, 45000);
+    assert_int_equal(rig->http->count, 3);
+    canned_end(rig->http, 1, HTTP_CANCELLED, "closed");
+    canned_end(rig->http, 2, HTTP_CANCELLED, "closed"); /* of new keys */
+    assert_int_equal(rig->ends_count, 1);
+    assert_int_equal(rig->ends[0].end, HTTP_CANCELLED);
+    assert_false(rig->ends[0].retryable);
+    aws_close(rig->aws);
+    rig->aws = NULL;
+    assert_int_equal(rig->http->count, 3);
+}
+
 static void a_field_that_is_none_is_refused_with_a_hint(void **state)
 {
     struct aws_rig *rig = *state;
@@ -238,6 +261,7 @@ int main(void)
         TEST(who_asks_again_at_once_for_want_of_keys_does_not_hold_up_the_turn),
         TEST(an_expired_session_is_renewed_and_asked_with_once_more),
         TEST(closing_ends_what_is_out_and_what_waits),
+        TEST(what_the_network_gives_up_is_not_asked_again),
         TEST(a_field_that_is_none_is_refused_with_a_hint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
