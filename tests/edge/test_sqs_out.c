@@ -190,9 +190,14 @@ static void an_entry_that_the_answer_does_not_name_is_not_taken_for_sent(void **
     turn();
     rig_answer(0, "{\"Successful\":[{\"Id\":\"7\",\"MessageId\":\"m\"}]}");
     assert_null(rig_end_of("e-1-1"));
-    while (rig.requests_count == 0)
+    while (!rig_end_of("e-1-1")) {
+        rig.later_ms += 10000;
         turn();
-    assert_string_equal(text(entry(0, 0), "MessageBody"), "a");
+        assert_string_equal(text(entry(0, 0), "MessageBody"), "a");
+        rig_answer(0, "{}");
+    }
+    assert_true(rig_end_of("e-1-1")->retryable);
+    assert_non_null(strstr(rig_end_of("e-1-1")->cause, "does not say what became of"));
 }
 
 static void a_body_that_came_as_another_is_sent_again(void **state)
