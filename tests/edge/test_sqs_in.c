@@ -307,7 +307,7 @@ static void a_queue_that_is_full_is_asked_more_often_at_once_and_an_idle_one_onc
     rig.room = 4000;
     open_queue(URL, "\"definition\":\"order\",\"connections\":4");
     assert_int_equal(count_of("ReceiveMessage"), 1);
-    come(many(1, 10));
+    come(many(1, 5));
     assert_int_equal(count_of("ReceiveMessage"), 2);
     come(many(11, 10));
     come(many(21, 10));

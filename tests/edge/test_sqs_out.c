@@ -243,6 +243,16 @@ static void what_concerns_all_of_a_batch_fails_all_of_it(void **state)
     assert_false(rig_end_of("e-2-1")->retryable);
 }
 
+static void what_aws_asks_again_by_itself_counts_for_each_call(void **state)
+{
+    (void)state;
+    call_with_body("e-1-1", "a");
+    call_with_body("e-2-1", "b");
+    turn();
+    rig.requests[0].on_retry(rig.requests[0].context);
+    assert_int_equal(rig.retries, 2);
+}
+
 static void no_answer_is_retryable(void **state)
 {
     (void)state;
@@ -391,6 +401,7 @@ int main(void)
         TEST(a_body_that_came_as_another_is_sent_again),
         TEST(a_batch_that_one_spoils_is_sent_one_by_one),
         TEST(what_concerns_all_of_a_batch_fails_all_of_it),
+        TEST(what_aws_asks_again_by_itself_counts_for_each_call),
         TEST(no_answer_is_retryable),
         TEST(no_room_for_a_request_is_retryable),
         TEST(what_is_out_of_time_is_not_sent),
