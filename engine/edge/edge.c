@@ -63,6 +63,7 @@ static void name_flight(const struct edges *edges, struct edge_flight *flight,
                         const struct remote_invocation *call)
 {
     struct edge_call *at = &flight->call;
+    static_assert(EDGE_KEY_BYTES >= REMOTE_KEY_BYTES, "a key of remote.h is one of edges too");
     remote_make_key(edges->options.partition, call->saga_id, call->step_no, call->phase, at->key);
     if (call->has_token)
         memcpy(at->token, call->token, strnlen(call->token, sizeof at->token - 1));
