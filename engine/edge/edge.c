@@ -63,6 +63,7 @@ static void name_flight(const struct edges *edges, struct edge_flight *flight,
                         const struct remote_invocation *call)
 {
     struct edge_call *at = &flight->call;
+    static_assert(EDGE_KEY_BYTES >= REMOTE_KEY_BYTES, "a key of remote.h is one of edges too");
     remote_make_key(edges->options.partition, call->saga_id, call->step_no, call->phase, at->key);
     if (call->has_token)
         memcpy(at->token, call->token, strnlen(call->token, sizeof at->token - 1));
@@ -467,6 +468,9 @@ bool edges_serve(const struct edges *edges, const char *service)
 struct edge_counts edges_counts(const struct edges *edges)
 {
     struct edge_counts counts = edges->counts;
+    uint64_t refused = atomic_load_explicit(&edges->thread.refused, memory_order_relaxed);
+    counts.messages += refused;
+    counts.refused += refused;
     counts.lanes_count = edges->lanes_count;
     for (uint32_t i = 0; i < edges->lanes_count; i++) {
         const struct edge_lane *lane = &edges->lanes[i];

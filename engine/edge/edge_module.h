@@ -116,6 +116,8 @@ uint32_t edge_room_for_answers(const struct edge_thread *thread);
  * is too long, and the sentence says why; nothing is settled then. */
 NODISCARD enum status edge_bring(struct edge_thread *thread, void *module,
                                  const struct edge_message *message, struct problem *problem);
+/* For the figures: a message that can be none, and is left outside without having been brought. */
+void edge_count_refused(struct edge_thread *thread);
 
 /* ---- ends of sagas ----------------------------------------------------------------------------
  */
@@ -154,6 +156,7 @@ struct edge_context {
     struct http *http;
     struct aws
         *aws; /* NULL: the configuration has no section "aws"; only "http" and "sql" go then */
+    uint64_t name_retention_ms; /* how long the name of a start is known, at the least */
 };
 
 struct edge_kind {

@@ -90,7 +90,11 @@ static enum status open_module(struct edges *edges, const struct edge_kind *kind
 {
     struct edge_thread *thread = &edges->thread;
     const struct edge_context context = {
-        .thread = thread, .http = thread->http, .aws = thread->aws};
+        .thread = thread,
+        .http = thread->http,
+        .aws = thread->aws,
+        .name_retention_ms =
+            core_limits(partition_state(edges->options.partition)->core).name_retention_ms};
     void *state = NULL;
     enum status status = kind->open(&context, section, &state, problem);
     if (status != STATUS_OK)
@@ -225,10 +229,10 @@ enum status edges_open(const struct edges_options *options, struct edges **ret_e
     if (edges == NULL)
         return problem_set(problem, STATUS_NO_MEMORY, "out of memory");
     enum status status = edge_id_open(options->directory, edges->id, problem);
-    if (status == STATUS_OK)
-        remote_set_key_id(options->partition, edges->id);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
+        remote_set_key_id(edges->options.partition, edges->id);
         status = open_modules(edges, problem);
+    }
     if (status == STATUS_OK)
         status = open_rings(edges, problem);
     if (status == STATUS_OK)

@@ -61,6 +61,7 @@ struct edge_flight {
     uint32_t branch, generation;
     bool is_made; /* the input: remote.h */
     uint32_t input_bytes, output_bytes;
+    bool is_made;    /* the input is what the definition makes of it all */
     uint8_t bytes[]; /* input, output */
 };
 
@@ -135,6 +136,7 @@ struct edge_thread {
     uint32_t modules_count;
     struct ring *orders, *news, *lines;
     _Atomic uint64_t retried[EDGE_LANES_MAX];
+    _Atomic uint64_t refused; /* messages that were not brought */
 
     /* Told by the engine, and to it. */
     _Atomic uint32_t is_asleep;

@@ -201,6 +201,11 @@ enum status edge_bring(struct edge_thread *thread, void *module, const struct ed
     return STATUS_OK;
 }
 
+void edge_count_refused(struct edge_thread *thread)
+{
+    atomic_fetch_add_explicit(&thread->refused, 1, memory_order_relaxed);
+}
+
 /* Tells its module and frees it. */
 static void settle(struct edge_thread *thread, struct edge_letter *letter)
 {

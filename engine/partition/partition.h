@@ -210,7 +210,9 @@ NODISCARD enum status partition_mend(struct partition *partition, uint64_t saga_
 NODISCARD enum status partition_signal(struct partition *partition, uint64_t saga_id,
                                        struct flyover_bytes name, struct flyover_bytes payload,
                                        struct problem *problem);
-/* The answers to a step by its token: done, failed (Retry and Catch decide), or still at work. */
+/* The answers to a step by its token: done, failed (Retry and Catch decide), or still at work. The
+ * output is what the step's ResultSelector selects from; where that fails the answer is taken all
+ * the same, and the step fails. */
 NODISCARD enum status partition_answer(struct partition *partition, const char *token,
                                        struct flyover_bytes output, struct problem *problem);
 NODISCARD enum status partition_answer_error(struct partition *partition, const char *token,

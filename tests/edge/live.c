@@ -38,7 +38,8 @@ void live_open(struct live *live, const struct edge_kind *kind, const char *conf
     live->kind = kind;
     bool opened = http_open(&live->http, &problem) == STATUS_OK &&
                   aws_open(live->http, aws, &live->aws, &problem) == STATUS_OK;
-    struct edge_context context = {fake_frame_thread(), live->http, live->aws};
+    struct edge_context context = {
+        .thread = fake_frame_thread(), .http = live->http, .aws = live->aws};
     if (!opened || kind->open(&context, section, &live->module, &problem) != STATUS_OK)
         fail_msg("%s", problem.text);
     json_decref(section);

@@ -163,6 +163,16 @@ static void a_definition_that_is_not_there_is_named(void **state)
                                        "define, or serve --define), or bind the queue to another");
 }
 
+static void what_a_module_leaves_outside_is_counted(void **state)
+{
+    struct edge_rig *rig = *state;
+    edge_rig_open(rig, of_echo);
+    edge_count_refused(edge_rig_thread);
+    assert_int_equal(counts(rig).messages, 1);
+    assert_int_equal(counts(rig).refused, 1);
+    assert_int_equal(counts(rig).messages_open, 0);
+}
+
 static void what_can_be_no_payload_is_refused_at_once(void **state)
 {
     struct edge_rig *rig = *state;
@@ -512,6 +522,7 @@ int main(void)
         EDGE_TEST(the_engine_that_dies_before_it_is_durable_settles_nothing),
         EDGE_TEST(a_name_with_another_input_is_refused),
         EDGE_TEST(a_definition_that_is_not_there_is_named),
+        EDGE_TEST(what_a_module_leaves_outside_is_counted),
         EDGE_TEST(what_can_be_no_payload_is_refused_at_once),
         EDGE_TEST(starts_that_find_no_room_wait_in_their_order),
         EDGE_TEST(a_repeat_needs_no_room),

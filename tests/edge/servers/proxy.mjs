@@ -153,7 +153,6 @@ function failure(request, status = 500) {
 }
 
 async function partial(request, body) {
-    if (!(request.headers["x-amz-target"] ?? "").endsWith("Batch")) return forward(request, body);
     const { Entries = [], ...rest } = JSON.parse(body);
     const done = Entries.filter((_, i) => i % 2 === 0);
     const answer = await forward(request, Buffer.from(JSON.stringify({ ...rest, Entries: done })));
@@ -187,7 +186,9 @@ async function handle(request, response) {
     const body = await read(request);
     const text = `${request.url}\n${request.rawHeaders.join("\n")}\n${body}`;
     const told_now = choose(text);
-    const { fault, ms, status } = told_now;
+    const { ms, status } = told_now;
+    const is_batch = /^AmazonSQS[.].*Batch$/.test(request.headers["x-amz-target"] ?? "");
+    const fault = told_now.fault === "partial" && !is_batch ? "none" : told_now.fault;
     const reset = () => request.socket.resetAndDestroy();
     try {
         if (fault === "reset_before") return reset();

@@ -4,8 +4,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
-const SKUS = 40;
-const CUSTOMERS = 100;
+const ORDERS_A_SKU = 50;
+const ORDERS_A_CUSTOMER = 20;
 const QUANTITY_MAX = 5;
 export const REGION = "eu-central-1";
 const ACCOUNT = "000000000000";
@@ -20,17 +20,19 @@ function randomness(seed) {
     };
 }
 
-const price = (sku) => 100 + 37 * sku;
+const price = (sku) => 100 + 37 * (sku % 40);
 
 // The same orders of the same seed.
 export function make_orders(count, seed) {
     const draw = randomness(seed);
+    const skus = Math.ceil(count / ORDERS_A_SKU);
+    const customers = Math.ceil(count / ORDERS_A_CUSTOMER);
     return Array.from({ length: count }, (_, i) => {
-        const sku = draw(SKUS);
+        const sku = draw(skus);
         const quantity = 1 + draw(QUANTITY_MAX);
         return {
             order: `o-${i}`,
-            customer: `c-${draw(CUSTOMERS)}`,
+            customer: `c-${draw(customers)}`,
             sku: `s-${sku}`,
             quantity,
             amount: quantity * price(sku),
