@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "engine/base/clock.h"
+
 struct batcher_destination {
     struct batcher_destination *next;
     char *key;
@@ -288,6 +290,11 @@ bool batcher_idle(const struct batcher *batcher)
         if (to->first || to->later || to->under_way)
             return false;
     return true;
+}
+
+int64_t batcher_now_ms(void)
+{
+    return (int64_t)(clock_now_ns() / 1000000u);
 }
 
 int64_t batcher_backoff_ms(uint32_t tries, int64_t base_ms, int64_t max_ms)

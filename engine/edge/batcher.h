@@ -81,6 +81,8 @@ int64_t batcher_turn(struct batcher *batcher, int64_t now_ms);
 /* Neither waiting nor under way is anything. */
 bool batcher_idle(const struct batcher *batcher);
 
+/* The time that delays are reckoned in: it never steps. */
+int64_t batcher_now_ms(void);
 /* Exponential backoff with full jitter: between 0 and base x 2^tries, at most `max_ms`. */
 int64_t batcher_backoff_ms(uint32_t tries, int64_t base_ms, int64_t max_ms);
 

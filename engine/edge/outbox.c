@@ -118,7 +118,7 @@ bool outbox_idle(const struct outbox *outbox)
 
 int64_t outbox_turn(struct outbox *outbox)
 {
-    return batcher_turn(outbox->batcher, clock_wall_ms());
+    return batcher_turn(outbox->batcher, batcher_now_ms());
 }
 
 /* ---- a batch goes ------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ static void again(struct outbox *outbox, struct batcher_batch *batch, struct out
 {
     if (item->call)
         edge_count_retry(outbox->thread, item->call);
-    batcher_again(batch, &item->base, clock_wall_ms(), delay_ms);
+    batcher_again(batch, &item->base, batcher_now_ms(), delay_ms);
 }
 
 static bool may_go_again(const struct outbox_item *item)
@@ -268,6 +268,17 @@ static void send_each_alone(struct outbox *outbox, struct batcher_batch *batch)
         again(outbox, batch, item, 0);
     }
     batcher_end(batch);
+}
+
+void outbox_on_retry(void *context)
+{
+    const struct batcher_batch *batch = context;
+    const struct outbox *outbox = batch->context;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const struct edge_call *call = item_of(batch->items[i])->call;
+        if (call)
+            edge_count_retry(outbox->thread, call);
+    }
 }
 
 void outbox_on_answer(void *context, const struct aws_answer *answer)

@@ -49,8 +49,8 @@ struct outbox_outcome {
 
 struct outbox_kind {
     const char *service; /* of the messages' name: "SQS" in "SQS.AmazonSQSException" */
-    /* Asks for all entries of the batch; on_end of the request is outbox_on_answer, its context the
-     * batch. */
+    /* Asks for all entries of the batch; on_end of the request is outbox_on_answer, on_retry
+     * outbox_on_retry, its context the batch. */
     enum status (*ask)(void *module, struct batcher_batch *batch, uint32_t timeout_ms,
                        struct problem *problem);
     /* Reads an answer that is ok. */
@@ -76,6 +76,7 @@ void outbox_add(struct outbox *outbox, const struct outbox_item *made, const cha
 bool outbox_idle(const struct outbox *outbox);
 int64_t outbox_turn(struct outbox *outbox);
 void outbox_on_answer(void *batch, const struct aws_answer *answer);
+void outbox_on_retry(void *batch); /* on_retry of the request */
 /* Of a section: its fields `connections` and `key_attribute` (outbox_message.h). */
 NODISCARD enum status outbox_read_section(const json_t *config, const char *path,
                                           uint32_t *ret_connections, bool *ret_key_attribute,

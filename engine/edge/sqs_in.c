@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "engine/base/clock.h"
 #include "engine/edge/sqs_in_parts.h"
 
 /* How long a drain waits for polls that may bring messages: they are given back then. One of an
@@ -72,7 +71,7 @@ static int64_t turn(void *module, const struct pollfd *fds, uint32_t fds_count)
     (void)fds;
     (void)fds_count;
     struct sqs_in *in = module;
-    int64_t now_ms = clock_wall_ms();
+    int64_t now_ms = batcher_now_ms();
     int64_t soonest_ms = in->draining ? DRAIN_POLLS_MS : sqs_open_turn(in, now_ms);
     if (!in->draining)
         soonest_ms = sooner(soonest_ms, sqs_poll_turn(in, now_ms));
@@ -84,7 +83,7 @@ static void on_message_settled(void *module, void *handle, enum edge_settlement 
                                const char *sentence)
 {
     (void)module;
-    sqs_open_settled(handle, settlement, sentence ? sentence : "", clock_wall_ms());
+    sqs_open_settled(handle, settlement, sentence ? sentence : "", batcher_now_ms());
 }
 
 static void give_back_waiting(struct sqs_in *in)
@@ -102,7 +101,7 @@ static void give_back_waiting(struct sqs_in *in)
 static bool drain(void *module)
 {
     struct sqs_in *in = module;
-    int64_t now_ms = clock_wall_ms();
+    int64_t now_ms = batcher_now_ms();
     if (!in->draining) {
         in->draining = true;
         in->drain_ms = now_ms + DRAIN_POLLS_MS;

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "engine/base/clock.h"
 #include "engine/edge/sqs.h"
 #include "engine/edge/sqs_in_parts.h"
 
@@ -26,9 +25,14 @@ struct poll {
 /* ---- a queue that fails ------------------------------------------------------------------------
  */
 
+static bool is_missing(const char *error)
+{
+    return strstr(error, "QueueDoesNotExist") || strstr(error, "NonExistentQueue");
+}
+
 static const char *advice(const char *error)
 {
-    if (strstr(error, "QueueDoesNotExist") || strstr(error, "NonExistentQueue"))
+    if (is_missing(error))
         return ": there is no such queue (any more): create it, or mend its url in sqs_in.queues";
     if (strstr(error, "AccessDenied"))
         return ": the credentials need sqs:ReceiveMessage, sqs:DeleteMessage, "
@@ -55,9 +59,9 @@ static void rest(struct sqs_queue *queue, const struct aws_answer *answer)
         PAUSE_LEAST_MS + batcher_backoff_ms(queue->failures, PAUSE_BASE_MS, PAUSE_MAX_MS);
     queue->failures++;
     queue->polls_wanted = 1;
-    queue->retry_ms = clock_wall_ms() + pause_ms;
+    queue->retry_ms = batcher_now_ms() + pause_ms;
     (void)snprintf(queue->failure, sizeof(queue->failure), "%s", error);
-    if (strcmp(error, "QueueDoesNotExist") == 0)
+    if (is_missing(error))
         queue->asked = queue->ready = false; /* another may come in its place */
     if (other || is_power_of_two(queue->failures))
         edge_log(queue->in->thread, 4, "sqs_in_queue_fails",
@@ -187,7 +191,7 @@ static void take_messages(struct sqs_queue *queue, const json_t *messages)
     uint32_t refused_count = 0;
     size_t at;
     json_t *received;
-    int64_t now_ms = clock_wall_ms();
+    int64_t now_ms = batcher_now_ms();
     json_array_foreach(messages, at, received)
     {
         struct sqs_message *message = NULL;
@@ -208,10 +212,11 @@ static void take_messages(struct sqs_queue *queue, const json_t *messages)
     }
 }
 
-/* A queue that gives as much as it is asked for is asked more often at once. */
+/* A queue that gives much is asked more often at once. SQS looks at some of its servers only, so
+ * that also a full queue seldom gives all ten. */
 static void adapt(struct sqs_queue *queue, uint32_t asked, size_t came)
 {
-    if (came >= asked && queue->polls_wanted < queue->connections)
+    if (came * 2 >= asked && queue->polls_wanted < queue->connections)
         queue->polls_wanted = queue->polls_wanted * 2 < queue->connections ? queue->polls_wanted * 2
                                                                            : queue->connections;
     else if (came == 0 && queue->polls_wanted > 1)
@@ -311,7 +316,7 @@ static void poll_queue(struct sqs_queue *queue)
     if (!queue->asked)
         ask_attributes(queue);
     while (queue->ready && queue->polls < queue->polls_wanted &&
-           clock_wall_ms() >= queue->retry_ms) {
+           batcher_now_ms() >= queue->retry_ms) {
         uint32_t most = room_for(queue);
         if (most == 0 || !receive(queue, most < in->receive_max ? most : in->receive_max))
             return;

@@ -1,7 +1,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "engine/base/clock.h"
 #include "engine/edge/sqs.h"
 #include "engine/edge/sqs_in_parts.h"
 
@@ -59,7 +58,7 @@ static void try_again(struct sqs_receipts *receipts, struct batcher_batch *batch
                       struct batcher_item *item)
 {
     if (item->tries < TRIES_MAX)
-        batcher_again(batch, item, clock_wall_ms(),
+        batcher_again(batch, item, batcher_now_ms(),
                       batcher_backoff_ms(item->tries, BACKOFF_BASE_MS, BACKOFF_MAX_MS));
     else
         end(receipts, (struct sqs_receipt *)item, false);

@@ -115,6 +115,7 @@ static enum status ask(void *module, struct batcher_batch *batch, uint32_t timeo
         .timeout_ms = timeout_ms,
         .answer_bytes_max = OUTBOX_ANSWER_BYTES_MAX,
         .on_end = outbox_on_answer,
+        .on_retry = outbox_on_retry,
         .context = batch};
     return sqs_send(out->aws, &request, problem);
 }

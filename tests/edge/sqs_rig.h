@@ -19,6 +19,7 @@ struct rig_request {
     json_t *json; /* the body, or NULL */
     uint32_t timeout_ms;
     void (*on_end)(void *context, const struct aws_answer *answer);
+    void (*on_retry)(void *context);
     void *context;
 };
 

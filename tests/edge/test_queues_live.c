@@ -497,10 +497,10 @@ static void the_order_of_a_fifo_group_is_kept_through_faults(void **state)
     (void)state;
     skip_where_missing();
     make_queue(".fifo", "\"FifoQueue\":\"true\",\"VisibilityTimeout\":\"5\"", queue);
-    send(80, "{\"order\":%d}"); /* in four groups */
+    send(40, "{\"order\":%d}"); /* in four groups */
     json_decref(rig_tell(&proxy, many_faults));
     open_in("");
-    wanted = 80;
+    wanted = 40;
     run_until(all_known);
     json_int_t last[4] = {-1, -1, -1, -1};
     for (uint32_t i = 0; i < rig.messages_count; i++) {

@@ -216,6 +216,24 @@ static void a_delete_whose_answer_is_lost_is_asked_again(void **state)
     succeed("DeleteMessageBatch");
 }
 
+static void deletes_that_one_receipt_spoils_are_asked_for_one_by_one(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\"");
+    come(many(1, 2));
+    for (uint32_t i = 0; i < 2; i++)
+        edge_sqs_in.on_message_settled(module, rig.messages[i].handle, EDGE_SETTLED, "");
+    turn();
+    rig_fail((uint32_t)rig_find("DeleteMessageBatch"), 400, "ReceiptHandleIsInvalid", false);
+    for (int i = 0; i < 2; i++) {
+        rig.later_ms += 20000;
+        turn();
+        assert_int_equal(entries("DeleteMessageBatch"), 1);
+        succeed("DeleteMessageBatch");
+    }
+    assert_null(strstr(rig.log, "sqs_in_not_deleted"));
+}
+
 static void what_the_engine_refuses_is_left_to_the_queue(void **state)
 {
     (void)state;
@@ -272,13 +290,24 @@ static void no_more_is_asked_for_than_there_is_room_for(void **state)
     assert_int_equal(asked, 15);
 }
 
+static void where_room_has_gone_since_nothing_more_is_asked_for(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\"");
+    come(many(1, 10));
+    rig.room = 15;
+    come(many(11, 10)); /* five are left, and the other poll was asked for ten */
+    assert_int_equal(rig.room, 5);
+    assert_int_equal(count_of("ReceiveMessage"), 1);
+}
+
 static void a_queue_that_is_full_is_asked_more_often_at_once_and_an_idle_one_once(void **state)
 {
     (void)state;
     rig.room = 4000;
     open_queue(URL, "\"definition\":\"order\",\"connections\":4");
     assert_int_equal(count_of("ReceiveMessage"), 1);
-    come(many(1, 10));
+    come(many(1, 5));
     assert_int_equal(count_of("ReceiveMessage"), 2);
     come(many(11, 10));
     come(many(21, 10));
@@ -643,6 +672,17 @@ static void a_queue_that_does_not_exist_is_asked_for_again_with_its_attributes(v
     assert_int_equal(count_of("ReceiveMessage"), 1);
 }
 
+static void a_queue_that_is_made_anew_is_asked_what_it_is(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\"");
+    rig_fail((uint32_t)rig_find("ReceiveMessage"), 400, "QueueDoesNotExist", false);
+    rig.later_ms = 60000;
+    turn();
+    assert_int_equal(count_of("GetQueueAttributes"), 1);
+    assert_int_equal(count_of("ReceiveMessage"), 0);
+}
+
 static void a_failure_is_said_ever_more_rarely(void **state)
 {
     (void)state;
@@ -766,6 +806,9 @@ int main(void)
         TEST(what_the_engine_gives_up_is_kept_and_brought_again),
         TEST(without_room_there_is_no_poll),
         TEST(no_more_is_asked_for_than_there_is_room_for),
+        TEST(where_room_has_gone_since_nothing_more_is_asked_for),
+        TEST(deletes_that_one_receipt_spoils_are_asked_for_one_by_one),
+        TEST(a_queue_that_is_made_anew_is_asked_what_it_is),
         TEST(a_queue_that_is_full_is_asked_more_often_at_once_and_an_idle_one_once),
         TEST(messages_for_which_the_room_has_gone_wait_here),
         TEST(a_message_that_waits_long_stays_invisible),

@@ -190,9 +190,14 @@ static void an_entry_that_the_answer_does_not_name_is_not_taken_for_sent(void **
     turn();
     rig_answer(0, "{\"Successful\":[{\"Id\":\"7\",\"MessageId\":\"m\"}]}");
     assert_null(rig_end_of("e-1-1"));
-    while (rig.requests_count == 0)
+    while (!rig_end_of("e-1-1")) {
+        rig.later_ms += 10000;
         turn();
-    assert_string_equal(text(entry(0, 0), "MessageBody"), "a");
+        assert_string_equal(text(entry(0, 0), "MessageBody"), "a");
+        rig_answer(0, "{}");
+    }
+    assert_true(rig_end_of("e-1-1")->retryable);
+    assert_non_null(strstr(rig_end_of("e-1-1")->cause, "does not say what became of"));
 }
 
 static void a_body_that_came_as_another_is_sent_again(void **state)
@@ -236,6 +241,16 @@ static void what_concerns_all_of_a_batch_fails_all_of_it(void **state)
     assert_string_equal(rig_end_of("e-1-1")->error, "SQS.QueueDoesNotExistException");
     assert_string_equal(rig_end_of("e-2-1")->error, "SQS.QueueDoesNotExistException");
     assert_false(rig_end_of("e-2-1")->retryable);
+}
+
+static void what_aws_asks_again_by_itself_counts_for_each_call(void **state)
+{
+    (void)state;
+    call_with_body("e-1-1", "a");
+    call_with_body("e-2-1", "b");
+    turn();
+    rig.requests[0].on_retry(rig.requests[0].context);
+    assert_int_equal(rig.retries, 2);
 }
 
 static void no_answer_is_retryable(void **state)
@@ -386,6 +401,7 @@ int main(void)
         TEST(a_body_that_came_as_another_is_sent_again),
         TEST(a_batch_that_one_spoils_is_sent_one_by_one),
         TEST(what_concerns_all_of_a_batch_fails_all_of_it),
+        TEST(what_aws_asks_again_by_itself_counts_for_each_call),
         TEST(no_answer_is_retryable),
         TEST(no_room_for_a_request_is_retryable),
         TEST(what_is_out_of_time_is_not_sent),
