@@ -13,11 +13,11 @@
  * LogResult}, of which what there is. The region is the ARN's, else the configured one.
  *
  * Errors. What the function raises is an error of the name that its runtime gives (`errorType`),
- * with the whole answer as the cause, as Step Functions has it; without a type, as when the
- * function was out of memory, "Lambda.Unknown"; a function that was out of its own time is
- * "Sandbox.Timedout" in runtimes that say so, else "Lambda.Unknown". They are retryable: Retry of
- * the definition decides. Errors of the service: aws_failure.h. An answer that is no JSON is
- * "Flyover.BadOutput".
+ * with the answer as the cause, as Step Functions has it, as much of it as the journal keeps
+ * (FLYOVER_ERROR_CAUSE_BYTES_MAX); without a type, as when the function was out of memory,
+ * "Lambda.Unknown"; a function that was out of its own time is "Sandbox.Timedout" in runtimes that
+ * say so, else "Lambda.Unknown". They are retryable: Retry of the definition decides. Errors of the
+ * service: aws_failure.h. An answer that is no JSON is "Flyover.BadOutput".
  *
  * How often a function runs: at least once. A request is sent once by this module, as its answer
  * may be lost when the function has run; the step then fails (Lambda.SdkClientException), and
@@ -28,11 +28,12 @@
  * and have to for Event, to which Lambda gives no client context.
  *
  * Who holds back whom. A function has at most function_in_flight_max requests out, which leaves
- * connections for the others; more calls of it wait in its own queue, in order, until their time is
- * over. They do count in what the engine hands out to the lane (in_flight_max), so that a backlog
- * of one function is held in the journal rather than failed. Where functions of different speed
- * must not share that: function_waiting_max; calls beyond it fail at once as
- * Lambda.TooManyRequestsException, as Lambda itself does it, and need a Retry.
+ * connections for the others: all functions of a region share HTTP_HOST_CONNECTIONS_MAX. More calls
+ * of it wait in its own queue, in order, until their time is over. They do count in what the engine
+ * hands out to the lane (in_flight_max), so that a backlog of one function is held in the journal
+ * rather than failed. Where functions of different speed must not share that: function_waiting_max;
+ * calls beyond it fail at once as Lambda.TooManyRequestsException, as Lambda itself does it, and
+ * need a Retry.
  *
  * Limits: payloads are the engine's (FLYOVER_PAYLOAD_BYTES_MAX), below Lambda's 6 MB; a larger
  *         answer is States.DataLimitExceeded, and more than ANSWER_BYTES_MAX is not even read.
