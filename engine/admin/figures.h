@@ -53,6 +53,7 @@ struct figures_edge {
 struct figures_edges {
     bool is_there;
     uint64_t messages, started, repeated, refused, given_up, settled;
+    uint64_t ends, ends_lost;
     uint32_t messages_open;
     uint32_t count;
     struct figures_edge handlers[FIGURES_EDGES_MAX];

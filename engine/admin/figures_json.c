@@ -200,6 +200,8 @@ static json_t *edges_json(const struct figures_edges *edges)
     set(object, "refused", edges->refused);
     set(object, "given_up", edges->given_up);
     set(object, "settled", edges->settled);
+    set(object, "ends", edges->ends);
+    set(object, "ends_lost", edges->ends_lost);
     for (uint32_t i = 0; i < edges->count; i++)
         json_array_append_new(handlers, edge_json(&edges->handlers[i]));
     json_object_set_new(object, "handlers", handlers);

@@ -147,6 +147,11 @@ void aws_close(struct aws *aws)
     free_aws(aws);
 }
 
+bool aws_has_endpoint(const struct aws *aws, const char *service)
+{
+    return endpoint_is_said(&aws->book, service);
+}
+
 const char *aws_region(const struct aws *aws)
 {
     return endpoint_region(&aws->book, NULL);

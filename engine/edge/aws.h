@@ -14,7 +14,8 @@
  * clock skew once), up to AWS_ATTEMPTS_MAX, with exponential backoff and full jitter, paid from a
  * token bucket an endpoint, so that a dead one is not asked more than it answers. Where the bucket
  * is empty the failure comes back at once. After a throttling answer the endpoint's own rate is
- * slowed and raised again, as the adaptive mode of the SDKs does it.
+ * slowed and raised again, as the adaptive mode of the SDKs does it. An endpoint here is a URL
+ * without its query, and a `resource` of it.
  *
  * Threads: the edge thread, but for aws_open. Memory: by http.h.
  */
@@ -41,6 +42,7 @@ struct aws_request {
     const char *region;         /* NULL: the configured one */
     const char *url;            /* NULL: the service's endpoint */
     const char *method;         /* NULL: POST */
+    const char *resource;       /* what has a limit of its own, "table orders"; NULL: the URL */
     const char *path;           /* already encoded, "/…"; NULL: "/" or what `url` says */
     const char *target;         /* X-Amz-Target, with JSON's content type; NULL: none */
     const char *content_type;   /* without `target` */
@@ -48,7 +50,8 @@ struct aws_request {
     uint32_t headers_count;
     const void *body;
     size_t body_bytes;
-    uint32_t timeout_ms; /* of all attempts together */
+    uint32_t timeout_ms;  /* of all attempts together */
+    uint32_t patience_ms; /* of each, as http.h has it; 0: it waits as long as it may */
     size_t answer_bytes_max;
     bool once; /* it must not be asked twice by aws itself: a lost answer comes back as such */
     void (*on_end)(void *context, const struct aws_answer *answer);
@@ -87,5 +90,7 @@ NODISCARD enum status aws_send(struct aws *aws, const struct aws_request *reques
 int64_t aws_turn(struct aws *aws);
 /* The configured region, or "". */
 const char *aws_region(const struct aws *aws);
+/* Whether somebody says where the service is asked, so that it is not AWS's own endpoint. */
+bool aws_has_endpoint(const struct aws *aws, const char *service);
 
 #endif

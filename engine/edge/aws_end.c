@@ -6,9 +6,10 @@
 #include <strings.h>
 
 #include "engine/edge/aws_parts.h"
+#include "engine/edge/url.h"
 
-#define SKEW_MS_MIN    240000 /* the signature's limit is five minutes */
-#define SENTENCE_BYTES 3072u
+#define SENTENCE_BYTES    3072u
+#define RETRY_AFTER_S_MAX 86400
 
 static int64_t now_ms_of(const struct aws *aws)
 {
@@ -93,7 +94,8 @@ static int64_t delay_ms_of(const struct aws_job *job, const struct http_answer *
     const char *after = NULL;
     if (answer->end == HTTP_ANSWERED)
         after = http_answer_header(answer, "Retry-After");
-    int64_t asked_ms = after != NULL ? strtol(after, NULL, 10) * 1000 : 0;
+    int64_t asked_s = after != NULL ? strtol(after, NULL, 10) : 0;
+    int64_t asked_ms = (asked_s < RETRY_AFTER_S_MAX ? asked_s : RETRY_AFTER_S_MAX) * 1000;
     return asked_ms > delay_ms ? asked_ms : delay_ms;
 }
 
@@ -112,6 +114,13 @@ static bool retry_later(struct aws_job *job, const struct http_answer *answer)
     return true;
 }
 
+/* The scheme and host of its URL: its path is nobody's business. */
+static void copy_origin(const struct aws_job *job, char ret_origin[ENDPOINT_URL_BYTES])
+{
+    const char *url = job->request.url;
+    snprintf(ret_origin, ENDPOINT_URL_BYTES, "%.*s", (int)url_origin_bytes(url), url);
+}
+
 /* The server's clock, if it is far from the one that was signed with. */
 static bool correct_clock(struct aws_job *job, const struct http_answer *answer)
 {
@@ -120,14 +129,16 @@ static bool correct_clock(struct aws_job *job, const struct http_answer *answer)
     if (date_s < 0 || job->corrected)
         return false;
     int64_t skew_ms = date_s * 1000 - aws->world.wall_ms(aws->world.context);
-    if (llabs(skew_ms - job->target->skew_ms) < SKEW_MS_MIN)
+    if (llabs(skew_ms - job->target->skew_ms) < FAULT_SKEW_MS_MIN)
         return false;
     job->target->skew_ms = skew_ms;
     job->corrected = true;
+    char origin[ENDPOINT_URL_BYTES];
+    copy_origin(job, origin);
     world_log(&aws->world, 4, "aws-clock",
-              "this machine's clock is %lld s %s that of %.200s: requests are signed with the "
+              "this machine's clock is %lld s %s that of %s: requests are signed with the "
               "corrected time; set the clock, for instance with chrony",
-              llabs(skew_ms) / 1000, skew_ms > 0 ? "behind" : "ahead of", job->request.url);
+              llabs(skew_ms) / 1000, skew_ms > 0 ? "behind" : "ahead of", origin);
     return true;
 }
 
@@ -171,11 +182,13 @@ static json_t *read_body(const struct http_answer *answer)
 
 static void say_fault(struct aws_job *job, struct fault *fault)
 {
+    char origin[ENDPOINT_URL_BYTES];
+    copy_origin(job, origin);
     struct fault_place place = {
         .service = job->request.service,
         .region = job->request.region,
         .region_from = job->region_from,
-        .url = job->request.url,
+        .url = origin,
         .endpoint_from = job->endpoint_from,
         .access_key_id = job->key_id,
         .credentials_place = credentials_place(job->aws->credentials),
@@ -232,9 +245,10 @@ static void on_silence(struct aws_job *job, const struct http_answer *answer)
     bool again = answer->end == HTTP_NOT_SENT || (answer->end == HTTP_LOST && !job->request.once);
     if (again && retry_later(job, answer))
         return;
-    char sentence[SENTENCE_BYTES];
+    char sentence[SENTENCE_BYTES], origin[ENDPOINT_URL_BYTES];
+    copy_origin(job, origin);
     snprintf(sentence, sizeof sentence, "%s (%s in %s, endpoint %s from %s)", answer->sentence,
-             job->request.service, job->request.region, job->request.url, job->endpoint_from);
+             job->request.service, job->request.region, origin, job->endpoint_from);
     struct aws_answer out = {
         .http = *answer,
         .retryable = may_go_better(answer->end),

@@ -79,7 +79,8 @@ static size_t block_bytes(const struct aws_request *request, const struct way *w
 {
     size_t bytes = bytes_of(request->service) + bytes_of(way->region) + bytes_of(way->base) +
                    bytes_of(way->path) + bytes_of(request->method) + bytes_of(request->target) +
-                   bytes_of(request->content_type) + request->body_bytes;
+                   bytes_of(request->content_type) + bytes_of(request->resource) +
+                   request->body_bytes;
     for (uint32_t i = 0; i < request->headers_count; i++)
         bytes += bytes_of(request->headers[i]);
     return bytes;
@@ -107,6 +108,7 @@ static void copy_request(struct aws_job *job, const struct aws_request *request,
     copy->path = NULL;
     copy->method = keep(&at, request->method);
     copy->target = keep(&at, request->target);
+    copy->resource = keep(&at, request->resource);
     copy->content_type = keep(&at, request->content_type);
     for (uint32_t i = 0; i < request->headers_count; i++)
         job->header_list[i] = keep(&at, request->headers[i]);
@@ -116,13 +118,14 @@ static void copy_request(struct aws_job *job, const struct aws_request *request,
     copy->body = at;
 }
 
-/* The region, the service, and the URL without its query, which may differ each time. */
+/* Without the query, which may differ each time. */
 static enum status hold_target(struct aws *aws, struct aws_job *job)
 {
     char *name = NULL;
     const struct aws_request *request = &job->request;
-    int bytes = asprintf(&name, "%.*s\n%s\n%s", (int)strcspn(request->url, "?"), request->url,
-                         request->service, request->region);
+    int bytes = asprintf(&name, "%.*s\n%s\n%s\n%s", (int)strcspn(request->url, "?"), request->url,
+                         request->service, request->region,
+                         request->resource != NULL ? request->resource : "");
     if (bytes < 0)
         return STATUS_NO_MEMORY;
     job->target = aws_target_hold(aws, name);

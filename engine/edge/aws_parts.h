@@ -23,7 +23,8 @@
 #define AWS_TARGETS_IDLE_MAX 256u
 #define AWS_KEY_ID_BYTES     129u /* IAM's limit is 128 */
 
-/* One thing that is asked: a URL without its query, a service, a region. Requests hold it. */
+/* One thing that is asked: a URL without its query, a service, a region, a resource. Requests hold
+ * it. */
 struct aws_target {
     struct aws_target *next; /* of its chain */
     char *name;              /* "https://lambda.…/path\nlambda\neu-central-1" */

@@ -107,7 +107,9 @@ static enum status send_signed(struct own_headers *own, struct aws_job *job, int
         .body = request->body_bytes > 0 ? request->body : NULL,
         .body_bytes = request->body_bytes,
         .timeout_ms = (uint32_t)(job->deadline_ms - now_ms),
+        .patience_ms = request->patience_ms,
         .answer_bytes_max = request->answer_bytes_max,
+        .repeatable = !request->once,
         .on_end = aws_on_http_end,
         .context = job,
     };
@@ -171,15 +173,24 @@ enum status aws_job_try(struct aws_job *job, struct problem *problem)
     return STATUS_OK;
 }
 
+static void fail_late(struct aws_job *job)
+{
+    char sentence[1024];
+    const char *url = job->request.url;
+    snprintf(sentence, sizeof sentence,
+             "its time was over before its turn to be sent came (%s at %.*s, which lets through "
+             "less than it is asked for); give it more time, or ask less often",
+             job->request.service, (int)url_origin_bytes(url), url);
+    aws_job_fail(job, job->maybe_done ? HTTP_TIMED_OUT : HTTP_NOT_SENT, sentence);
+}
+
 void aws_job_try_again(struct aws_job *job)
 {
     struct problem problem;
     struct aws *aws = job->aws;
     int64_t now_ms = aws->world.now_ms(aws->world.context);
     if (now_ms >= job->deadline_ms) {
-        aws_job_fail(job, job->maybe_done ? HTTP_TIMED_OUT : HTTP_NOT_SENT,
-                     "its time was over before it could be sent again; give it more time, or ask "
-                     "less often");
+        fail_late(job);
         return;
     }
     enum status status = aws_job_try(job, &problem);

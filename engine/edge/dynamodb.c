@@ -6,7 +6,7 @@
  *       idempotency:
  *         by: item                   # or none: then a step may count more than once
  *         attribute: flyover_keys    # of each item that is written, and with _before at its end
- *         keys_max: 128              # how many writers an item remembers at the least
+ *         keys_max: 512              # how many writers an item remembers at the least
  *
  * Handlers getItem, putItem, updateItem, deleteItem (arn:aws:states:::dynamodb:...) and
  * transactWriteItems (arn:aws:states:::aws-sdk:dynamodb:...): Parameters and output are those of
@@ -20,8 +20,9 @@
  * Not so deleteItem, which leaves nothing to remember it by. Without a ConditionExpression a second
  * sending deletes what may have been put there between. With one it fails, since the item is gone;
  * so it is sent once by this module, and where its answer is lost the step fails as
- * DynamoDB.SdkClientException. A delete that must tell the two apart is an updateItem that marks
- * the item as deleted.
+ * DynamoDB.SdkClientException. And a sending of another step that arrives after the delete, late,
+ * finds no item and may make it anew, unless its ConditionExpression wants one. A delete that must
+ * be safe from all this is an updateItem that marks the item as deleted.
  *
  * transactWriteItems gets a ClientRequestToken, unless the definition gives one: the first 32
  * hexadecimal digits of the SHA-256 of the key. DynamoDB knows it for ten minutes; after that the

@@ -1,5 +1,7 @@
 #include "engine/edge/dynamodb_keyed.h"
 
+#include <assert.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,17 @@ void keyed_init(struct keyed *ret_keyed, const char *attribute, uint32_t keys_ma
     snprintf(ret_keyed->keys, sizeof ret_keyed->keys, "%s", attribute);
     snprintf(ret_keyed->before, sizeof ret_keyed->before, "%s_before", ret_keyed->keys);
     ret_keyed->keys_max = keys_max;
+}
+
+void keyed_mark(const char *key, char ret_mark[KEYED_MARK_CHARS + 1])
+{
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned bytes = 0;
+    int done = EVP_Digest(key, strlen(key), digest, &bytes, EVP_sha256(), NULL);
+    assert(done == 1 && bytes > KEYED_MARK_CHARS / 4 * 3);
+    EVP_EncodeBlock((uint8_t *)ret_mark, digest, KEYED_MARK_CHARS / 4 * 3);
+    for (char *at = ret_mark; *at != '\0'; at++)
+        *at = *at == '+' ? '-' : *at == '/' ? '_' : *at;
 }
 
 static bool has_our_prefix(const json_t *placeholders)
@@ -94,9 +107,9 @@ static bool add_condition(json_t *request, const char *condition)
     return json_object_set_new(request, "ConditionExpression", text) == 0;
 }
 
-static json_t *set_of(const char *key)
+static json_t *set_of(const char *mark)
 {
-    return json_pack("{s:[s]}", "SS", key);
+    return json_pack("{s:[s]}", "SS", mark);
 }
 
 static json_t *number(uint32_t value)
@@ -112,9 +125,11 @@ static bool add_names(const struct keyed *keyed, json_t *request)
 
 bool keyed_update(const struct keyed *keyed, json_t *request, const char *key, bool limited)
 {
+    char mark[KEYED_MARK_CHARS + 1];
+    keyed_mark(key, mark);
     const char *expression = json_string_value(json_object_get(request, "UpdateExpression"));
     char *text = update_expression_with_add(expression, NAME_KEYS " " VALUE_KEYS);
-    json_t *values = json_pack("{s:{s:s}, s:o}", VALUE_KEY, "S", key, VALUE_KEYS, set_of(key));
+    json_t *values = json_pack("{s:{s:s}, s:o}", VALUE_KEY, "S", mark, VALUE_KEYS, set_of(mark));
     bool done = text != NULL && values != NULL &&
                 (!limited || json_object_set_new(values, VALUE_MAX, number(keyed->keys_max)) == 0);
     done = done && json_object_set_new(request, "UpdateExpression", json_string(text)) == 0 &&
@@ -131,28 +146,29 @@ static const json_t *keys_of(const json_t *item, const char *attribute)
     return json_object_get(json_object_get(item, attribute), "SS");
 }
 
-static bool has_key(const json_t *keys, const char *key)
+static bool has_mark(const json_t *marks, const char *mark)
 {
     size_t i;
     json_t *value;
-    json_array_foreach((json_t *)keys, i, value)
+    json_array_foreach((json_t *)marks, i, value)
     {
         const char *text = json_string_value(value);
-        if (text != NULL && strcmp(text, key) == 0)
+        if (text != NULL && strcmp(text, mark) == 0)
             return true;
     }
     return false;
 }
 
 /* The sets that the new item has: those that are there, and the key. */
-static bool carry_over(const struct keyed *keyed, json_t *item, const char *key, const json_t *seen)
+static bool carry_over(const struct keyed *keyed, json_t *item, const char *mark,
+                       const json_t *seen)
 {
     json_t *now = json_object_get(seen, keyed->keys);
     json_t *before = json_object_get(seen, keyed->before);
     bool full = json_array_size(keys_of(seen, keyed->keys)) >= keyed->keys_max;
-    json_t *keys = full || now == NULL ? set_of(key) : json_deep_copy(now);
+    json_t *keys = full || now == NULL ? set_of(mark) : json_deep_copy(now);
     if (!full && now != NULL)
-        json_array_append_new(json_object_get(keys, "SS"), json_string(key));
+        json_array_append_new(json_object_get(keys, "SS"), json_string(mark));
     if (full)
         before = now;
     return json_object_set_new(item, keyed->keys, keys) == 0 &&
@@ -192,8 +208,10 @@ static bool add_same(const struct keyed *keyed, json_t *request, const json_t *s
 
 bool keyed_put(const struct keyed *keyed, json_t *request, const char *key, const json_t *seen)
 {
+    char mark[KEYED_MARK_CHARS + 1];
+    keyed_mark(key, mark);
     json_t *item = json_copy(json_object_get(request, "Item"));
-    bool done = item != NULL && carry_over(keyed, item, key, seen) &&
+    bool done = item != NULL && carry_over(keyed, item, mark, seen) &&
                 json_object_set(request, "Item", item) == 0 && add_same(keyed, request, seen) &&
                 add_names(keyed, request);
     json_decref(item);
@@ -227,8 +245,10 @@ json_t *keyed_reading(const struct keyed *keyed, const json_t *table, const json
 
 enum keyed_sight keyed_look(const struct keyed *keyed, const json_t *item, const char *key)
 {
+    char mark[KEYED_MARK_CHARS + 1];
+    keyed_mark(key, mark);
     const json_t *keys = keys_of(item, keyed->keys);
-    if (has_key(keys, key) || has_key(keys_of(item, keyed->before), key))
+    if (has_mark(keys, mark) || has_mark(keys_of(item, keyed->before), mark))
         return KEYED_THERE;
     return json_array_size(keys) >= keyed->keys_max ? KEYED_FULL : KEYED_NOT_THERE;
 }
@@ -243,7 +263,7 @@ static bool same_set(const json_t *keys, const json_t *other)
     json_array_foreach((json_t *)keys, i, value)
     {
         const char *text = json_string_value(value);
-        if (text == NULL || !has_key(other, text))
+        if (text == NULL || !has_mark(other, text))
             return false;
     }
     return true;

@@ -7,18 +7,22 @@
  *
  * A second sending fails by that condition, finds its key in the item, and counts as done.
  *
- * Where the keys are. Two attributes of the item, sets of strings: `flyover_keys` and
- * `flyover_keys_before`. When the first has keys_max keys it becomes the second, in one update of
+ * What is kept of a key is its mark: 12 characters, the first 72 bits of its SHA-256 in base64url.
+ * That two of the keys an item knows have the same is less likely than one in 10^18.
+ *
+ * Where the marks are. Two attributes of the item, sets of strings: `flyover_keys` and
+ * `flyover_keys_before`. When the first has keys_max marks it becomes the second, in one update of
  * its own (keyed_rotation), and begins anew. So an item knows the last keys_max of its writers
- * always, up to twice as many at times, and no more, however long it lives: at 128 keys of 26 bytes
- * at most 7 KB, which count in what a write costs. Definitions do not see these attributes:
- * they are taken out of what getItem and ReturnValues give. They can be deleted with no other
- * effect than that the item forgets who wrote it.
+ * always, up to twice as many at times, and no more, however long it lives: at 512 marks at most
+ * 12 KB, which count in what a write costs. Definitions do not see these attributes: they are taken
+ * out of what getItem and ReturnValues give. They can be deleted with no other effect than that the
+ * item forgets who wrote it.
  *
  * The window. A step counts once as long as between its first sending and its last not more than
- * keys_max other steps write the same item. Between the two lie the wait of a Retry, or the death
- * and start of the engine with all that waited to write the item: an item that many sagas write
- * needs a larger keys_max. Time plays no part, nor do clocks.
+ * keys_max other steps write the same item. Between the two lies the wait of a Retry, or the death
+ * and start of the engine, which asks again in the order in which sagas were started, so that what
+ * was out is about the first to go. An item that very many sagas write while another waits for its
+ * Retry needs a larger keys_max. Time plays no part, nor do clocks.
  *
  * PutItem replaces an item, so it carries the keys over: under the condition that the item has
  * none, which one that is new has not, and else that they are those that were read before.
@@ -44,8 +48,9 @@
 #include <stdint.h>
 
 #define KEYED_NAME_BYTES 64u
-#define KEYED_MAX        2048u /* twice as many of the longest keys fit an item's 400 KB */
-#define KEYED_DEFAULT    128u
+#define KEYED_MAX        8192u /* twice as many take half of an item's 400 KB */
+#define KEYED_DEFAULT    512u
+#define KEYED_MARK_CHARS 12u
 
 struct keyed {
     char keys[KEYED_NAME_BYTES + 1];
@@ -72,6 +77,8 @@ json_t *keyed_rotation(const struct keyed *keyed, const json_t *table, const jso
 /* The GetItem, consistent, that keyed_look looks at; `whole`: with all else of the item. */
 json_t *keyed_reading(const struct keyed *keyed, const json_t *table, const json_t *item_key,
                       bool whole);
+/* What is kept of a key. */
+void keyed_mark(const char *key, char ret_mark[KEYED_MARK_CHARS + 1]);
 /* What an item (NULL: there is none) says of the key. */
 enum keyed_sight keyed_look(const struct keyed *keyed, const json_t *item, const char *key);
 /* That both have the same keys; either may be NULL. */

@@ -15,9 +15,7 @@
 /* ---- to the thread ------------------------------------------------------------------------------
  */
 
-/* There is room: `orders` was made for all that can be out. Next: take_orders, on the edge thread.
- */
-static void send_order(struct edges *edges, enum edge_order_kind kind, void *what)
+void edges_send_order(struct edges *edges, enum edge_order_kind kind, void *what)
 {
     struct ring *orders = edges->thread.orders;
     uint32_t room = ring_reserve(orders, 1);
@@ -50,6 +48,7 @@ static struct edge_flight *new_flight(struct edges *edges, uint32_t index,
         .generation = call->generation,
         .input_bytes = call->input.count,
         .output_bytes = call->output.count,
+        .is_made = call->is_made,
     };
     if (call->input.count > 0)
         memcpy(flight->bytes, call->input.at, call->input.count);
@@ -58,13 +57,14 @@ static struct edge_flight *new_flight(struct edges *edges, uint32_t index,
     return flight;
 }
 
+_Static_assert(EDGE_KEY_BYTES >= REMOTE_KEY_BYTES, "a key has room");
+
 static void name_flight(const struct edges *edges, struct edge_flight *flight,
                         const struct remote_invocation *call)
 {
     struct edge_call *at = &flight->call;
-    int bytes = snprintf(at->key, sizeof at->key, "%s-%" PRIu64 "-%u%s", edges->id, call->saga_id,
-                         call->step_no, call->phase == FLYOVER_COMPENSATION ? "-c" : "");
-    assert(bytes > 0 && (size_t)bytes < sizeof at->key);
+    static_assert(EDGE_KEY_BYTES >= REMOTE_KEY_BYTES, "a key of remote.h is one of edges too");
+    remote_make_key(edges->options.partition, call->saga_id, call->step_no, call->phase, at->key);
     if (call->has_token)
         memcpy(at->token, call->token, strnlen(call->token, sizeof at->token - 1));
     assert(call->trace.count < sizeof at->trace);
@@ -120,7 +120,7 @@ static bool hand_out(struct edges *edges, uint32_t index)
     }
     name_flight(edges, flight, &call);
     add_flight(edges, flight);
-    send_order(edges, EDGE_ORDER_CALL, flight);
+    edges_send_order(edges, EDGE_ORDER_CALL, flight);
     return true;
 }
 
@@ -210,7 +210,7 @@ static void settle(struct edges *edges, struct edge_letter *letter, enum edge_se
     edges->counts.refused += settlement == EDGE_REFUSED;
     edges->counts.given_up += settlement == EDGE_GIVEN_UP;
     edges->counts.messages_open--;
-    send_order(edges, EDGE_ORDER_SETTLED, letter);
+    edges_send_order(edges, EDGE_ORDER_SETTLED, letter);
 }
 
 static const char *kind_text(enum edge_message_kind kind)
@@ -456,9 +456,21 @@ bool edges_drain(struct edges *edges)
            atomic_load(&edges->thread.is_drained);
 }
 
+bool edges_serve(const struct edges *edges, const char *service)
+{
+    for (uint32_t i = 0; i < edges->lanes_count; i++)
+        if (strcmp(remote_lane(edges->options.partition, edges->lanes[i].lane)->service, service) ==
+            0)
+            return true;
+    return false;
+}
+
 struct edge_counts edges_counts(const struct edges *edges)
 {
     struct edge_counts counts = edges->counts;
+    uint64_t refused = atomic_load_explicit(&edges->thread.refused, memory_order_relaxed);
+    counts.messages += refused;
+    counts.refused += refused;
     counts.lanes_count = edges->lanes_count;
     for (uint32_t i = 0; i < edges->lanes_count; i++) {
         const struct edge_lane *lane = &edges->lanes[i];

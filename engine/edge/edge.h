@@ -73,6 +73,7 @@ struct edge_counts {
      * rest. */
     uint64_t messages, started, repeated, refused, given_up, settled;
     uint32_t messages_open;
+    uint64_t ends, ends_lost; /* of sagas, told to modules; and left out */
     uint32_t lanes_count;
     struct edge_view lanes[EDGE_LANES_MAX];
 };
@@ -91,12 +92,17 @@ NODISCARD enum status edges_open(const struct edges_options *options, struct edg
 /* True if it did something. Before partition_poll, and again after it. The thread wakes the engine
  * by partition_wake. */
 bool edges_turn(struct edges *edges);
+/* Of each reply that partition_next_reply gives, whoever takes it: modules may want to hear of
+ * sagas that end. */
+void edges_hear_end(struct edges *edges, const struct reply *reply);
 /* Takes no more messages and hands out no more calls; true once all that is out has come back and
  * all messages are settled, as far as the partition still turns. */
 bool edges_drain(struct edges *edges);
 /* Ends the thread; what is out is given up, and handed out again at the next start. Accepts NULL.
  * Before partition_stop. */
 void edges_close(struct edges *edges);
+/* Whether a module has this service. */
+bool edges_serve(const struct edges *edges, const char *service);
 /* Any moment; by the engine's thread. */
 struct edge_counts edges_counts(const struct edges *edges);
 

@@ -113,14 +113,14 @@ static enum status read_number(const struct reader *reader, size_t line, const c
                                bool is_integer, json_t **ret_json)
 {
     errno = 0;
-    if (is_integer)
-        *ret_json = json_integer(strtoll(text, NULL, 10));
-    else
-        *ret_json = json_real(strtod(text, NULL));
-    if (errno == ERANGE || *ret_json == NULL) {
-        json_decref(*ret_json);
+    json_t *number =
+        is_integer ? json_integer(strtoll(text, NULL, 10)) : json_real(strtod(text, NULL));
+    bool is_too_large = errno == ERANGE || number == NULL;
+    if (is_too_large) {
+        json_decref(number);
         return refuse(reader, line, "the number %.80s is too large: if it is text, quote it", text);
     }
+    *ret_json = number;
     return STATUS_OK;
 }
 

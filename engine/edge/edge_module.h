@@ -42,6 +42,7 @@
 #define EDGE_ERROR_BYTES    256u
 #define EDGE_CAUSE_BYTES    1024u
 #define EDGE_LINE_BYTES     512u
+#define EDGE_ENDS_MAX       4096u
 #define EDGE_LINES_BURST    8u
 #define EDGE_LINES_MS       10000u
 
@@ -50,10 +51,10 @@ struct http;        /* http.h */
 struct aws;         /* aws.h */
 
 struct edge_call {
-    struct edge_call *next; /* the module's own, for its queues */
-    void *state;            /* the module's own */
-    uint32_t handler;       /* index in the module's list */
-    uint32_t step_no, attempt_no;
+    struct edge_call *next;       /* the module's own, for its queues */
+    void *state;                  /* the module's own */
+    uint32_t handler;             /* index in the module's list */
+    uint32_t step_no, attempt_no; /* attempts from 1 */
     uint64_t saga_id;
     enum flyover_phase phase;
     int64_t deadline_ms; /* milliseconds since 1970; 0: none */
@@ -115,6 +116,31 @@ uint32_t edge_room_for_answers(const struct edge_thread *thread);
  * is too long, and the sentence says why; nothing is settled then. */
 NODISCARD enum status edge_bring(struct edge_thread *thread, void *module,
                                  const struct edge_message *message, struct problem *problem);
+/* For the figures: a message that can be none, and is left outside without having been brought. */
+void edge_count_refused(struct edge_thread *thread);
+
+/* ---- ends of sagas ----------------------------------------------------------------------------
+ */
+
+/* A saga has ended or is stuck, and that is durable: told once, in the order of the journal, while
+ * the engine lives. What has not been passed on when it dies is not told again: at most once over a
+ * crash; and where EDGE_ENDS_MAX are with modules, the next are left out, counted and logged. */
+struct edge_end {
+    uint64_t saga_id;
+    const char *definition;
+    uint32_t version;
+    const char *outcome; /* "SUCCEEDED", "FAILED", "COMPENSATED", "STUCK", "ABORTED" */
+    int64_t ended_ms;    /* since 1970 */
+    const char *error;   /* NULL: none, as the next */
+    const char *cause;
+    json_t *output;           /* NULL: none; or too many ended at once to keep it */
+    bool output_omitted;      /* that */
+    char key[EDGE_KEY_BYTES]; /* the same for the same end, and no other's */
+    struct edge_end *next;    /* the module's own */
+    void *state;              /* the module's own */
+};
+/* It is passed on, or given up: freed. */
+void edge_end_told(struct edge_thread *thread, struct edge_end *end);
 
 /* One line, cut at EDGE_LINE_BYTES. `event` and `format` are literals: of one such pair no more
  * than EDGE_LINES_BURST lines are said in EDGE_LINES_MS, and how many were left out is said after.
@@ -130,6 +156,7 @@ struct edge_context {
     struct http *http;
     struct aws
         *aws; /* NULL: the configuration has no section "aws"; only "http" and "sql" go then */
+    uint64_t name_retention_ms; /* how long the name of a start is known, at the least */
 };
 
 struct edge_kind {
@@ -154,10 +181,15 @@ struct edge_kind {
     /* NULL if it brings no messages. */
     void (*on_message_settled)(void *module, void *handle, enum edge_settlement settlement,
                                const char *sentence);
+    /* NULL: it wants no ends of sagas. Asked on the engine's thread: reads what `open` has made,
+     * and nothing that changes. With `definition` and `outcome` NULL: whether it may want any. */
+    bool (*wants_end)(const void *module, const char *definition, const char *outcome);
+    /* The module's until edge_end_told. */
+    void (*on_saga_ended)(void *module, struct edge_end *end);
     /* No more messages are to be brought, what is out may end. True: nothing is under way. NULL:
      * as soon as all calls are answered. */
     bool (*drain)(void *module);
-    /* Calls that are still out are freed by the thread afterwards, without an answer. */
+    /* Calls and ends that it still has are freed by the thread afterwards, without an answer. */
     void (*close)(void *module);
 };
 

@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,12 +18,15 @@
 
 static enum status refuse_section(const char *name, struct problem *problem)
 {
-    char hint[NEAREST_HINT_BYTES];
+    char hint[NEAREST_HINT_BYTES], all[NEAREST_HINT_BYTES];
     struct nearest nearest = nearest_to(name);
+    size_t used = (size_t)snprintf(all, sizeof all, "; there are: " AWS_SECTION);
     nearest_offer(&nearest, AWS_SECTION);
-    for (uint32_t i = 0; edge_kinds[i] != NULL; i++)
+    for (uint32_t i = 0; edge_kinds[i] != NULL && used < sizeof all; i++) {
         nearest_offer(&nearest, edge_kinds[i]->section);
-    nearest_hint(&nearest, "; there is none like it", hint);
+        used += (size_t)snprintf(all + used, sizeof all - used, " %s", edge_kinds[i]->section);
+    }
+    nearest_hint(&nearest, all, hint);
     return problem_set(problem, STATUS_INVALID, "%.80s: there is no such section%s", name, hint);
 }
 
@@ -86,7 +90,11 @@ static enum status open_module(struct edges *edges, const struct edge_kind *kind
 {
     struct edge_thread *thread = &edges->thread;
     const struct edge_context context = {
-        .thread = thread, .http = thread->http, .aws = thread->aws};
+        .thread = thread,
+        .http = thread->http,
+        .aws = thread->aws,
+        .name_retention_ms =
+            core_limits(partition_state(edges->options.partition)->core).name_retention_ms};
     void *state = NULL;
     enum status status = kind->open(&context, section, &state, problem);
     if (status != STATUS_OK)
@@ -156,7 +164,7 @@ static enum status open_rings(struct edges *edges, struct problem *problem)
     struct edge_thread *thread = &edges->thread;
     uint32_t messages = 2 * edges->options.messages_max;
     uint32_t all = edges->lanes_count * edges->options.in_flight_max + messages;
-    enum status status = ring_open(&thread->orders, all, sizeof(struct edge_order));
+    enum status status = ring_open(&thread->orders, all + EDGE_ENDS_MAX, sizeof(struct edge_order));
     if (status == STATUS_OK)
         status = ring_open(&thread->news, all, sizeof(struct edge_news));
     if (status != STATUS_OK)
@@ -221,12 +229,16 @@ enum status edges_open(const struct edges_options *options, struct edges **ret_e
     if (edges == NULL)
         return problem_set(problem, STATUS_NO_MEMORY, "out of memory");
     enum status status = edge_id_open(options->directory, edges->id, problem);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
+        remote_set_key_id(edges->options.partition, edges->id);
         status = open_modules(edges, problem);
+    }
     if (status == STATUS_OK)
         status = open_rings(edges, problem);
     if (status == STATUS_OK)
         status = start_thread(edges, problem);
+    if (status == STATUS_OK)
+        edges_watch_ends(edges);
     edges->options.config = NULL;
     if (status != STATUS_OK) {
         edges_close(edges);
@@ -268,7 +280,9 @@ void edges_close(struct edges *edges)
     if (edges == NULL)
         return;
     struct edge_thread *thread = &edges->thread;
+    edges_unwatch_ends(edges);
     end_thread(edges);
+    edges_drop_ends(edges);
     edges_take_lines(edges);
     give_back(edges);
     ring_close(thread->orders);

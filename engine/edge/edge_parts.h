@@ -8,6 +8,7 @@
  *   edge_thread.c  the edge thread, and what modules may call
  *   edge_answer.c  answers and messages as they cross: json to msgpack
  *   edge_kinds.c   which modules there are
+ *   edge_ends.c    ends of sagas, on both sides
  *   edge_value.c   msgpack to json
  *   edge_config.c  the file
  *
@@ -58,7 +59,9 @@ struct edge_flight {
     uint32_t lane;                   /* of `edges` */
     uint32_t module;
     uint32_t branch, generation;
+    bool is_made; /* the input: remote.h */
     uint32_t input_bytes, output_bytes;
+    bool is_made;    /* the input is what the definition makes of it all */
     uint8_t bytes[]; /* input, output */
 };
 
@@ -81,10 +84,19 @@ struct edge_letter {
     uint8_t bytes[];
 };
 
-enum edge_order_kind { EDGE_ORDER_CALL, EDGE_ORDER_SETTLED };
+/* The end of a saga, for one module; the thread's once it is sent. */
+struct edge_ending {
+    struct edge_end end;             /* first, so that either is the other */
+    struct edge_ending *next, *prev; /* all that modules have */
+    uint32_t module;
+    uint32_t output_bytes;
+    uint8_t bytes[]; /* output; then error and cause, terminated */
+};
+
+enum edge_order_kind { EDGE_ORDER_CALL, EDGE_ORDER_SETTLED, EDGE_ORDER_END };
 struct edge_order {
     enum edge_order_kind kind;
-    void *what; /* flight, letter */
+    void *what; /* flight, letter, ending */
 };
 
 enum edge_news_kind { EDGE_NEWS_ANSWER, EDGE_NEWS_LETTER };
@@ -124,11 +136,13 @@ struct edge_thread {
     uint32_t modules_count;
     struct ring *orders, *news, *lines;
     _Atomic uint64_t retried[EDGE_LANES_MAX];
+    _Atomic uint64_t refused; /* messages that were not brought */
 
     /* Told by the engine, and to it. */
     _Atomic uint32_t is_asleep;
     _Atomic bool wants_drain, wants_end;
     _Atomic bool is_drained;
+    _Atomic uint32_t ends_open;
 
     /* The thread's alone. */
     uint32_t messages_max, starts_open, answers_open, calls_open;
@@ -137,6 +151,7 @@ struct edge_thread {
     uint64_t stirs; /* what modules have done */
     uint64_t lines_lost;
     struct edge_letter *letters;
+    struct edge_ending *endings;
     struct edge_topic topics[EDGE_TOPICS_MAX];
     uint32_t topics_count;
     uint8_t *scratch; /* FLYOVER_PAYLOAD_BYTES_MAX */
@@ -150,6 +165,11 @@ void *edge_thread_run(void *thread);
 void edge_thread_end(struct edge_thread *thread);
 /* The engine, after it has put something into a ring or set a flag. */
 void edge_thread_wake(struct edge_thread *thread);
+
+/* The module gets it; there is room. */
+void edge_thread_on_end(struct edge_thread *thread, struct edge_ending *ending);
+/* All that modules have not told; after their `close`. */
+void edge_thread_free_ends(struct edge_thread *thread);
 
 /* ---- json and msgpack --------------------------------------------------------------------------
  */
@@ -196,9 +216,18 @@ struct edges {
     int64_t tried_ms;            /* when all of `answers` were tried last */
     bool has_fresh;              /* in `answers`: one that was not tried yet */
     bool has_orders;             /* that the thread was not woken for */
+    bool is_watching;            /* the ends of sagas */
     struct edge_counts counts;   /* but for lanes */
 };
 
+/* There is room: `orders` was made for all that can be out. Next: take_orders, on the edge thread.
+ */
+void edges_send_order(struct edges *edges, enum edge_order_kind kind, void *what);
+/* Asks the partition for ends, if a module wants any; and no more. */
+void edges_watch_ends(struct edges *edges);
+void edges_unwatch_ends(struct edges *edges);
+/* Those that the thread, which is over, has not taken. */
+void edges_drop_ends(struct edges *edges);
 void edge_queue_init(struct edge_queue *queue);
 void edge_flight_free(struct edge_flight *flight);
 /* Into the log. */

@@ -10,7 +10,8 @@
 #include "engine/edge/edge_parts.h"
 #include "engine/edge/http.h"
 
-#define NS_A_MS 1000000u
+#define NS_A_MS       1000000u
+#define DRAIN_LOOK_MS 20
 
 /* ---- to the engine ------------------------------------------------------------------------------
  */
@@ -200,6 +201,11 @@ enum status edge_bring(struct edge_thread *thread, void *module, const struct ed
     return STATUS_OK;
 }
 
+void edge_count_refused(struct edge_thread *thread)
+{
+    atomic_fetch_add_explicit(&thread->refused, 1, memory_order_relaxed);
+}
+
 /* Tells its module and frees it. */
 static void settle(struct edge_thread *thread, struct edge_letter *letter)
 {
@@ -230,7 +236,7 @@ static bool unpack(struct edge_flight *flight)
     call->output = edge_value_to_json(output);
     if (call->input == NULL || call->output == NULL)
         return false;
-    if (call->phase == FLYOVER_COMPENSATION)
+    if (call->phase == FLYOVER_COMPENSATION && !flight->is_made)
         call->input = json_pack("{s:o, s:O}", "input", call->input, "output", call->output);
     if (json_is_null(call->output))
         call->output = NULL;
@@ -256,6 +262,7 @@ static void take_orders(struct edge_thread *thread)
         switch (order->kind) {
         case EDGE_ORDER_CALL: on_call(thread, order->what); break;
         case EDGE_ORDER_SETTLED: settle(thread, order->what); break;
+        case EDGE_ORDER_END: edge_thread_on_end(thread, order->what); break;
         }
     }
     ring_consume(thread->orders, count);
@@ -289,9 +296,9 @@ static int64_t turn_aws(struct edge_thread *thread)
     return thread->aws == NULL ? -1 : aws_turn(thread->aws);
 }
 
-static void look_drained(struct edge_thread *thread)
+static bool look_drained(struct edge_thread *thread)
 {
-    bool is_drained = thread->calls_open == 0 && thread->letters == NULL;
+    bool is_drained = thread->calls_open == 0 && thread->letters == NULL && thread->endings == NULL;
     for (uint32_t i = 0; i < thread->modules_count; i++) {
         const struct edge_module *module = &thread->modules[i];
         if (module->kind->drain != NULL)
@@ -301,6 +308,7 @@ static void look_drained(struct edge_thread *thread)
         atomic_store(&thread->is_drained, is_drained);
         thread->has_news = true;
     }
+    return is_drained;
 }
 
 int64_t edge_thread_turn(struct edge_thread *thread)
@@ -314,8 +322,8 @@ int64_t edge_thread_turn(struct edge_thread *thread)
      * give them something to do in another turn. */
     uint64_t stirs = thread->stirs;
     again_ms = sooner(again_ms, turn_aws(thread));
-    if (thread->is_draining)
-        look_drained(thread);
+    if (thread->is_draining && !look_drained(thread))
+        again_ms = sooner(again_ms, DRAIN_LOOK_MS);
     wake_engine(thread);
     return thread->stirs == stirs ? again_ms : 0;
 }
@@ -391,4 +399,5 @@ void edge_thread_end(struct edge_thread *thread)
         const struct edge_module *module = &thread->modules[--thread->modules_count];
         module->kind->close(module->state);
     }
+    edge_thread_free_ends(thread);
 }

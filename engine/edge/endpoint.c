@@ -39,6 +39,12 @@ static bool is_ignored(const struct endpoint_book *book)
            is_true(profile_value(book->profile, "ignore_configured_endpoint_urls"));
 }
 
+static bool needs_fips(const struct endpoint_book *book)
+{
+    return is_true(world_variable(book->world, "AWS_USE_FIPS_ENDPOINT")) ||
+           is_true(profile_value(book->profile, "use_fips_endpoint"));
+}
+
 static const char *service_variable(const struct world *world, const char *service)
 {
     char name[64];
@@ -109,6 +115,11 @@ enum status endpoint_find(const struct endpoint_book *book, const char *service,
     if (url == NULL && !is_region(region))
         return problem_set(problem, STATUS_INVALID,
                            "\"%.64s\" is no region of AWS; one is named like eu-central-1", region);
+    if (url == NULL && needs_fips(book))
+        return problem_set(problem, STATUS_INVALID,
+                           "AWS_USE_FIPS_ENDPOINT (or use_fips_endpoint) is set: name the FIPS "
+                           "endpoint of %s by AWS_ENDPOINT_URL_… or endpoint_url",
+                           service);
     if (url == NULL) {
         bool china = strncmp(region, "cn-", 3) == 0;
         snprintf(own, sizeof own, "https://%s.%s.amazonaws.com%s", service, region,
@@ -119,6 +130,12 @@ enum status endpoint_find(const struct endpoint_book *book, const char *service,
     if (status == STATUS_OK)
         *ret_endpoint = endpoint;
     return status;
+}
+
+bool endpoint_is_said(const struct endpoint_book *book, const char *service)
+{
+    const char *from;
+    return said_url(book, service, &from) != NULL;
 }
 
 bool endpoint_region_of_host(const char *host, size_t host_bytes,

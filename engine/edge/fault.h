@@ -23,6 +23,7 @@
 
 #define FAULT_NAME_BYTES    128u
 #define FAULT_MESSAGE_BYTES 2048u
+#define FAULT_SKEW_MS_MIN   240000 /* of a clock that is wrong; signatures are good for 300,000 */
 
 enum fault_kind {
     FAULT_FINAL,     /* asked again it says the same */

@@ -12,8 +12,8 @@
  * whether it is back. Names are looked up on threads of libcurl, and nobody waits for them either.
  *
  * A request is sent once. A connection that the other side closes while it is idle is noticed
- * before it is used; where that comes too late, the request is lost (HTTP_LOST), unless it has no
- * body or is `repeatable`: then it is sent again over a new connection, once it is known that no
+ * before it is used; where that comes too late, the request is lost (HTTP_LOST), unless it only
+ * reads (GET, HEAD, OPTIONS) or is `repeatable`: then it is sent again over a new connection, if no
  * byte of an answer came.
  *
  * Threads: one, the edge thread, but for http_open and http_wake (any). SIGPIPE is blocked in it.
@@ -79,6 +79,7 @@ struct http_request {
     uint32_t patience_ms; /* with a mute host; 0: it waits as long as it may */
     size_t answer_bytes_max;
     bool repeatable;     /* twice is as good as once: it carries a key, or changes nothing */
+    bool direct;         /* by no proxy, whatever the environment says */
     const char *ca_file; /* PEM of the authorities that are trusted instead; NULL: the usual ones */
     void (*on_end)(void *context, const struct http_answer *answer);
     void *context;

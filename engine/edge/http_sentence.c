@@ -49,6 +49,8 @@ static void print_not_sent(const struct http_ending *ending, char *ret_sentence)
 static void print_lost(const struct http_ending *ending, char *ret_sentence)
 {
     const char *host = ending->host, *detail = ending->detail;
+    if (ending->code == CURLE_ABORTED_BY_CALLBACK)
+        detail = "it was closed when it had been kept for another request";
     if (ending->code == CURLE_UNSUPPORTED_PROTOCOL || ending->code == CURLE_WEIRD_SERVER_REPLY)
         SAY("%s answered what is no HTTP: correct the port of the endpoint (%s)", host, detail);
     else

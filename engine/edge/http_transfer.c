@@ -111,8 +111,7 @@ static bool copy_headers(struct http_transfer *transfer, const struct http_reque
 
 static bool copy_body(struct http_transfer *transfer, const struct http_request *request)
 {
-    transfer->has_body = request->body != NULL;
-    if (!transfer->has_body)
+    if (request->body == NULL)
         return true;
     transfer->body_bytes = request->body_bytes;
     transfer->body = malloc(request->body_bytes + 1);
@@ -132,6 +131,12 @@ static bool copy_all(struct http_transfer *transfer, const struct http_request *
            copy_headers(transfer, request) && copy_body(transfer, request);
 }
 
+static bool only_reads(const char *method)
+{
+    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
+           strcmp(method, "OPTIONS") == 0;
+}
+
 struct http_transfer *http_transfer_make(const struct http_request *request, CURL *easy,
                                          uint64_t now_ns)
 {
@@ -143,7 +148,8 @@ struct http_transfer *http_transfer_make(const struct http_request *request, CUR
     transfer->deadline_ns = now_ns + request->timeout_ms * UINT64_C(1000000);
     transfer->patience_ns = request->patience_ms * UINT64_C(1000000);
     transfer->answer_bytes_max = request->answer_bytes_max;
-    transfer->is_repeatable = request->repeatable;
+    transfer->is_repeatable = request->repeatable || only_reads(request->method);
+    transfer->is_direct = request->direct;
     transfer->on_end = request->on_end;
     transfer->context = request->context;
     if (copy_all(transfer, request))
@@ -248,24 +254,15 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
     return add_answer_header(context, line, bytes) ? count : 0;
 }
 
-static size_t on_more_body(char *to, size_t size, size_t count, void *context)
+/* Before each sending: libcurl would send again whatever it had no answer to on a connection that
+ * it had used before. */
+static int on_ready(void *context, char *to, char *from, int to_port, int from_port)
 {
-    struct http_transfer *transfer = context;
-    size_t left = transfer->body_bytes - transfer->body_read;
-    count = size * count < left ? size * count : left;
-    memcpy(to, transfer->body + transfer->body_read, count);
-    transfer->body_read += count;
-    return count;
-}
-
-/* libcurl wants to send the body again. */
-static int on_rewind(void *context, curl_off_t offset, int origin)
-{
-    struct http_transfer *transfer = context;
-    if (!transfer->is_repeatable || origin != SEEK_SET || offset != 0)
-        return CURL_SEEKFUNC_FAIL;
-    transfer->body_read = 0;
-    return CURL_SEEKFUNC_OK;
+    long sent = 0;
+    const struct http_transfer *transfer = context;
+    (void)to, (void)from, (void)to_port, (void)from_port;
+    curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent);
+    return sent == 0 || transfer->is_repeatable ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 /* ---- what libcurl is told -----------------------------------------------------------------------
@@ -274,30 +271,25 @@ static int on_rewind(void *context, curl_off_t offset, int origin)
 static void prepare_method(struct http_transfer *transfer)
 {
     CURL *easy = transfer->easy;
-    if (strcmp(transfer->method, "HEAD") == 0) {
+    const char *method = transfer->method;
+    if (strcmp(method, "HEAD") == 0) {
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
         return;
     }
-    bool says_length = transfer->has_body || strcmp(transfer->method, "POST") == 0 ||
-                       strcmp(transfer->method, "PUT") == 0;
-    if (says_length) {
+    /* Where a body may be expected, "Content-Length: 0" says that there is none. */
+    if (transfer->body != NULL || strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0) {
         curl_easy_setopt(easy, CURLOPT_POST, 1L);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->body_bytes);
-        /* As one piece with the headers, which libcurl sends again as it likes; or asked for. */
-        if (transfer->is_repeatable || transfer->body_bytes == 0)
-            curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
-                             transfer->body == NULL ? "" : transfer->body);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, transfer->body == NULL ? "" : transfer->body);
     }
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, transfer->method);
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
 }
 
 static void prepare_callbacks(struct http_transfer *transfer)
 {
     CURL *easy = transfer->easy;
-    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_more_body);
-    curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
-    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_rewind);
-    curl_easy_setopt(easy, CURLOPT_SEEKDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_ready);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -315,6 +307,8 @@ static void prepare_connection(struct http_transfer *transfer, const char *ca_fi
         ca_file = transfer->ca_file;
     if (ca_file != NULL)
         curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
+    if (transfer->is_direct)
+        curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     /* Whoever gives up does not wait for the thread that looks up a name. */

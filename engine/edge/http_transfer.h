@@ -33,12 +33,12 @@ struct http_transfer {
     CURL *easy;
     struct curl_slist *lines; /* of the request's headers */
     char *url, *method, *ca_file;
-    char *body;
-    size_t body_bytes, body_read;
+    char *body; /* NULL: none */
+    size_t body_bytes;
     size_t answer_bytes_max;
     uint64_t deadline_ns, patience_ns;
     uint32_t timeout_ms;
-    bool has_body, is_repeatable, is_under_way;
+    bool is_repeatable, is_direct, is_under_way;
     /* the answer */
     struct http_bytes answer, headers; /* headers: name 0 value 0 ... */
     uint32_t headers_count;

@@ -204,7 +204,7 @@ static enum status send_with(struct request *request, const char *path, const ch
         .headers = headers,
         .headers_count = log_type != NULL ? 3 : 2,
         .body = body,
-        .body_bytes = body != NULL ? strlen(body) : 0,
+        .body_bytes = strlen(body),
         .timeout_ms = timeout_ms,
         .answer_bytes_max = ANSWER_BYTES_MAX,
         .once = true,
@@ -233,8 +233,10 @@ static enum status ask(struct lambda *lambda, struct function *function, struct 
     char path[LAMBDA_PATH_BYTES];
     struct request *request = malloc(sizeof *request);
     const json_t *payload = json_object_get(call->input, "Payload");
-    char *body = payload != NULL ? json_dumps(payload, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-    if (request != NULL && (payload == NULL || body != NULL)) {
+    /* Without a body libcurl would send it again by itself; to a function no payload is {}. */
+    char *body =
+        payload != NULL ? json_dumps(payload, JSON_COMPACT | JSON_ENCODE_ANY) : strdup("{}");
+    if (request != NULL && body != NULL) {
         *request = (struct request){lambda, function, call};
         lambda_print_path(call, path);
         status = send_with(request, path, body, timeout_ms, &problem);

@@ -1,6 +1,5 @@
 #include "engine/edge/section.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 static bool is_one_of(const char *name, const char *const *names)
@@ -67,5 +66,17 @@ enum status section_text(const json_t *config, const char *path, const char *nam
         return problem_set(problem, STATUS_INVALID, "%s.%s: has to be a text of 1 to %zu bytes",
                            path, name, bytes_max);
     *value = json_string_value(field);
+    return STATUS_OK;
+}
+
+enum status section_flag(const json_t *config, const char *path, const char *name, bool *value,
+                         struct problem *problem)
+{
+    const json_t *field = json_object_get(config, name);
+    if (field == NULL)
+        return STATUS_OK;
+    if (!json_is_boolean(field))
+        return problem_set(problem, STATUS_INVALID, "%s.%s: has to be true or false", path, name);
+    *value = json_is_true(field);
     return STATUS_OK;
 }

@@ -10,6 +10,7 @@
 #define ENGINE_EDGE_SECTION_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/base/status.h"
@@ -23,5 +24,7 @@ NODISCARD enum status section_count(const json_t *config, const char *path, cons
 /* Not empty, and at most `bytes_max` long. */
 NODISCARD enum status section_text(const json_t *config, const char *path, const char *name,
                                    size_t bytes_max, const char **value, struct problem *problem);
+NODISCARD enum status section_flag(const json_t *config, const char *path, const char *name,
+                                   bool *value, struct problem *problem);
 
 #endif

@@ -378,7 +378,10 @@ static enum status open_module(const struct edge_context *context, const json_t 
     if (!sql)
         return problem_set(problem, STATUS_NO_MEMORY, "sql: no memory for the module");
     enum status status = sql_config_open(section, SQL_SLOT_PARTS, &sql->config, problem);
+    if (status == STATUS_OK)
+        status = sql_names_open(sql->config->url, &sql->names, problem);
     if (status != STATUS_OK) {
+        sql_config_close(sql->config);
         free(sql);
         return status;
     }
@@ -414,6 +417,7 @@ static void close_module(void *module)
     free_list(sql->delayed);
     for (uint32_t i = 0; i < SQL_SLOT_PARTS; i++)
         free(sql->texts[i]);
+    sql_names_close(sql->names);
     sql_config_close(sql->config);
     free(sql);
 }

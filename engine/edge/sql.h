@@ -5,7 +5,8 @@
  *       url: postgresql://shop@db.internal:5432/shop?sslmode=verify-full   # libpq's; or url_env:
  *                                  # the variable, or url_file: the file that has it
  *       pool: 4                    # connections
- *       pipeline: 8                # transactions under way on one of them
+ *       pipeline: 4                # transactions sent to one before the first is answered; they
+ *                                  # run one after the other, the others behind one that waits
  *       timeout_seconds: 30        # of a call without a nearer deadline
  *       keys_table: flyover_keys   # may be SCHEMA.NAME
  *       keys_retention_hours: 720  # longer than a saga lives, its retries and its sleep included

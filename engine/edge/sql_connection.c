@@ -115,8 +115,8 @@ static void ignore_notice(void *context, const char *message)
     (void)message;
 }
 
-/* What the url says goes before what is said here in front of it. */
-static PGconn *start(const struct sql *sql)
+/* The url goes before what is said in front of it, and what follows it goes before the url. */
+static PGconn *start(const struct sql *sql, const struct sql_addresses *addresses)
 {
     const char *const names[] = {"fallback_application_name",
                                  "keepalives_idle",
@@ -124,25 +124,51 @@ static PGconn *start(const struct sql *sql)
                                  "keepalives_count",
                                  "dbname",
                                  "client_encoding",
+                                 addresses->host ? "host" : NULL,
+                                 "hostaddr",
+                                 "port",
                                  NULL};
-    const char *const values[] = {"flyover", "30", "10", "3", sql->config->url, "UTF8", NULL};
+    const char *const values[] = {"flyover",
+                                  "30",
+                                  "10",
+                                  "3",
+                                  sql->config->url,
+                                  "UTF8",
+                                  addresses->host,
+                                  addresses->hostaddr,
+                                  addresses->port,
+                                  NULL};
     return PQconnectStartParams(names, values, 1);
+}
+
+static void connect_to(struct sql *sql, struct sql_connection *connection,
+                       const struct sql_addresses *addresses)
+{
+    connection->pg = start(sql, addresses);
+    connection->state = SQL_CONNECTING;
+    connection->polling = PGRES_POLLING_WRITING;
+    connection->give_up_ms = sql_now_ms() + SQL_CONNECT_MS;
+    if (!connection->pg || PQstatus(connection->pg) == CONNECTION_BAD)
+        sql_connection_lost(sql, connection, "SQL.ConnectionFailed",
+                            connection->pg ? PQerrorMessage(connection->pg) : "no memory");
+    else
+        PQsetNoticeProcessor(connection->pg, ignore_notice, NULL);
 }
 
 void sql_connection_begin(struct sql *sql, struct sql_connection *connection)
 {
     assert(connection->state == SQL_CLOSED);
     connection->tail = &connection->head;
-    connection->pg = start(sql);
-    connection->state = SQL_CONNECTING;
-    connection->polling = PGRES_POLLING_WRITING;
-    connection->give_up_ms = sql_now_ms() + SQL_CONNECT_MS;
-    if (!connection->pg || PQstatus(connection->pg) == CONNECTION_BAD) {
-        sql_connection_lost(sql, connection, "SQL.ConnectionFailed",
-                            connection->pg ? PQerrorMessage(connection->pg) : "no memory");
-        return;
+    struct sql_addresses addresses;
+    const char *reason;
+    int64_t now_ms = sql_now_ms();
+    switch (sql_names_ask(sql->names, now_ms, &addresses, &reason)) {
+    case SQL_NAMES_FOUND: connect_to(sql, connection, &addresses); break;
+    case SQL_NAMES_WAIT: connection->retry_at_ms = now_ms + SQL_NAMES_LOOK_MS; break;
+    case SQL_NAMES_FAILED:
+        sql_connection_lost(sql, connection, "SQL.ConnectionFailed", reason);
+        break;
     }
-    PQsetNoticeProcessor(connection->pg, ignore_notice, NULL);
 }
 
 static void ask(struct sql *sql, struct sql_connection *connection, enum sql_state state,

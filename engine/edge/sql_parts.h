@@ -19,6 +19,7 @@
 #include "engine/edge/sql.h"
 #include "engine/edge/sql_config.h"
 #include "engine/edge/sql_error.h"
+#include "engine/edge/sql_names.h"
 
 #define SQL_CONNECT_MS     10000
 #define SQL_GRACE_MS       2000 /* after its time a transaction has to be answered, if only by no */
@@ -96,6 +97,7 @@ struct sql_connection {
 struct sql {
     struct edge_thread *thread;
     struct sql_config *config;
+    struct sql_names *names;
     char where[320]; /* HOST:PORT/DATABASE, for sentences */
     char *texts[SQL_SLOT_PARTS];
     const struct sql_part *parts[SQL_SLOTS_MAX]; /* by slot */

@@ -59,6 +59,15 @@ bool url_split(const char *text, struct url *ret_url)
     return true;
 }
 
+size_t url_origin_bytes(const char *url)
+{
+    const char *host = strstr(url, "://");
+    if (host == NULL)
+        return 0;
+    host += 3;
+    return (size_t)(host - url) + strcspn(host, "/?");
+}
+
 static bool is_unreserved(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||

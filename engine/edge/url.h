@@ -27,6 +27,9 @@ struct url {
  * control character in it. */
 bool url_split(const char *text, struct url *ret_url);
 
+/* How much of a URL is its scheme and host: what may be shown of it. */
+size_t url_origin_bytes(const char *url);
+
 /* Percent-encodes all but RFC 3986's unreserved characters, '/' too unless `slashes` are to stay.
  * Writes at most `room` bytes with the terminating zero; returns how many there would be without
  * it. */

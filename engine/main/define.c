@@ -173,6 +173,21 @@ static enum status refuse_handler(const struct plan *plan, uint32_t resource,
                        plan->resources[resource].handler, known, used > 500 ? "..." : "");
 }
 
+/* Of a plug-in, which reads the state's input as it is. */
+static enum status refuse_templates(const struct plan *plan, uint32_t resource,
+                                    struct problem *problem)
+{
+    bool undo;
+    uint16_t found = plan_find_templated(plan, (uint16_t)resource, &undo);
+    if (found == PLAN_NO_STATE)
+        return STATUS_OK;
+    return problem_set(problem, STATUS_UNSUPPORTED,
+                       "state \"%s\"%s: InputPath, Parameters and ResultSelector are for services "
+                       "outside of the engine, and service '%s' is a plug-in: leave them out",
+                       plan->states[found].name, undo ? ", Compensate" : "",
+                       plan->resources[resource].service);
+}
+
 static enum status check_service(const struct plan *plan, const struct plugin_path *path,
                                  uint32_t first, struct problem *problem)
 {
@@ -180,6 +195,8 @@ static enum status check_service(const struct plan *plan, const struct plugin_pa
     struct problem missing;
     const char *service = plan->resources[first].service;
     enum status status = plugin_open(path, service, &plugin, &missing);
+    if (status == STATUS_NOT_FOUND && plan_is_edge(service))
+        return STATUS_OK;
     if (status != STATUS_OK)
         return problem_set(problem, status, "state \"%s\": %.900s", state_that_asks(plan, first),
                            missing.text);
@@ -187,6 +204,9 @@ static enum status check_service(const struct plan *plan, const struct plugin_pa
         if (strcmp(plan->resources[i].service, service) == 0 &&
             plugin_find_handler(&plugin, plan->resources[i].handler) == PLUGIN_NO_HANDLER)
             status = refuse_handler(plan, i, &plugin, problem);
+    for (uint32_t i = first; i < plan->resources_count && status == STATUS_OK; i++)
+        if (strcmp(plan->resources[i].service, service) == 0)
+            status = refuse_templates(plan, i, problem);
     plugin_close(&plugin);
     return status;
 }
@@ -232,7 +252,8 @@ static void print_summary(const struct plan *plan, bool services_checked)
         printf(", %u fire-and-forget", counts.fire_and_forget);
     for (uint32_t i = 0; i < plan->resources_count; i++)
         if (names_service_first(plan, i))
-            printf("%s%s", i == 0 ? "; services: " : ", ", plan->resources[i].service);
+            printf("%s%s%s", i == 0 ? "; services: " : ", ", plan->resources[i].service,
+                   plan_is_edge(plan->resources[i].service) ? " (an edge)" : "");
     printf("%s\n", plan->resources_count > 0 && !services_checked ? " (not looked for)" : "");
 }
 

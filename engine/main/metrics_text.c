@@ -401,6 +401,10 @@ static void print_edges(FILE *out, const struct figures_edges *edges)
         "Messages that had come before, which changed nothing.", edges->repeated);
     one(out, "edge_messages_open", GAUGE, "Messages that are not settled yet.",
         edges->messages_open);
+    one(out, "edge_ends_total", COUNTER, "Ends of sagas given to edges that pass them on.",
+        edges->ends);
+    one(out, "edge_ends_lost_total", COUNTER, "Ends of sagas that no edge had room for.",
+        edges->ends_lost);
 }
 
 /* ---- the process ----------------------------------------------------------------------------- */

@@ -235,6 +235,19 @@ static void on_server_log(void *context, const char *event, const char *peer, co
     log_say(&serve->log, level_of(event), event, LOG_TEXT("peer", peer), LOG_TEXT("text", text));
 }
 
+static void on_end(void *context, const struct reply *reply)
+{
+    struct serve *serve = context;
+    if (serve->edges != NULL)
+        edges_hear_end(serve->edges, reply);
+}
+
+static bool serves(void *context, const char *service)
+{
+    const struct serve *serve = context;
+    return serve->edges != NULL && edges_serve(serve->edges, service);
+}
+
 static enum status open_server(struct serve *serve, struct problem *problem)
 {
     const struct serve_options *options = &serve->options;
@@ -254,6 +267,10 @@ static enum status open_server(struct serve *serve, struct problem *problem)
         .heartbeat_ms = options->heartbeat_ms,
         .on_log = on_server_log,
         .log_context = serve,
+        .on_end = on_end,
+        .end_context = serve,
+        .serves = serves,
+        .serves_context = serve,
     };
     return server_open(&server, &serve->server, problem);
 }

@@ -77,6 +77,8 @@ static void fill_edges(const struct serve *serve, struct figures *figures)
     edges->refused = counts.refused;
     edges->given_up = counts.given_up;
     edges->settled = counts.settled;
+    edges->ends = counts.ends;
+    edges->ends_lost = counts.ends_lost;
     edges->messages_open = counts.messages_open;
     edges->count = counts.lanes_count;
     for (uint32_t i = 0; i < counts.lanes_count; i++) {

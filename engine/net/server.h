@@ -44,6 +44,14 @@ struct server_options {
     uint64_t (*now_ns)(void);                  /* NULL: the machine's */
     void (*on_log)(void *context, const char *event, const char *peer, const char *text);
     void *log_context;
+    /* Of each saga that is told of (partition_next_reply), before the server looks at it; what it
+     * points to is lent for the call. NULL: nobody else wants to know. */
+    void (*on_end)(void *context, const struct reply *reply);
+    void *end_context;
+    /* Whether somebody else in this process serves that remote service: nobody need register for
+     * it. NULL: nobody does. */
+    bool (*serves)(void *context, const char *service);
+    void *serves_context;
 };
 
 struct server_counts {

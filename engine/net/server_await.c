@@ -152,6 +152,8 @@ bool server_take_ends(struct server *server)
     struct reply reply;
     bool worked = false;
     while (partition_next_reply(server->partition, &reply)) {
+        if (server->options.on_end != NULL)
+            server->options.on_end(server->options.end_context, &reply);
         struct request *request = request_of_token(server, reply.token);
         if (request != NULL)
             end_request(server, request, &reply);

@@ -466,7 +466,8 @@ bool server_is_served(const struct server *server, const char *service)
         if (server->offers[i].count > 0 &&
             strcmp(remote_lane(server->partition, i)->service, service) == 0)
             return true;
-    return false;
+    const struct server_options *options = &server->options;
+    return options->serves != NULL && options->serves(options->serves_context, service);
 }
 
 void server_close_workers(struct server *server)

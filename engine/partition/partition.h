@@ -210,7 +210,9 @@ NODISCARD enum status partition_mend(struct partition *partition, uint64_t saga_
 NODISCARD enum status partition_signal(struct partition *partition, uint64_t saga_id,
                                        struct flyover_bytes name, struct flyover_bytes payload,
                                        struct problem *problem);
-/* The answers to a step by its token: done, failed (Retry and Catch decide), or still at work. */
+/* The answers to a step by its token: done, failed (Retry and Catch decide), or still at work. The
+ * output is what the step's ResultSelector selects from; where that fails the answer is taken all
+ * the same, and the step fails. */
 NODISCARD enum status partition_answer(struct partition *partition, const char *token,
                                        struct flyover_bytes output, struct problem *problem);
 NODISCARD enum status partition_answer_error(struct partition *partition, const char *token,
@@ -237,10 +239,12 @@ uint32_t partition_busy_at_ms(const struct partition *partition, enum partition_
 /* The reply of this saga, which runs and is not stuck (else false), will have all that struct reply
  * can say; with the token of its start, or 0. Not beyond a restart. */
 bool partition_await(struct partition *partition, uint64_t saga_id);
-/* While on, a reply comes for every saga that ends or gets stuck, with token 0 for those that have
- * none, without its output if nobody asked for that. They have to be taken: where 65,536 wait, no
- * effect leaves any more. */
+/* While somebody has it on, a reply comes for every saga that ends or gets stuck, with token 0 for
+ * those that have none, without its output if nobody asked for that. They have to be taken: where
+ * 65,536 wait, no effect leaves any more. Whoever has it on turns it off once. */
 void partition_watch(struct partition *partition, bool on);
+/* The same, and the outputs of all of them are asked for. */
+void partition_watch_outputs(struct partition *partition, bool on);
 bool partition_next_reply(struct partition *partition, struct reply *ret_reply);
 
 /* One turn: durable blocks, results, timers, sealing. *ret_worked: something was done. */

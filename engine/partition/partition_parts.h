@@ -136,7 +136,7 @@ struct partition {
     uint64_t replies_head;
     uint64_t replies_tail;
     struct endings endings; /* what the replies say beyond the outcome, where that is wanted */
-    bool watched;
+    uint32_t watchers, output_watchers; /* of the ends of all sagas */
 
     struct sleeper sleeper;
     _Atomic bool woken; /* by partition_wake, and not heard yet */

@@ -14,7 +14,8 @@ static void on_end(void *context, const struct core_end *end)
     static const struct flyover_bytes none;
     struct partition *partition = context;
     bool wanted = (end->token & TOKEN_WANTS_OUTPUT) != 0;
-    if (!wanted && !partition->watched)
+    bool has_output = wanted || partition->output_watchers > 0;
+    if (!wanted && partition->watchers == 0)
         return;
     uint64_t decided = core_totals_decided(partition->state->core);
     const struct ending ending = {
@@ -24,7 +25,7 @@ static void on_end(void *context, const struct core_end *end)
         .index = (uint32_t)(decided - partition->open.decided_before - 1),
         .plan = end->plan,
     };
-    endings_add(&partition->endings, &ending, wanted ? end->output : none, end->error);
+    endings_add(&partition->endings, &ending, has_output ? end->output : none, end->error);
 }
 
 uint64_t partition_token(struct partition *partition, uint64_t token, bool wants_output)
@@ -38,9 +39,18 @@ uint64_t partition_token(struct partition *partition, uint64_t token, bool wants
 
 void partition_watch(struct partition *partition, bool on)
 {
-    partition->watched = on;
+    assert(on || partition->watchers > 0);
+    partition->watchers = on ? partition->watchers + 1 : partition->watchers - 1;
     if (on)
         core_set_on_end(partition->state->core, on_end, partition);
+}
+
+void partition_watch_outputs(struct partition *partition, bool on)
+{
+    assert(on || partition->output_watchers > 0);
+    partition->output_watchers =
+        on ? partition->output_watchers + 1 : partition->output_watchers - 1;
+    partition_watch(partition, on);
 }
 
 bool partition_await(struct partition *partition, uint64_t saga_id)

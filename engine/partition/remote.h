@@ -93,7 +93,8 @@ bool remote_take(struct partition *partition, uint32_t lane, struct remote_invoc
 /* `output` (count 0: nil) is checked here (STATUS_INVALID: the step fails as Flyover.BadOutput or
  * States.DataLimitExceeded, and the invocation is answered). STATUS_NOT_FOUND: late, it is not
  * waited for any more; answered too. STATUS_BUSY: the journal has no room: it stays in flight, call
- * again. Of a step that ends by token the answer only says that it has begun. */
+ * again. Of a step that ends by token the answer only says that it has begun. A ResultSelector that
+ * fails is not the worker's fault: the step fails, and it is STATUS_OK. */
 NODISCARD enum status remote_done(struct partition *partition, uint32_t lane, uint32_t branch,
                                   uint32_t generation, struct flyover_bytes output);
 /* Names and causes that are too long are cut. Without a name it is STATUS_INVALID, and the step

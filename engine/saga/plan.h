@@ -239,8 +239,8 @@ uint16_t plan_find_catcher(const struct plan *plan, uint16_t first, uint16_t cou
 /* Index of the signal in the plan's list, or PLAN_NO_SIGNAL. */
 uint16_t plan_find_signal(const struct plan *plan, struct flyover_bytes name);
 
-/* The first state from `first` on whose Task (or, where *ret_undo says so, Compensate) is for this
- * resource and has a template: of a plug-in it cannot be. PLAN_NO_STATE: there is none. */
+/* The first state whose Task (or, where *ret_undo says so, whose Compensate) asks this resource by
+ * a template, which a plug-in cannot be asked by. PLAN_NO_STATE: none does. */
 uint16_t plan_find_templated(const struct plan *plan, uint16_t resource, bool *ret_undo);
 /* Whether the service is one of the engine's edges by its name: aws-*, or sql. */
 bool plan_is_edge(const char *service);

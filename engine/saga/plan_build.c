@@ -255,6 +255,15 @@ static const char *const reserved_error_names[] = {
     "States.Timeout",
 };
 
+/* "States.Http.StatusCode.503" */
+static bool is_http_status(const char *name)
+{
+    static const char prefix[] = "States.Http.StatusCode.";
+    const char *digits = name + sizeof prefix - 1;
+    return strncmp(name, prefix, sizeof prefix - 1) == 0 && strlen(digits) == 3 &&
+           strspn(digits, "0123456789") == 3;
+}
+
 bool plan_build_check_error_name(struct plan_build *build, const char *name, const struct place *at)
 {
     size_t count = strlen(name);
@@ -262,7 +271,7 @@ bool plan_build_check_error_name(struct plan_build *build, const char *name, con
         return plan_build_refuse(build, STATUS_INVALID, at,
                                  "the name of an error has 1 to %u bytes, this one has %zu",
                                  FLYOVER_ERROR_NAME_BYTES_MAX, count);
-    if (strncmp(name, "States.", strlen("States.")) != 0)
+    if (strncmp(name, "States.", strlen("States.")) != 0 || is_http_status(name))
         return true;
     const size_t reserved_count = sizeof reserved_error_names / sizeof reserved_error_names[0];
     for (size_t i = 0; i < reserved_count; i++)

@@ -35,9 +35,24 @@ struct widths {
     size_t columns[CELLS]; /* 0: nothing in it */
 };
 
+/* Control characters, those of two bytes (C1) too, become '?': the operator's terminal is not for
+ * definitions to drive. */
+static void tidy(char *at, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint8_t next = i + 1 < count ? (uint8_t)at[i + 1] : 0;
+        bool is_c1 = (uint8_t)at[i] == 0xc2 && next >= 0x80 && next < 0xa0;
+        if (is_c1 || (uint8_t)at[i] < 0x20 || at[i] == 0x7f)
+            at[i] = '?';
+        if (is_c1)
+            at[++i] = '?';
+    }
+}
+
 __attribute__((format(printf, 2, 3))) static void add(struct text *text, const char *format, ...)
 {
     assert(text->count < sizeof text->bytes);
+    size_t start = text->count;
     va_list arguments;
     va_start(arguments, format);
     int added =
@@ -48,6 +63,8 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *text, const c
         memcpy(text->bytes + sizeof text->bytes - 4, "...", 4);
         text->count = sizeof text->bytes - 1;
     }
+    if (start < text->count)
+        tidy(text->bytes + start, text->count - start);
 }
 
 static int bytes_of(struct flyover_bytes bytes)
@@ -191,6 +208,47 @@ static void add_resource(struct text *text, const struct plan *plan, uint16_t re
     add(text, "%s.%s", plan->resources[resource].service, plan->resources[resource].handler);
 }
 
+/* As the definition has it, but for quotes around paths. No deeper than payloads are. */
+static void add_node(struct text *text, const struct template_node *node)
+{
+    if (node->op == TEMPLATE_CONSTANT) {
+        add_value(text, node->value);
+        return;
+    }
+    if (node->op != TEMPLATE_MAP && node->op != TEMPLATE_LIST) {
+        add(text, "%.*s", bytes_of(node->text), (const char *)node->text.at);
+        return;
+    }
+    bool is_map = node->op == TEMPLATE_MAP;
+    const struct template_node *child = node + 1;
+    add(text, is_map ? "{" : "[");
+    for (uint32_t i = 0; i < node->count; i++, child += child->span) {
+        add(text, "%s", i == 0 ? "" : ", ");
+        if (is_map)
+            add(text, "\"%.*s\": ", bytes_of(child->key), (const char *)child->key.at);
+        add_node(text, child);
+    }
+    add(text, is_map ? "}" : "]");
+}
+
+static void add_template(struct text *text, const char *word, const struct plan *plan,
+                         uint16_t index)
+{
+    if (index == PLAN_NO_TEMPLATE)
+        return;
+    const struct template *template = &plan->templates[index];
+    const struct template_node *root = &template->nodes[0];
+    if (template->has_input && template->input.op == TEMPLATE_CONSTANT)
+        add(text, " of {}");
+    else if (template->has_input)
+        add(text, " of %.*s", bytes_of(template->input.text),
+            (const char *)template->input.text.at);
+    if (root->op == TEMPLATE_PATH && root->count == 0)
+        return;
+    add(text, " %s ", word);
+    add_node(text, root);
+}
+
 static void add_timeout(struct text *text, uint64_t timeout_ms)
 {
     if (timeout_ms != 0)
@@ -205,12 +263,14 @@ static void add_task(struct text *text, const struct plan *plan, const struct pl
     else
         add_resource(text, plan, state->resource);
     add(text, "%s", state->task_kind == TASK_TOKEN ? " by token" : "");
+    add_template(text, "with", plan, state->arguments);
     add_timeout(text, state->timeout_ms);
     if (state->heartbeat_ms != 0)
         add(text, ", heartbeat %" PRIu64 " s", state->heartbeat_ms / 1000);
     if (state->fire_and_forget)
         add(text, ", no wait");
-    else
+    add_template(text, "gives", plan, state->selector);
+    if (!state->fire_and_forget)
         add_result_path(text, state->result_kind, &state->result_path);
     add(text, "%s", state->pivot ? ", pivot" : "");
 }
@@ -297,6 +357,7 @@ static void fill_undo(struct text *text, const struct plan *plan, const struct p
 {
     if (i == 0) {
         add_resource(text, plan, state->undo_resource);
+        add_template(text, "with", plan, state->undo_arguments);
         add_timeout(text, state->undo_timeout_ms);
     }
     uint32_t catchers = first_undo_catcher(state);

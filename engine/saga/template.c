@@ -11,6 +11,9 @@
 
 /* ---- failures ------------------------------------------------------------------------------ */
 
+/* What failed is no single part of the template. */
+static const struct flyover_bytes no_text = {(const uint8_t *)"", 0};
+
 bool template_fail(struct template_run *run, const char *name, struct flyover_bytes text,
                    const char *reason)
 {
@@ -24,10 +27,17 @@ bool template_fail(struct template_run *run, const char *name, struct flyover_by
 
 static bool check_room(struct template_run *run)
 {
-    static const struct flyover_bytes none;
     return !run->sink.overflowed ||
-           template_fail(run, "States.DataLimitExceeded", none,
+           template_fail(run, "States.DataLimitExceeded", no_text,
                          "what the template makes is larger than a payload may be");
+}
+
+static bool spend(struct template_run *run, const struct template_node *node, uint64_t bytes)
+{
+    run->work_bytes += bytes;
+    return run->work_bytes <= TEMPLATE_WORK_BYTES ||
+           template_fail(run, "States.DataLimitExceeded", node->text,
+                         "the template has too many paths and functions for so large a payload");
 }
 
 /* ---- the context object -------------------------------------------------------------------- */
@@ -105,6 +115,8 @@ static struct flyover_bytes make_context(const struct template_context *context,
 static bool find(struct template_run *run, const struct template_node *node,
                  struct flyover_bytes in, struct flyover_bytes *ret_found)
 {
+    if (node->count > 0 && !spend(run, node, in.count))
+        return false;
     return value_at_parts(in, node->parts, node->count, ret_found) ||
            template_fail(run, "States.ParameterPathFailure", node->text, "this path leads nowhere");
 }
@@ -160,6 +172,15 @@ static bool find_argument(struct template_run *run, const struct template_node *
     return true;
 }
 
+/* What a byte of an argument costs, against one that is only passed over. */
+static uint64_t weight(enum template_function function)
+{
+    return function == TEMPLATE_FORMAT || function == TEMPLATE_JSON_TO_STRING ||
+                   function == TEMPLATE_STRING_TO_JSON
+               ? 32
+               : 1;
+}
+
 /* The arguments first, then the result behind them, which then takes their place. */
 static bool emit_call(struct template_run *run, const struct template_node *node)
 {
@@ -168,7 +189,8 @@ static bool emit_call(struct template_run *run, const struct template_node *node
     const struct template_node *child = node + 1;
     assert(node->count <= TEMPLATE_ARGUMENTS_MAX);
     for (uint32_t i = 0; i < node->count; i++, child += child->span)
-        if (!find_argument(run, child, &arguments[i]))
+        if (!find_argument(run, child, &arguments[i]) ||
+            !spend(run, node, weight(node->function) * arguments[i].count))
             return false;
     uint8_t *result = run->sink.at;
     if (!template_call(run, node, arguments) || !check_room(run))
@@ -216,7 +238,6 @@ bool template_evaluate(const struct template *template, struct flyover_bytes pay
                        const struct template_context *context, uint8_t *room,
                        struct flyover_bytes *ret_value, struct template_failure *ret_failure)
 {
-    static const struct flyover_bytes none;
     assert(payload.count > 0 && template->nodes_count == template->nodes[0].span);
     bool is_in_room = payload.at == room;
     uint32_t taken = is_in_room ? payload.count : 0;
@@ -235,10 +256,10 @@ bool template_evaluate(const struct template *template, struct flyover_bytes pay
     uint32_t bytes_max = template->depth_max > FLYOVER_DEPTH_MAX ? TEMPLATE_WRAPPED_BYTES_MAX
                                                                  : FLYOVER_PAYLOAD_BYTES_MAX;
     if (value.count > bytes_max)
-        return template_fail(&run, "States.DataLimitExceeded", none,
+        return template_fail(&run, "States.DataLimitExceeded", no_text,
                              "what the template makes is larger than 262144 bytes");
     if (!is_payload(value, template->depth_max))
-        return template_fail(&run, "States.DataLimitExceeded", none,
+        return template_fail(&run, "States.DataLimitExceeded", no_text,
                              "what the template makes is nested more than 32 deep");
     *ret_value = value;
     return true;

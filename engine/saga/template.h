@@ -18,7 +18,8 @@
  * Threads: immutable once compiled (plan_template.c); evaluating is pure, any thread.
  * Memory:  evaluating writes into the caller's room alone, but for StringToJson, JsonToString and
  *          Format of what is no string, which take memory in proportion to their argument.
- * Limits:  TEMPLATE_*_MAX, refused when it is compiled; the result is a payload.
+ * Limits:  TEMPLATE_*_MAX, refused when it is compiled, but for the work and the room; the result
+ * is a payload.
  *
  * Source: https://states-language.net/spec.html, "Payload Template", "Intrinsic Functions", "The
  * Context Object".
@@ -40,6 +41,11 @@
 /* Of the arguments of a Lambda function, which may hold the input and output of a step; they may be
  * two deeper than a payload, so that what was done can always be undone. */
 #define TEMPLATE_WRAPPED_BYTES_MAX (2u * FLYOVER_PAYLOAD_BYTES_MAX + 4096u)
+
+/* What one evaluation may read, so that the engine's thread is not kept longer than some 0.1 s:
+ * each path reads the whole payload, a function its arguments, which count 32 times where they
+ * become JSON or are read as it. */
+#define TEMPLATE_WORK_BYTES (64u << 20)
 
 enum template_op {
     TEMPLATE_CONSTANT,

@@ -13,6 +13,7 @@ struct template_run {
     const struct template_context *context;
     struct flyover_bytes payload; /* what "$" is */
     struct sink sink;
+    uint64_t work_bytes; /* TEMPLATE_WORK_BYTES at the most */
     struct template_failure *failure;
 };
 

@@ -577,12 +577,35 @@ static void a_bad_definition_is_refused_with_the_place_and_what_is_wrong_there(v
          "no service 'nosuch'", "payment"},
         {STATES("\"A\":{\"Type\":\"Task\",\"Resource\":\"service:order.nosuch\",\"End\":true}"),
          "nosuch", "record"},
+        {STATES("\"A\":{\"Type\":\"Task\",\"Resource\":\"arn:aws:states:::ecs:runTask\",\"End\":"
+                "true}"),
+         "ecs:runTask\" is not supported", "sqs:sendMessage"},
+        {STATES("\"A\":{\"Type\":\"Task\",\"Resource\":\"service:order.record\",\"End\":true,"
+                "\"Parameters\":{\"a.$\":\"$.b\"}}"),
+         "InputPath, Parameters and ResultSelector", "service 'order' is a plug-in"},
         {STATES("\"A\xff\":{}"), "not UTF-8", ""},
     };
     for (size_t i = 0; i < sizeof definitions / sizeof definitions[0]; i++) {
         cli_write(input, definitions[i].text);
         expect_definition_refused(definitions[i].word, definitions[i].other_word);
     }
+}
+
+static void steps_of_edges_are_checked_anywhere_and_run_by_an_engine_that_has_edges(void **state)
+{
+    (void)state;
+    cli_write(input, STATES("\"A\":{\"Type\":\"Task\",\"Resource\":"
+                            "\"arn:aws:states:::sqs:sendMessage\",\"Parameters\":{"
+                            "\"MessageBody.$\":\"$\"},\"End\":true}"));
+    struct cli_result result = cli_run("define", input, (char *)NULL);
+    cli_expect(&result, CLI_DONE);
+    assert_non_null(strstr(result.out, "services: aws-sqs (an edge)"));
+    assert_non_null(strstr(result.out, "{\"MessageBody\": $}"));
+    cli_free(&result);
+    result = cli_run("bench", "-D", "memory", "--sagas", "1", "--definition", input, (char *)NULL);
+    cli_expect_says(&result, CLI_INPUT, input, "service 'aws-sqs' is an edge",
+                    "flyover serve --edges FILE", (char *)NULL);
+    cli_free(&result);
 }
 
 static void a_definition_of_a_hundred_megabytes_is_refused_by_its_size(void **state)
@@ -662,6 +685,7 @@ int main(void)
         TEST(plug_ins_that_cannot_be_used_are_refused_with_the_reason),
         TEST(a_plug_in_that_is_no_library_is_refused),
         TEST(a_bad_definition_is_refused_with_the_place_and_what_is_wrong_there),
+        TEST(steps_of_edges_are_checked_anywhere_and_run_by_an_engine_that_has_edges),
         TEST(a_definition_of_a_hundred_megabytes_is_refused_by_its_size),
         TEST(a_definition_that_is_not_there_is_refused),
         TEST(stuck_sagas_are_shown_to_the_operator),

@@ -159,6 +159,7 @@ static void close_post(void *module)
 {
     assert_ptr_equal(module, &post);
     post.is_open = false;
+    post.ends = NULL;
 }
 
 enum status post_bring(const struct edge_message *message, char letter, struct problem *problem)
@@ -180,6 +181,32 @@ void post_start(const char *name, const char *json, char letter)
     json_decref(input);
 }
 
+static bool wants_end(const void *module, const char *definition, const char *outcome)
+{
+    assert_ptr_equal(module, &post);
+    if (post.wants == NULL || definition == NULL)
+        return post.wants != NULL;
+    return strcmp(definition, post.wants) == 0 && strcmp(outcome, "ABORTED") != 0;
+}
+
+static void on_saga_ended(void *module, struct edge_end *end)
+{
+    char output[256];
+    assert_ptr_equal(module, &post);
+    print_json(end->output, output, sizeof output);
+    snprintf(post.end, sizeof post.end, "%s v%u %u %s error=%s cause=%s output=%s%s",
+             end->definition, end->version, (unsigned)end->saga_id, end->outcome,
+             end->error == NULL ? "" : end->error, end->cause == NULL ? "" : end->cause, output,
+             end->output_omitted ? " omitted" : "");
+    post.ends_count++;
+    if (!post.keeps_ends) {
+        edge_end_told(edge_rig_thread, end);
+        return;
+    }
+    end->next = post.ends;
+    post.ends = end;
+}
+
 static const struct edge_kind echo_kind = {.section = "echo",
                                            .service = "echo",
                                            .names = echo_names,
@@ -195,6 +222,8 @@ static const struct edge_kind other_kind = {.section = "other",
 static const struct edge_kind post_kind = {.section = "post",
                                            .open = open_post,
                                            .on_message_settled = on_settled,
+                                           .wants_end = wants_end,
+                                           .on_saga_ended = on_saga_ended,
                                            .drain = drain_post,
                                            .close = close_post};
 const struct edge_kind *const edge_kinds[] = {&echo_kind, &other_kind, &post_kind, NULL};
@@ -306,6 +335,7 @@ static void take_replies(struct edge_rig *rig)
 {
     struct reply reply;
     while (partition_next_reply(rig->rig->partition, &reply)) {
+        edges_hear_end(rig->edges, &reply);
         rig->reply = reply;
         rig->replies++;
         rig->output[0] = '\0';

@@ -37,7 +37,12 @@ struct post {
     uint32_t settled, refused, given_up;
     char order[4096]; /* what handles were settled, a letter each */
     char sentence[1024];
-    uint32_t drains; /* how often drain says no before it says yes */
+    uint32_t drains;       /* how often drain says no before it says yes */
+    const char *wants;     /* the definition whose ends it wants to hear of; NULL: none */
+    bool keeps_ends;       /* until the test tells them */
+    struct edge_end *ends; /* the newest first */
+    uint32_t ends_count;
+    char end[1024]; /* of the last, in words */
 };
 extern struct post post;
 

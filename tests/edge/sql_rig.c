@@ -197,6 +197,15 @@ void sql_rig_open_as(struct sql_rig *rig, struct postgres *postgres, const char 
     open_at(rig, url, config);
 }
 
+void sql_rig_open_at(struct sql_rig *rig, struct postgres *postgres, const char *host,
+                     const char *config)
+{
+    begin(rig, postgres);
+    char url[512];
+    snprintf(url, sizeof url, "postgresql://postgres:secret@%s/postgres", host);
+    open_at(rig, url, config);
+}
+
 void sql_rig_open(struct sql_rig *rig, struct postgres *postgres, const char *config)
 {
     sql_rig_open_as(rig, postgres, "postgres", config);

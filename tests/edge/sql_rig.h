@@ -39,8 +39,10 @@ struct sql_rig {
 void sql_rig_open(struct sql_rig *rig, struct postgres *postgres, const char *config);
 /* The same, over the proxy. */
 void sql_rig_open_proxied(struct sql_rig *rig, struct postgres *postgres, const char *config);
-/* With the user of the url, instead of the superuser. */
+/* With this user, and with this host. */
 void sql_rig_open_as(struct sql_rig *rig, struct postgres *postgres, const char *user,
+                     const char *config);
+void sql_rig_open_at(struct sql_rig *rig, struct postgres *postgres, const char *host,
                      const char *config);
 void sql_rig_close(struct sql_rig *rig);
 /* Forward, or a compensation if the key ends in "-c". `input` is JSON. */

@@ -7,9 +7,11 @@
 
 #include <cmocka.h>
 
-#include "tests/edge/fake_calls.h"
+#include "tests/edge/fake_aws.h"
 
 #define KEY "engine-7-3"
+/* The first 9 bytes of its SHA-256, in base64url. */
+#define MARK "lydUfoIC8Sj7"
 /* An item with these keys, as it is in an answer. */
 #define ITEM(keys)                                                                                 \
     "\"Item\":{\"id\":{\"S\":\"a\"},\"n\":{\"N\":\"4\"},\"flyover_keys\":{\"SS\":[" keys "]}}"
@@ -68,32 +70,6 @@ static struct fake_call *call(uint32_t handler, const char *input)
     return fake;
 }
 
-static void assert_failed(const struct fake_call *fake, bool retryable, const char *error)
-{
-    assert_true(fake->is_failed);
-    assert_string_equal(fake->error, error);
-    assert_int_equal(fake->retryable, retryable);
-}
-
-static void assert_json(const json_t *json, const char *expected)
-{
-    json_t *wanted = json_loads(expected, JSON_DECODE_ANY, NULL);
-    assert_non_null(wanted);
-    if (!json_equal(json, wanted)) {
-        char *is = json_dumps(json, JSON_ENCODE_ANY);
-        fail_msg("is %s, not %s", is, expected);
-    }
-    json_decref(wanted);
-}
-
-static void assert_done(const struct fake_call *fake, const char *output)
-{
-    if (fake->is_failed)
-        fail_msg("%s: %s", fake->error, fake->cause);
-    assert_true(fake->is_done);
-    assert_json(fake->output, output);
-}
-
 /* The newest request is this one, and no more than `count` were made. */
 static const json_t *asked(uint32_t count, const char *operation)
 {
@@ -115,7 +91,7 @@ static const char *text_of(const json_t *request, const char *name)
 /* ---- updates -----------------------------------------------------------------------------------
  */
 
-static void an_update_writes_its_key_where_it_is_not_yet(void **state)
+static void an_update_writes_its_mark_where_it_is_not_yet(void **state)
 {
     (void)state;
     struct fake_call *fake =
@@ -129,13 +105,13 @@ static void an_update_writes_its_key_where_it_is_not_yet(void **state)
         "(attribute_not_exists(#flyover_keys) OR size(#flyover_keys) < :flyover_max)\","
         "\"ExpressionAttributeNames\":{\"#flyover_keys\":\"flyover_keys\","
         "\"#flyover_before\":\"flyover_keys_before\"},"
-        "\"ExpressionAttributeValues\":{\":one\":{\"N\":\"1\"},\":flyover_key\":{\"S\":\"" KEY
+        "\"ExpressionAttributeValues\":{\":one\":{\"N\":\"1\"},\":flyover_key\":{\"S\":\"" MARK
         "\"},"
-        "\":flyover_keys\":{\"SS\":[\"" KEY "\"]},\":flyover_max\":{\"N\":\"128\"}},"
+        "\":flyover_keys\":{\"SS\":[\"" MARK "\"]},\":flyover_max\":{\"N\":\"512\"}},"
         "\"ReturnValuesOnConditionCheckFailure\":\"ALL_OLD\"}");
     assert_false(fake_request(0)->once); /* aws may ask again */
     fake_answer(0, 200, NULL,
-                "{\"Attributes\":{\"n\":{\"N\":\"3\"},\"flyover_keys\":{\"SS\":[\"" KEY "\"]}}}");
+                "{\"Attributes\":{\"n\":{\"N\":\"3\"},\"flyover_keys\":{\"SS\":[\"" MARK "\"]}}}");
     assert_done(fake, "{\"Attributes\":{\"n\":{\"N\":\"3\"}}}");
 }
 
@@ -164,15 +140,15 @@ static void an_update_that_is_sent_again_counts_as_done(void **state)
 {
     (void)state;
     struct fake_call *fake = call(UPDATE, "{" UPDATE_N "}");
-    fake_answer(0, 400, NULL, "{" UNMET "," ITEM("\"x\",\"" KEY "\"") "}");
+    fake_answer(0, 400, NULL, "{" UNMET "," ITEM("\"x\",\"" MARK "\"") "}");
     assert_done(fake, "{}");
 
     fake = call(UPDATE, "{" UPDATE_N ",\"ReturnValues\":\"ALL_NEW\"}");
-    fake_answer(1, 400, NULL, "{" UNMET "," ITEM("\"" KEY "\"") "}");
+    fake_answer(1, 400, NULL, "{" UNMET "," ITEM("\"" MARK "\"") "}");
     assert_done(fake, "{\"Attributes\":{\"id\":{\"S\":\"a\"},\"n\":{\"N\":\"4\"}}}");
 
     fake = call(UPDATE, "{" UPDATE_N ",\"ReturnValues\":\"UPDATED_NEW\"}");
-    fake_answer(2, 400, NULL, "{" UNMET "," ITEM("\"" KEY "\"") "}");
+    fake_answer(2, 400, NULL, "{" UNMET "," ITEM("\"" MARK "\"") "}");
     assert_done(fake, "{\"Attributes\":{\"n\":{\"N\":\"4\"}}}");
 }
 
@@ -181,7 +157,7 @@ static void a_key_among_the_older_ones_is_found_too(void **state)
     (void)state;
     struct fake_call *fake = call(UPDATE, "{" UPDATE_N "}");
     fake_answer(0, 400, NULL,
-                "{" UNMET ",\"Item\":{\"flyover_keys_before\":{\"SS\":[\"" KEY "\"]}}}");
+                "{" UNMET ",\"Item\":{\"flyover_keys_before\":{\"SS\":[\"" MARK "\"]}}}");
     assert_done(fake, "{}");
 }
 
@@ -189,7 +165,7 @@ static void a_condition_of_the_definition_is_a_business_error(void **state)
 {
     (void)state;
     struct fake_call *fake = call(UPDATE, "{" UPDATE_N "," IS_THERE "}");
-    fake_answer(0, 400, NULL, "{" UNMET "," ITEM("\"engine-7-3-c\"") "}");
+    fake_answer(0, 400, NULL, "{" UNMET "," ITEM("\"0-EBJcmZkP5Q\"") "}");
     assert_failed(fake, false, "DynamoDB.ConditionalCheckFailedException");
     assert_string_equal(fake->cause, "table stock: the ConditionExpression does not hold");
     assert_int_equal(fake_requests_count(), 1);
@@ -205,14 +181,14 @@ static void where_the_error_has_no_item_it_is_read(void **state)
                 "\"ProjectionExpression\":\"#flyover_keys, #flyover_before\","
                 "\"ExpressionAttributeNames\":{\"#flyover_keys\":\"flyover_keys\","
                 "\"#flyover_before\":\"flyover_keys_before\"}}");
-    fake_answer(1, 200, NULL, "{" ITEM("\"" KEY "\"") "}");
+    fake_answer(1, 200, NULL, "{" ITEM("\"" MARK "\"") "}");
     assert_done(fake, "{}");
 
     fake = call(UPDATE, "{" UPDATE_N ",\"ReturnValues\":\"ALL_NEW\"}");
     fake_answer(2, 400, NULL, "{" UNMET "}");
     assert_json(asked(4, "GetItem"),
                 "{\"TableName\":\"stock\",\"Key\":{\"id\":{\"S\":\"a\"}},\"ConsistentRead\":true}");
-    fake_answer(3, 200, NULL, "{" ITEM("\"" KEY "\"") "}");
+    fake_answer(3, 200, NULL, "{" ITEM("\"" MARK "\"") "}");
     assert_done(fake, "{\"Attributes\":{\"id\":{\"S\":\"a\"},\"n\":{\"N\":\"4\"}}}");
 }
 
@@ -289,7 +265,7 @@ static void a_put_goes_where_there_are_no_keys(void **state)
     struct fake_call *fake = call(PUT, "{" PUT_A "}");
     assert_json(asked(1, "PutItem"),
                 "{\"TableName\":\"stock\",\"Item\":{\"id\":{\"S\":\"a\"},\"n\":{\"N\":\"9\"},"
-                "\"flyover_keys\":{\"SS\":[\"" KEY "\"]}},"
+                "\"flyover_keys\":{\"SS\":[\"" MARK "\"]}},"
                 "\"ConditionExpression\":\"attribute_not_exists(#flyover_keys) AND "
                 "attribute_not_exists(#flyover_before)\","
                 "\"ExpressionAttributeNames\":{\"#flyover_keys\":\"flyover_keys\","
@@ -303,7 +279,7 @@ static void a_put_that_is_sent_again_counts_as_done(void **state)
 {
     (void)state;
     struct fake_call *fake = call(PUT, "{" PUT_A ",\"ReturnValues\":\"ALL_OLD\"}");
-    fake_answer(0, 400, NULL, "{" UNMET "," ITEM("\"" KEY "\"") "}");
+    fake_answer(0, 400, NULL, "{" UNMET "," ITEM("\"" MARK "\"") "}");
     assert_done(fake, "{}");
 }
 
@@ -315,7 +291,7 @@ static void a_put_carries_the_keys_over(void **state)
     fake_answer(0, 400, NULL, "{" UNMET "," ITEM("\"x\"") "}");
     const json_t *request = asked(2, "PutItem");
     assert_json(json_object_get(request, "Item"),
-                "{\"id\":{\"S\":\"a\"},\"n\":{\"N\":\"9\"},\"flyover_keys\":{\"SS\":[\"x\",\"" KEY
+                "{\"id\":{\"S\":\"a\"},\"n\":{\"N\":\"9\"},\"flyover_keys\":{\"SS\":[\"x\",\"" MARK
                 "\"]}}");
     assert_string_equal(text_of(request, "ConditionExpression"),
                         "#flyover_keys = :flyover_seen AND attribute_not_exists(#flyover_before)");
@@ -327,7 +303,8 @@ static void a_put_carries_the_keys_over(void **state)
                 "\"flyover_keys_before\":{\"SS\":[\"v\",\"w\"]}}}");
     request = asked(3, "PutItem");
     assert_json(json_object_get(request, "Item"),
-                "{\"id\":{\"S\":\"a\"},\"n\":{\"N\":\"9\"},\"flyover_keys\":{\"SS\":[\"" KEY "\"]},"
+                "{\"id\":{\"S\":\"a\"},\"n\":{\"N\":\"9\"},\"flyover_keys\":{\"SS\":[\"" MARK
+                "\"]},"
                 "\"flyover_keys_before\":{\"SS\":[\"x\",\"y\"]}}");
     fake_answer(2, 200, NULL, "{}");
     assert_done(fake, "{}");
@@ -358,7 +335,7 @@ static void the_key_of_a_put_is_looked_up_where_it_has_to_be_read(void **state)
     fake_answer(1, 200, NULL,
                 "{\"Table\":{\"KeySchema\":[{\"AttributeName\":\"id\",\"KeyType\":\"HASH\"}]}}");
     assert_json(json_object_get(asked(3, "GetItem"), "Key"), "{\"id\":{\"S\":\"a\"}}");
-    fake_answer(2, 200, NULL, "{" ITEM("\"" KEY "\"") "}");
+    fake_answer(2, 200, NULL, "{" ITEM("\"" MARK "\"") "}");
     assert_done(fake, "{}");
 }
 
@@ -431,7 +408,7 @@ static void a_transaction_that_is_sent_again_counts_as_done(void **state)
     struct fake_call *fake = call(TRANSACT, TRANSACTION);
     fake_answer(0, 400, NULL,
                 CANCELLED("{\"Code\":\"None\"},{\"Code\":\"ConditionalCheckFailed\"," ITEM(
-                    "\"" KEY "\"") "}"));
+                    "\"" MARK "\"") "}"));
     assert_done(fake, "{}");
 
     /* Only the other item is named. */
@@ -439,7 +416,7 @@ static void a_transaction_that_is_sent_again_counts_as_done(void **state)
     fake_answer(1, 400, NULL,
                 CANCELLED("{\"Code\":\"ConditionalCheckFailed\"},{\"Code\":\"None\"}"));
     assert_json(json_object_get(asked(3, "GetItem"), "Key"), "{\"id\":{\"S\":\"a\"}}");
-    fake_answer(2, 200, NULL, "{" ITEM("\"" KEY "\"") "}");
+    fake_answer(2, 200, NULL, "{" ITEM("\"" MARK "\"") "}");
     assert_done(fake, "{}");
 }
 
@@ -596,7 +573,7 @@ static void a_wrong_setting_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(an_update_writes_its_key_where_it_is_not_yet),
+        TEST(an_update_writes_its_mark_where_it_is_not_yet),
         TEST(brackets_of_the_definition_are_not_doubled),
         TEST(an_update_that_is_sent_again_counts_as_done),
         TEST(a_key_among_the_older_ones_is_found_too),

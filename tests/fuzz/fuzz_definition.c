@@ -1,7 +1,7 @@
 /*
  * Any bytes as a definition: what is refused has a sentence fit for a terminal, what is accepted
  * can be printed and run through. The rest of an input after its first NUL is the input of the
- * saga, so that Choices meet values of all kinds.
+ * saga, so that Choices and templates meet values of all kinds.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -97,6 +97,27 @@ static void walk(const struct plan *plan, const struct plan_state *state,
     check_retriers(plan, state->undo_retriers_first, state->undo_retriers_count);
 }
 
+/* Whatever it is of: a payload comes out, or a name and a cause. */
+static void check_template(const struct template *template, struct flyover_bytes input)
+{
+    static uint8_t room[TEMPLATE_ROOM_BYTES];
+    static const struct template_context context = {.saga_id = UINT64_MAX,
+                                                    .attempt_no = 1,
+                                                    .state = "A",
+                                                    .machine = "fuzz",
+                                                    .key = "key",
+                                                    .token = "token"};
+    struct template_failure failure = {.name = NULL};
+    struct flyover_bytes value;
+    if (template_evaluate(template, input, &context, room, &value, &failure)) {
+        assert(value.count > 0 && value.count <= TEMPLATE_WRAPPED_BYTES_MAX);
+        assert(template->depth_max > FLYOVER_DEPTH_MAX || value_check(value, NULL));
+    } else {
+        assert(strncmp(failure.name, "States.", strlen("States.")) == 0);
+        assert(strnlen(failure.cause, sizeof failure.cause) < sizeof failure.cause);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     size_t text_bytes = size == 0 ? 0 : strnlen((const char *)data, size);
@@ -126,6 +147,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(plan->timeout_ms <= PLAN_WAIT_MS_MAX);
     for (uint32_t i = 0; i < plan->states_count; i++)
         walk(plan, &plan->states[i], input);
+    for (uint32_t i = 0; i < plan->templates_count; i++)
+        check_template(&plan->templates[i], input);
     plan_print(plan, nowhere());
     plan_free(plan);
     return 0;

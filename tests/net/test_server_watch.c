@@ -267,6 +267,42 @@ TEST(no_more_is_asked_of_history_at_once_than_it_is_given_room_for)
     assert_int_equal(server_counts(rig->server).requests_open, 0);
 }
 
+static char heard_besides[128];
+
+static void hear_besides(void *context, const struct reply *reply)
+{
+    size_t used = strlen(heard_besides);
+    assert_non_null(context);
+    snprintf(heard_besides + used, sizeof heard_besides - used, "%lu %s;",
+             (unsigned long)reply->saga_id, outcome_text(reply->outcome));
+}
+
+TEST(somebody_else_in_the_process_may_hear_of_ends_too)
+{
+    RIG;
+    heard_besides[0] = '\0';
+    rig->options.on_end = hear_besides;
+    rig->options.end_context = rig;
+    rig_open_server(rig);
+    uint32_t a = rig_greet(rig), s = rig_greet(rig);
+    define_both(rig, a);
+    run(rig, a, "pass");
+    assert_string_equal(heard_besides, "");
+    partition_watch(rig->partition, true);
+    run(rig, a, "pass");
+    assert_string_equal(heard_besides, "2 SUCCEEDED;");
+    rig_say(rig, s, "[18, 9, {\"credit\": 100}]");
+    rig_settle(rig);
+    run(rig, a, "task");
+    assert_string_equal(heard_besides, "2 SUCCEEDED;3 FAILED;");
+    check_event(rig_hear(rig, s), 9, 3, "\"FAILED\",\"task\",1,1000000,null,\"Test.Refused\"]");
+    /* The last subscriber goes; who else watches still does. */
+    rig_say(rig, s, "[21, 9]");
+    rig_settle(rig);
+    run(rig, a, "pass");
+    assert_string_equal(heard_besides, "2 SUCCEEDED;3 FAILED;4 SUCCEEDED;");
+}
+
 TEST(a_saga_that_failed_is_driven_again)
 {
     RIG;
@@ -303,6 +339,7 @@ int main(void)
         RIG_DISK_TEST(a_position_is_good_on_another_connection_and_server),
         RIG_DISK_TEST(a_saga_that_has_ended_is_found_in_history),
         RIG_DISK_TEST(no_more_is_asked_of_history_at_once_than_it_is_given_room_for),
+        RIG_TEST(somebody_else_in_the_process_may_hear_of_ends_too),
         RIG_DISK_TEST(a_saga_that_failed_is_driven_again),
         RIG_DISK_TEST(a_server_closes_while_history_is_asked),
     };

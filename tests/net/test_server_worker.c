@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -372,6 +373,28 @@ TEST(a_definition_says_which_services_nobody_serves)
     assert_string_equal(rig_hear(rig, a), "[11,5,0,1,[\"else\"]]");
 }
 
+static bool serves(void *context, const char *service)
+{
+    return strcmp(service, context) == 0;
+}
+
+TEST(what_somebody_else_in_the_process_serves_needs_no_worker)
+{
+    RIG;
+    static char name[] = "far";
+    rig->options.serves = serves;
+    rig->options.serves_context = name;
+    rig_open_server(rig);
+    uint32_t a = rig_greet(rig);
+    json_t *message = json_pack("[i, i, s, s]", 10, 5, "far", rig_far_task);
+    char *json = json_dumps(message, 0);
+    rig_say(rig, a, json);
+    rig_settle(rig);
+    assert_string_equal(rig_hear(rig, a), "[11,5,0,1,[]]");
+    free(json);
+    json_decref(message);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +412,7 @@ int main(void)
         RIG_TEST(a_worker_that_drains_gets_no_more_and_is_told_when_it_has_nothing_left),
         RIG_TEST(a_registration_that_cannot_be_is_refused),
         RIG_TEST(a_definition_says_which_services_nobody_serves),
+        RIG_TEST(what_somebody_else_in_the_process_serves_needs_no_worker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

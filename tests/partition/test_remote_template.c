@@ -48,6 +48,15 @@ static const char function[] =
                                                                             "arn:aws:lambda:r:1:"
                                                                             "function:ship",
                                                                             "'End':true"));
+static const char not_undone[] =
+    SAGA(TASK("A", "service:far.a",
+              "'Compensate':{'Resource':'service:far.undo','Parameters':{'was.$':"
+              "'$.output.gone'},'Retry':[{'ErrorEquals':['States.ALL'],'IntervalSeconds':1,"
+              "'MaxAttempts':1}]},'Next':'B'") "," TASK("B", "service:far.b", "'End':true"));
+static const char forgotten[] =
+    SAGA(TASK("A", "service:far.a",
+              "'FireAndForget':true,'Parameters':{'is.$':'$.x','of.$':'$$.State.Name'},"
+              "'Next':'B'") "," TASK("B", "service:far.b", "'End':true"));
 static const char of_plug_in[] = SAGA(TASK("A", "service:plain.p", "'InputPath':'$.x','End':true"));
 static const char undone_by_plug_in[] =
     SAGA(TASK("A", "service:plain.p",
@@ -291,6 +300,35 @@ static void a_step_that_fails_waits_for_room_in_the_journal(void **state)
     assert_true(rig_totals(rig).failed >= 1);
 }
 
+static void a_compensation_whose_template_fails_gets_stuck(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, not_undone);
+    rig_start(rig, rig->plan, "x", "y");
+    struct remote_invocation call = take(rig, "a");
+    done_with(rig, "a", &call, an_id);
+    call = take(rig, "b");
+    refuse(rig, "far", "b", &call);
+    assert_nothing_waits(rig, "undo");
+    assert_int_equal(rig_totals(rig).stuck, 0);
+    rig_now_ms += 1000;
+    assert_nothing_waits(rig, "undo");
+    assert_int_equal(rig_totals(rig).stuck, 1);
+    assert_replay_agrees(rig);
+}
+
+static void a_step_that_nobody_waits_for_has_parameters_too(void **state)
+{
+    struct rig *rig = *state;
+    open_remote(rig, forgotten);
+    rig_start(rig, rig->plan, "x", "y");
+    struct remote_invocation call = take(rig, "a");
+    assert_input(&call, "{'is':'y','of':'A'}");
+    done_with(rig, "a", &call, an_id);
+    call = take(rig, "b");
+    assert_input(&call, "{'x':'y'}");
+}
+
 /* ---- what comes back ---------------------------------------------------------------------------
  */
 
@@ -425,6 +463,8 @@ int main(void)
         RIG_TEST(a_template_that_fails_fails_the_step),
         RIG_TEST(retry_and_catch_are_for_templates_too),
         RIG_TEST(a_step_that_fails_waits_for_room_in_the_journal),
+        RIG_TEST(a_compensation_whose_template_fails_gets_stuck),
+        RIG_TEST(a_step_that_nobody_waits_for_has_parameters_too),
         RIG_TEST(a_selector_makes_the_result_before_it_is_journalled),
         RIG_TEST(a_selector_that_fails_fails_the_step),
         RIG_TEST(an_answer_by_token_is_selected_from_and_the_beginning_is_not),

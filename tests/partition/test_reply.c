@@ -196,6 +196,26 @@ static void a_watch_hears_of_every_end_by_block_and_index(void **state)
     assert_no_reply(rig);
 }
 
+static void the_watch_is_off_when_all_who_have_it_on_are_done(void **state)
+{
+    struct rig *rig = *state;
+    open_with(rig, at_once);
+    partition_watch(rig->partition, true);
+    partition_watch_outputs(rig->partition, true);
+    start(rig, "x", "y", 0, false);
+    struct reply reply = next(rig);
+    assert_true(reply.token == 0 && reply.saga_id == 1);
+    assert_memory_equal(reply.output.at, rig_input("x", "y").at, reply.output.count);
+    assert_true(reply.output.count > 0);
+    partition_watch_outputs(rig->partition, false);
+    start(rig, "x", "y", 0, false);
+    reply = next(rig);
+    assert_true(reply.saga_id == 2 && reply.block_no > 0 && reply.output.count == 0);
+    partition_watch(rig->partition, false);
+    start(rig, "x", "y", 0, false);
+    assert_no_reply(rig);
+}
+
 static void a_watch_hears_once_that_a_saga_is_stuck_and_again_of_its_end(void **state)
 {
     struct rig *rig = *state;
@@ -265,6 +285,7 @@ int main(void)
         RIG_TEST(a_reply_brings_the_error),
         RIG_TEST(what_runs_already_can_be_awaited),
         RIG_TEST(a_watch_hears_of_every_end_by_block_and_index),
+        RIG_TEST(the_watch_is_off_when_all_who_have_it_on_are_done),
         RIG_TEST(a_watch_hears_once_that_a_saga_is_stuck_and_again_of_its_end),
         RIG_TEST(outputs_that_have_no_room_are_omitted_and_nothing_waits),
     };

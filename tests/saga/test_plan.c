@@ -340,6 +340,21 @@ static void the_first_retrier_that_matches_is_found(void **state)
     plan_free(plan);
 }
 
+static void errors_of_http_are_known_by_their_status(void **state)
+{
+    (void)state;
+    struct plan *plan = plan_text_compile(
+        TASK("'Retry':[{'ErrorEquals':['States.Http.StatusCode.503','States.Http.Socket']}]"));
+    const struct plan_state *task = &plan->states[0];
+    assert_int_equal(plan_find_retrier(plan, task->retriers_first, task->retriers_count,
+                                       plan_text_bytes("States.Http.StatusCode.503")),
+                     task->retriers_first);
+    assert_int_equal(plan_find_retrier(plan, task->retriers_first, task->retriers_count,
+                                       plan_text_bytes("States.Http.StatusCode.500")),
+                     UINT16_MAX);
+    plan_free(plan);
+}
+
 static uint16_t find_catcher(const struct plan *plan, const struct plan_state *state,
                              struct flyover_bytes error)
 {
@@ -455,6 +470,7 @@ int main(void)
         cmocka_unit_test_teardown(want_of_memory_at_any_point_is_a_refusal_and_leaks_nothing,
                                   restore_memory),
         cmocka_unit_test(the_first_retrier_that_matches_is_found),
+        cmocka_unit_test(errors_of_http_are_known_by_their_status),
         cmocka_unit_test(the_first_catcher_that_matches_is_found),
         cmocka_unit_test(delays_grow_by_the_rate_up_to_their_cap),
         cmocka_unit_test(jitter_is_drawn_from_the_seed_alone),

@@ -118,6 +118,33 @@ static void times_signals_tokens_and_pivots_are_printed(void **state)
     free(printed);
 }
 
+static void templates_are_printed_as_they_are_written(void **state)
+{
+    (void)state;
+    char *printed = print(
+        "{'StartAt':'A','States':{'A':{'Type':'Task','Resource':"
+        "'arn:aws:lambda:r:1:function:f','InputPath':'$.o','ResultSelector':{'c.$':'$.t'},"
+        "'ResultPath':'$.r','Compensate':{'Resource':'service:s.u','Parameters':{'b':[{'n.$':"
+        "'States.MathAdd($.input.n, 1)'},2]}},'Next':'B'},"
+        "'B':{'Type':'Task','Resource':'service:s.h','InputPath':null,'TimeoutSeconds':9,"
+        "'Next':'C'},'C':{'Type':'Task','Resource':'service:s.h.waitForTaskToken','Parameters':{"
+        "'\\u001b\\u009b.$':'$$.Task.Token','x':{'a':'b'}},'End':true}}}");
+    assert_string_equal(
+        printed,
+        "order: 3 states, starts at A\n"
+        "\n"
+        "state  type  does                                     next   undo\n"
+        "A      Task  aws-lambda.function of $.o with          B      s.u with {\"b\": [{\"n\":\n"
+        "             {\"FunctionName\":                                States.MathAdd($.input.n, "
+        "1)}, 2]}\n"
+        "             \"arn:aws:lambda:r:1:function:f\",\n"
+        "             \"Payload\": $} gives {\"c\": $.t} > $.r\n"
+        "B      Task  s.h of {} within 9 s                     C\n"
+        "C      Task  s.h by token with {\"???\":                (end)\n"
+        "             $$.Task.Token, \"x\": {\"a\":\"b\"}}\n");
+    free(printed);
+}
+
 static void the_largest_times_are_printed(void **state)
 {
     (void)state;
@@ -174,6 +201,7 @@ int main(void)
         cmocka_unit_test(the_order_saga_is_printed_as_a_table),
         cmocka_unit_test(everything_that_a_plan_can_hold_is_printed),
         cmocka_unit_test(times_signals_tokens_and_pivots_are_printed),
+        cmocka_unit_test(templates_are_printed_as_they_are_written),
         cmocka_unit_test(the_largest_times_are_printed),
         cmocka_unit_test(a_printed_line_has_100_columns_at_most_and_no_blank_at_its_end),
     };

@@ -213,6 +213,8 @@ static void numbers_are_added_and_rounded(void **state)
     (void)state;
     assert_makes(FIELD("States.MathAdd($.a, -1)"), "{'a':111}", "{'x':110}");
     assert_makes(FIELD("States.MathAdd(2.5, -2.5)"), "{}", "{'x':1}");
+    assert_makes(FIELD("States.MathAdd(-2.6, 0)"), "{}", "{'x':-3}");
+    assert_makes(FIELD("States.MathAdd(-2.4, 0)"), "{}", "{'x':-2}");
     assert_makes(FIELD("States.MathAdd(9223372036854775806, 1)"), "{}",
                  "{'x':9223372036854775807}");
     static const char *const sums[] = {"-128", "-129", "-32769", "-2147483649",
@@ -312,11 +314,10 @@ static void what_has_no_room_at_all_fails(void **state)
     char *text = long_text(200000);
     static const char *const many[] = {
         FIELD("States.Array($,$,$,$,$,$,$,$,$,$,$,$)"),
-        FIELD("States.Format(" Q "{}{}{}{}{}{}{}{}{}{}{}{}" Q ",$,$,$,$,$,$,$,$,$,$,$,$)"),
+        FIELD("States.Format(" Q "{}{}" Q ",$,$)"),
         FIELD("States.Array(States.JsonToString($),States.JsonToString($),States.JsonToString($),"
               "States.JsonToString($),States.JsonToString($),States.JsonToString($),"
-              "States.JsonToString($),States.JsonToString($),States.JsonToString($),"
-              "States.JsonToString($),States.JsonToString($))"),
+              "States.JsonToString($),States.JsonToString($),States.JsonToString($))"),
         FIELD("States.Array(States.Base64Encode($),States.Base64Encode($),States.Base64Encode($),"
               "States.Base64Encode($),States.Base64Encode($),States.Base64Encode($),"
               "States.Base64Encode($),States.Base64Encode($))"),
@@ -324,6 +325,53 @@ static void what_has_no_room_at_all_fails(void **state)
     for (size_t i = 0; i < sizeof many / sizeof many[0]; i++)
         assert_fails(many[i], text, "States.DataLimitExceeded", "larger than");
     free(text);
+}
+
+/* A template of `count` fields that all say this. */
+static char *many_fields(uint32_t count, const char *what)
+{
+    static char text[64000];
+    size_t used = (size_t)snprintf(text, sizeof text, "%s",
+                                   "{'StartAt':'A','States':{'A':{'Type':'Task','Resource':"
+                                   "'service:s.h','End':true,'Parameters':{'c':0");
+    for (uint32_t i = 0; i < count; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, ",'%u.$':'%s'", i, what);
+    snprintf(text + used, sizeof text - used, "}}}}");
+    return text;
+}
+
+static bool can_make(const char *definition, struct flyover_bytes payload,
+                     struct template_failure *ret_failure)
+{
+    struct plan *plan = plan_text_compile(definition);
+    struct flyover_bytes made;
+    bool fine =
+        template_evaluate(first_template(plan), payload, &a_context, room, &made, ret_failure);
+    plan_free(plan);
+    return fine;
+}
+
+/* There is room for all of it, and the thread that makes it is not to be kept so long. */
+static void what_takes_too_long_fails(void **state)
+{
+    (void)state;
+    static const char of_json[] = "States.ArrayLength(States.Array(States.JsonToString($[0])))";
+    char *large = malloc(210000);
+    assert_non_null(large);
+    char *text = long_text(200000);
+    snprintf(large, 210000, "[%s,7]", text);
+    struct flyover_bytes payload = payload_of(large);
+    struct template_failure failure = {.name = NULL};
+    assert_true(can_make(many_fields(330, "$[1]"), payload, &failure));
+    assert_false(can_make(many_fields(340, "$[1]"), payload, &failure));
+    assert_string_equal(failure.name, "States.DataLimitExceeded");
+    assert_non_null(strstr(failure.cause, "too many paths and functions for so large a payload"));
+    assert_true(can_make(many_fields(9, of_json), payload, &failure));
+    assert_false(can_make(many_fields(11, of_json), payload, &failure));
+    assert_string_equal(failure.name, "States.DataLimitExceeded");
+    assert_true(can_make(many_fields(1000, "$"), payload_of("7"), &failure));
+    free(text);
+    free(large);
 }
 
 static void what_is_nested_too_deep_fails(void **state)
@@ -376,6 +424,7 @@ int main(void)
         cmocka_unit_test(base64_is_as_everywhere),
         cmocka_unit_test(what_is_larger_than_a_payload_fails),
         cmocka_unit_test(what_has_no_room_at_all_fails),
+        cmocka_unit_test(what_takes_too_long_fails),
         cmocka_unit_test(what_is_nested_too_deep_fails),
         cmocka_unit_test(a_payload_may_stand_in_the_room),
     };

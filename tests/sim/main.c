@@ -119,6 +119,7 @@ static void print_figures(uint64_t begun_ns)
         {"of them refused", done->refused},
         {"steps handed to a remote worker", done->remote_taken},
         {"of them handed out again", done->remote_again},
+        {"of them made by templates", done->remote_made},
         {"of its answers late", done->remote_late},
         {"replies", done->replies},
         {"blocks", done->blocks},

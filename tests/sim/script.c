@@ -259,12 +259,19 @@ static void add_seconds(struct script *script, const char *name, uint32_t second
         add(script, ",\"%s\":%u", name, seconds);
 }
 
+static bool is_made(const struct script *script, uint32_t service)
+{
+    return script->made && service == SCRIPT_SERVICES - 1;
+}
+
 static void add_compensation(struct script *script, const struct script_state *state)
 {
     if (!state->compensated)
         return;
     add(script, ",\"Compensate\":{\"Resource\":\"service:%s.u%u\"",
         script_services[state->undo_service], state->undo_handler);
+    if (is_made(script, state->undo_service))
+        add(script, ",\"Parameters\":{\"input.$\":\"$.input\",\"output.$\":\"$.output\"}");
     add_seconds(script, "TimeoutSeconds", state->undo_timeout_s);
     add_retriers(script, &state->undo_retriers);
     add_catchers(script, &state->undo_catchers);
@@ -279,6 +286,8 @@ static void add_task(struct script *script, const struct script_state *state)
     else
         add(script, "\"service:%s.h%u%s\"", script_services[state->service], state->handler,
             state->kind == SCRIPT_TOKEN ? ".waitForTaskToken" : "");
+    if (state->kind != SCRIPT_SIGNAL && is_made(script, state->service))
+        add(script, ",\"InputPath\":\"$\"");
     add_seconds(script, "TimeoutSeconds", state->timeout_s);
     add_seconds(script, "HeartbeatSeconds", state->heartbeat_s);
     add_retriers(script, &state->retriers);
@@ -366,6 +375,7 @@ void script_draw(struct script *script, const struct script_habits *habits, stru
     memset(script, 0, sizeof *script);
     snprintf(script->name, sizeof script->name, "saga%u", number);
     uint32_t least = chance_percent(chance, 30) ? 1 : SCRIPT_STATES_MAX / 2;
+    script->made = habits->made;
     script->count = least + chance_draw(chance, SCRIPT_STATES_MAX - least + 1);
     struct drawing drawing = {chance, habits, script->count, script->count};
     if (script->count > 1 && chance_percent(chance, habits->undo_catch))

@@ -99,6 +99,7 @@ struct script {
     uint32_t count;
     uint32_t timeout_s; /* of a saga; 0: none */
     bool parallel;
+    bool made;
     uint32_t forgets_count, compensated_count;
     bool has_signal[SCRIPT_SIGNALS];
     struct script_state states[SCRIPT_STATES_MAX];
@@ -109,6 +110,8 @@ struct script {
 /* What is drawn, and how often, in percent. */
 struct script_habits {
     uint32_t timeout, wait, signal, token, pivot, parallel, undo_catch;
+    bool made; /* the last service, which is never a plug-in then, is asked by templates that make
+                  what it gets without them */
 };
 
 extern const char *const script_services[SCRIPT_SERVICES];

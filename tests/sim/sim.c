@@ -280,6 +280,7 @@ static void set_up(struct sim *made, uint64_t seed)
     sim->wall_ms = 1700000000000;
     sim->now_ns = 1000000000;
     draw_habits();
+    sim->habits.scripts.made = sim->habits.remote_percent > 0 && seed % 2 == 0;
     ledger_init(&sim->ledger, seed, &sim->habits.limits);
     draw_answers();
     sim->ledger.scripts = sim->scripts;

@@ -22,6 +22,7 @@ struct sim_figures {
     uint64_t succeeded, compensated, failed, stuck, aborted, retries, timeouts, signals, mended;
     uint64_t asked, refused, cancels, redrives, doubles; /* what came from outside */
     uint64_t remote_taken, remote_again, remote_late;    /* by a remote worker */
+    uint64_t remote_made;                                /* of them, by templates */
     uint64_t stalls;        /* times the journal had no room for an event */
     uint64_t stalled_lives; /* in which it had none */
 };

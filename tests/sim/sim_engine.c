@@ -281,8 +281,10 @@ void sim_engine_expect_lost(void)
 
 void sim_engine_start(void)
 {
-    /* A plug-in takes over from a remote worker, and the other way round. */
+    /* A plug-in takes over from a remote worker, and the other way round, unless templates are made
+     * for it. */
     sim->is_remote = sim->habits.remote_percent > 0 && chance_percent(&sim->chance, 80);
+    sim->is_remote = sim->is_remote || sim->habits.scripts.made;
     sim_remote_forget();
     if (!sim->calm && chance_percent(&sim->chance, sim->habits.checkpoint_damage_percent))
         sim_checkpoints_damage();

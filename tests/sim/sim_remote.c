@@ -20,11 +20,12 @@ static uint8_t *put(uint8_t *at, const void *bytes, uint32_t count)
     return at + count;
 }
 
-/* As a handler in the engine's process gets it: of a compensation input and output as one map. */
+/* As a handler in the engine's process gets it: of a compensation input and output as one map,
+ * which the definition may have made already. */
 static struct flyover_cursor input_of(const struct remote_invocation *call)
 {
     static uint8_t pair[2 * FLYOVER_PAYLOAD_BYTES_MAX + 64];
-    if (call->phase != FLYOVER_COMPENSATION)
+    if (call->phase != FLYOVER_COMPENSATION || call->is_made)
         return ledger_cursor_of(call->input);
     uint8_t *at = put(pair, "\x82\xa5input", 7);
     at = put(put(at, call->input.at, call->input.count), "\xa6output", 7);
@@ -104,6 +105,7 @@ static bool take(uint32_t lane)
     }
     sim->remote_out++;
     sim_figures.remote_taken++;
+    sim_figures.remote_made += call.is_made;
     sim_trace(chance_mix(call.saga_id, call.step_no));
     return true;
 }

@@ -1,25 +1,16 @@
 /*
- * fake_calls: the frame of edges and aws.h in memory, for the tests of modules that ask AWS: what a
- * module sends is there to be looked at, is answered when the test says so, and how a call ended is
- * kept. In the place of the edge thread, aws.c and http.c.
+ * fake_aws: aws.h in memory, for the tests of modules that ask AWS: what a module sends is there to
+ * be looked at, and is answered when the test says so. In the place of aws.c and http.c.
  *
  * Threads: that of the test. Memory: all is freed by fake_reset.
  */
-#ifndef TESTS_EDGE_FAKE_CALLS_H
-#define TESTS_EDGE_FAKE_CALLS_H
+#ifndef TESTS_EDGE_FAKE_AWS_H
+#define TESTS_EDGE_FAKE_AWS_H
 
 #include "engine/edge/aws.h"
-#include "engine/edge/edge_module.h"
+#include "tests/edge/fake_frame.h"
 
 #define FAKE_REQUESTS_MAX 64u
-
-struct fake_call {
-    struct edge_call call;
-    bool is_done, is_failed; /* at most one of them */
-    json_t *output;          /* NULL: null */
-    bool retryable;
-    char error[EDGE_ERROR_BYTES], cause[EDGE_CAUSE_BYTES];
-};
 
 struct fake_request {
     char service[32], region[64], path[1024], target[128], headers[8192];
@@ -33,8 +24,6 @@ struct fake_request {
 
 /* The module's context, with an aws. */
 struct edge_context fake_context(void);
-/* A new call, `input` and `key` of it; the call is the test's until fake_reset. */
-struct fake_call *fake_call_make(uint32_t handler, const char *key, const char *input);
 /* What was sent so far, and the request of that number. */
 uint32_t fake_requests_count(void);
 const struct fake_request *fake_request(uint32_t index);
@@ -45,7 +34,7 @@ void fake_answer(uint32_t index, int status, const char *const *headers, const c
 void fake_end(uint32_t index, enum http_end end, const char *sentence);
 /* From now on aws_send says this. */
 void fake_send_says(enum status status);
-/* Between tests; asserts that nothing is left open. */
+/* Between tests, with the calls; asserts that no request is left open. */
 void fake_reset(void);
 
 #endif

@@ -1,56 +1,12 @@
-#include "tests/edge/fake_calls.h"
+#include "tests/edge/fake_aws.h"
 
-#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include <cmocka.h>
-
-#define CALLS_MAX 2048u
-
 static struct fake_request requests[FAKE_REQUESTS_MAX];
 static uint32_t requests_count;
-static struct fake_call *calls[CALLS_MAX];
-static uint32_t calls_count;
 static enum status send_status;
-
-/* ---- in the place of the edge thread ----------------------------------------------------------
- */
-
-static struct fake_call *open_call(struct edge_call *call)
-{
-    struct fake_call *fake = (struct fake_call *)call;
-    assert_false(fake->is_done || fake->is_failed);
-    return fake;
-}
-
-void edge_done(struct edge_thread *thread, struct edge_call *call, json_t *output)
-{
-    (void)thread;
-    struct fake_call *fake = open_call(call);
-    fake->is_done = true;
-    fake->output = output;
-}
-
-void edge_failed(struct edge_thread *thread, struct edge_call *call, bool retryable,
-                 const char *error, const char *cause_format, ...)
-{
-    (void)thread;
-    struct fake_call *fake = open_call(call);
-    fake->is_failed = true;
-    fake->retryable = retryable;
-    snprintf(fake->error, sizeof fake->error, "%s", error);
-    va_list arguments;
-    va_start(arguments, cause_format);
-    vsnprintf(fake->cause, sizeof fake->cause, cause_format, arguments);
-    va_end(arguments);
-}
-
-void edge_count_retry(struct edge_thread *thread, const struct edge_call *call)
-{
-    (void)thread, (void)call;
-}
 
 /* ---- in the place of aws.c and http.c ---------------------------------------------------------
  */
@@ -106,24 +62,8 @@ const char *aws_region(const struct aws *aws)
 
 struct edge_context fake_context(void)
 {
-    static char thread, aws;
-    return (struct edge_context){.thread = (struct edge_thread *)&thread,
-                                 .aws = (struct aws *)&aws};
-}
-
-struct fake_call *fake_call_make(uint32_t handler, const char *key, const char *input)
-{
-    assert_true(calls_count < CALLS_MAX);
-    struct fake_call *fake = calloc(1, sizeof *fake);
-    assert_non_null(fake);
-    fake->call.handler = handler;
-    copy(fake->call.key, sizeof fake->call.key, key);
-    json_error_t error;
-    fake->call.input = json_loads(input, JSON_DECODE_ANY, &error);
-    if (fake->call.input == NULL)
-        fail_msg("%s: %s", error.text, input);
-    calls[calls_count++] = fake;
-    return fake;
+    static char aws;
+    return (struct edge_context){.thread = fake_frame_thread(), .aws = (struct aws *)&aws};
 }
 
 uint32_t fake_requests_count(void)
@@ -197,16 +137,14 @@ void fake_send_says(enum status status)
 
 void fake_reset(void)
 {
+    uint32_t open_count = 0;
     for (uint32_t i = 0; i < requests_count; i++) {
         free(requests[i].body_text);
         json_decref(requests[i].body);
-        assert_true(requests[i].is_answered);
+        open_count += !requests[i].is_answered;
     }
-    for (uint32_t i = 0; i < calls_count; i++) {
-        json_decref(calls[i]->call.input);
-        json_decref(calls[i]->output);
-        free(calls[i]);
-    }
-    requests_count = calls_count = 0;
+    requests_count = 0;
     send_status = STATUS_OK;
+    fake_frame_reset();
+    assert_int_equal(open_count, 0);
 }

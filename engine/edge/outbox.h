@@ -1,0 +1,84 @@
+/*
+ * outbox: calls whose effect is a message to somewhere: SQS's SendMessageBatch, SNS's PublishBatch.
+ * It gathers them by destination (batcher.h), asks AWS, and answers each call by what the answer
+ * says of its entry.
+ *
+ *   an entry that failed, not by the sender's fault     is sent again without the others, up to
+ *                                                       OUTBOX_TRIES_MAX times, then fails
+ *   all failed, by something that one of them may be    each is sent again, alone
+ *   to blame for
+ *   all failed otherwise, or no answer came             each call fails; its Retry decides
+ *   a call whose deadline has passed                    is not sent any more: States.Timeout
+ *   the end of a saga, which has no Retry               is sent again, up to OUTBOX_END_TRIES_MAX
+ *                                                       times, then left out and logged
+ *
+ * Threads: the edge thread. Memory: an item and what it carries, until its call is answered.
+ */
+#ifndef ENGINE_EDGE_OUTBOX_H
+#define ENGINE_EDGE_OUTBOX_H
+
+#include "engine/edge/aws.h"
+#include "engine/edge/batcher.h"
+#include "engine/edge/edge_module.h"
+
+#define OUTBOX_TRIES_MAX           3u
+#define OUTBOX_END_TRIES_MAX       20u
+#define OUTBOX_TIMEOUT_MS          30000u
+#define OUTBOX_BATCH_BYTES         262144u
+#define OUTBOX_CONNECTIONS_DEFAULT 8u /* a destination */
+#define OUTBOX_ANSWER_BYTES_MAX    (256u << 10)
+#define OUTBOX_ERROR_BYTES         128u
+#define OUTBOX_MESSAGE_BYTES       512u
+
+/* A message of a call, or of the end of a saga. */
+struct outbox_item {
+    struct batcher_item base;
+    struct edge_call *call; /* NULL: of the end */
+    struct edge_end *end;
+    json_t *entry; /* as AWS's JSON has it, without Id; owned */
+};
+
+/* What an answer says of one entry. */
+struct outbox_outcome {
+    bool named; /* at all */
+    bool done;
+    bool sender_fault;
+    json_t *output;                                               /* done; owned */
+    char code[OUTBOX_ERROR_BYTES], message[OUTBOX_MESSAGE_BYTES]; /* failed */
+};
+
+struct outbox_kind {
+    const char *service; /* of the messages' name: "SQS" in "SQS.AmazonSQSException" */
+    /* Asks for all entries of the batch; on_end of the request is outbox_on_answer, its context the
+     * batch. */
+    enum status (*ask)(void *module, struct batcher_batch *batch, uint32_t timeout_ms,
+                       struct problem *problem);
+    /* Reads an answer that is ok. */
+    void (*read)(void *module, const struct batcher_batch *batch, const struct aws_answer *answer,
+                 struct outbox_outcome *outcomes);
+    /* "SQS.QueueDoesNotExistException" for what AWS calls `code`; "" is: no answer. */
+    void (*name)(const char *code, char ret_name[OUTBOX_ERROR_BYTES]);
+};
+
+struct outbox {
+    const struct outbox_kind *kind;
+    void *module;
+    struct edge_thread *thread;
+    struct batcher *batcher;
+};
+
+NODISCARD enum status outbox_open(struct outbox *outbox, const struct edge_context *context,
+                                  const struct outbox_kind *kind, void *module,
+                                  uint32_t connections_max);
+void outbox_close(struct outbox *outbox);
+/* Takes the entry of `made`, also when it fails: then it has been answered, or told. */
+void outbox_add(struct outbox *outbox, const struct outbox_item *made, const char *key);
+bool outbox_idle(const struct outbox *outbox);
+int64_t outbox_turn(struct outbox *outbox);
+void outbox_on_answer(void *batch, const struct aws_answer *answer);
+/* Of a section: its fields `connections` and `key_attribute` (outbox_message.h). */
+NODISCARD enum status outbox_read_section(const json_t *config, const char *path,
+                                          uint32_t *ret_connections, bool *ret_key_attribute,
+                                          struct problem *problem);
+
+#endif

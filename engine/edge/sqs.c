@@ -1,0 +1,124 @@
+#include "engine/edge/sqs.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define REGION_BYTES 64u
+
+static const char *host_of(const char *url)
+{
+    if (strncmp(url, "https://", 8) == 0)
+        return url + 8;
+    return strncmp(url, "http://", 7) == 0 ? url + 7 : NULL;
+}
+
+bool sqs_is_url(const char *text)
+{
+    const char *host = host_of(text);
+    if (!host || strlen(text) > SQS_URL_BYTES_MAX)
+        return false;
+    const char *slash = strrchr(host, '/');
+    return slash && slash > host && slash[1] != 0 && strcspn(host, " \t\r\n") == strlen(host);
+}
+
+bool sqs_is_fifo(const char *queue_url)
+{
+    size_t bytes = strlen(queue_url);
+    return bytes > 5 && strcmp(queue_url + bytes - 5, ".fifo") == 0;
+}
+
+const char *sqs_queue_name(const char *queue_url)
+{
+    const char *slash = strrchr(queue_url, '/');
+    return slash ? slash + 1 : queue_url;
+}
+
+/* sqs.REGION.amazonaws.com, also .cn. */
+static bool region_of(const char *queue_url, char ret_region[REGION_BYTES])
+{
+    const char *host = host_of(queue_url);
+    if (!host || strncmp(host, "sqs.", 4) != 0)
+        return false;
+    const char *region = host + 4;
+    size_t bytes = strcspn(region, "./:");
+    if (bytes == 0 || bytes >= REGION_BYTES || strncmp(region + bytes, ".amazonaws.com", 14) != 0)
+        return false;
+    memcpy(ret_region, region, bytes);
+    ret_region[bytes] = 0;
+    return true;
+}
+
+static void origin_of(const char *queue_url, char ret_origin[SQS_URL_BYTES_MAX + 1])
+{
+    const char *host = host_of(queue_url);
+    size_t bytes = (size_t)(host - queue_url) + strcspn(host, "/");
+    (void)snprintf(ret_origin, SQS_URL_BYTES_MAX + 1, "%.*s", (int)bytes, queue_url);
+}
+
+enum status sqs_send(struct aws *aws, const struct sqs_request *request, struct problem *problem)
+{
+    char target[64], region[REGION_BYTES], origin[SQS_URL_BYTES_MAX + 1];
+    char *text = json_dumps(request->body, JSON_COMPACT);
+    json_decref(request->body);
+    if (!text)
+        return problem_set(problem, STATUS_NO_MEMORY, "out of memory for a request to SQS");
+    (void)snprintf(target, sizeof(target), "AmazonSQS.%s", request->action);
+    bool of_aws = region_of(request->queue_url, region);
+    bool is_found = of_aws || aws_has_endpoint(aws, "sqs");
+    origin_of(request->queue_url, origin);
+    const struct aws_request asked = {.service = "sqs",
+                                      .region = of_aws ? region : NULL,
+                                      .url = is_found ? NULL : origin,
+                                      .target = target,
+                                      .body = text,
+                                      .body_bytes = strlen(text),
+                                      .timeout_ms = request->timeout_ms,
+                                      .answer_bytes_max = request->answer_bytes_max,
+                                      .on_end = request->on_end,
+                                      .on_retry = request->on_retry,
+                                      .context = request->context};
+    enum status status = aws_send(aws, &asked, problem);
+    free(text);
+    return status;
+}
+
+void sqs_error_name(const char *code, char *ret_name, size_t name_bytes)
+{
+    static const struct {
+        const char *code, *name;
+    } names[] = {{"QueueDoesNotExist", "QueueDoesNotExistException"},
+                 {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExistException"},
+                 {"NonExistentQueue", "QueueDoesNotExistException"},
+                 {"InvalidMessageContents", "InvalidMessageContentsException"},
+                 {"UnsupportedOperation", "UnsupportedOperationException"},
+                 {"AWS.SimpleQueueService.UnsupportedOperation", "UnsupportedOperationException"},
+                 {"", "SdkClientException"}};
+    const char *name = "AmazonSQSException";
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(code, names[i].code) == 0)
+            name = names[i].name;
+    (void)snprintf(ret_name, name_bytes, "SQS.%s", name);
+}
+
+void sqs_md5(const char *text, size_t bytes, char ret_hex[SQS_MD5_BYTES])
+{
+    unsigned char sum[EVP_MAX_MD_SIZE];
+    unsigned int sum_bytes = 0;
+    ret_hex[0] = 0;
+    if (EVP_Digest(text, bytes, sum, &sum_bytes, EVP_md5(), NULL) != 1)
+        return;
+    for (unsigned int i = 0; i < sum_bytes; i++)
+        (void)snprintf(ret_hex + 2 * i, 3, "%02x", sum[i]);
+}
+
+bool sqs_md5_matches(const char *text, size_t bytes, const json_t *hex)
+{
+    char ours[SQS_MD5_BYTES];
+    if (!json_is_string(hex))
+        return true;
+    sqs_md5(text, bytes, ours);
+    return ours[0] == 0 || strcasecmp(ours, json_string_value(hex)) == 0;
+}

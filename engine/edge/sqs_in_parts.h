@@ -1,0 +1,144 @@
+/*
+ * sqs_in_parts: what the files of sqs_in share.
+ *
+ *     sqs_in_config.c    the section becomes queues
+ *     sqs_in_poll.c      asks a queue for messages, and rests where it fails
+ *     sqs_in_message.c   what SQS gives becomes something that can be brought, or a sentence
+ *     sqs_in_open.c      messages that are open: brought, settled, kept visible
+ *     sqs_in_receipts.c  deletes, and changes of visibility, in batches
+ *     sqs_in.c           the module
+ */
+#ifndef ENGINE_EDGE_SQS_IN_PARTS_H
+#define ENGINE_EDGE_SQS_IN_PARTS_H
+
+#include "engine/edge/aws.h"
+#include "engine/edge/batcher.h"
+#include "engine/edge/edge_module.h"
+#include "engine/edge/sqs_in.h"
+
+enum sqs_known_by { SQS_BY_MESSAGE_ID, SQS_BY_DEDUPLICATION_ID, SQS_BY_ATTRIBUTE, SQS_BY_PATH };
+
+struct sqs_in;
+
+struct sqs_queue {
+    struct sqs_in *in;
+    uint32_t index;
+    /* Told. Texts are owned. */
+    char *url;
+    enum edge_message_kind kind;
+    char *definition;
+    char *signal_name, *signal_saga; /* text or "$.path"; "$.path" */
+    enum sqs_known_by known_by;
+    char *known_as; /* name of the attribute, or path */
+    bool fifo, attributes, sns_envelope;
+    uint32_t connections, wait_seconds, visibility_told; /* 0: the queue's own */
+    /* Found out. */
+    bool asked, ready;           /* for its attributes; they are known, or will not be */
+    uint32_t visibility_seconds; /* in force */
+    bool visibility_sent;        /* it is said with each receive */
+    /* Now. */
+    uint32_t polls, polls_wanted;
+    uint32_t failures; /* since it last answered */
+    char failure[64];
+    int64_t retry_ms;
+    struct sqs_message *first, *last; /* open */
+    /* Since the start. */
+    uint64_t received, refused;
+};
+
+/* A receipt that is to be deleted, or to be visible again in `seconds`. */
+struct sqs_receipt {
+    struct batcher_item base;
+    struct sqs_message *message;
+    uint32_t seconds;
+    bool busy;
+};
+
+struct sqs_receipts {
+    struct sqs_in *in;
+    const char *action; /* "DeleteMessageBatch", "ChangeMessageVisibilityBatch" */
+    struct batcher *batcher;
+    void (*on_end)(struct sqs_receipt *receipt, bool done);
+};
+
+struct sqs_message {
+    struct sqs_message *next, *before;  /* of its queue, while it is open */
+    struct sqs_message *ahead, *behind; /* of its group */
+    struct sqs_queue *queue;
+    bool open, brought;
+    char *id, *receipt_handle, *group; /* group: NULL if it has none */
+    char *name, *token;                /* or NULL; of a start or signal, of an answer */
+    char *error, *cause;               /* of an answer that failed */
+    uint64_t saga_id;
+    json_t *input;
+    size_t bytes; /* of its body */
+    int64_t ready_ms;
+    uint32_t given_up;
+    int64_t extend_ms; /* when its visibility is to be extended */
+    bool release;      /* it is to be visible now */
+    struct sqs_receipt deletion, visibility;
+};
+
+struct sqs_in {
+    struct edge_thread *thread;
+    struct aws *aws;
+    uint64_t name_retention_ms;
+    struct sqs_queue *queues;
+    uint32_t queues_count, turn_first;
+    uint32_t receive_max; /* messages a receive */
+    /* Of starts, and of signals and answers, which have room of their own. */
+    struct sqs_room {
+        uint32_t asked;   /* for, by the polls that are under way */
+        uint32_t waiting; /* messages that are not with the engine */
+    } starts, answers;
+    uint32_t open, polls;
+    size_t bytes;
+    int64_t extend_ms; /* of the first open message */
+    bool draining;
+    int64_t drain_ms;
+    struct sqs_receipts deletes, visibilities;
+};
+
+/* ---- sqs_in_config.c ---------------------------------------------------------------------------
+ */
+NODISCARD enum status sqs_in_read_config(const json_t *config, struct sqs_in *in,
+                                         struct problem *problem);
+void sqs_in_free_config(struct sqs_in *in);
+
+/* ---- sqs_in_message.c --------------------------------------------------------------------------
+ */
+/* Owned; STATUS_INVALID with the reason why this can be no message of its queue: then
+ * *ret_message has id, receipt and group only. STATUS_NO_MEMORY: nothing. */
+NODISCARD enum status sqs_message_read(struct sqs_queue *queue, const json_t *received,
+                                       struct sqs_message **ret_message, struct problem *problem);
+void sqs_message_free(struct sqs_message *message);
+
+/* ---- sqs_in_open.c -----------------------------------------------------------------------------
+ */
+/* Takes it, behind those of its group. */
+void sqs_open_add(struct sqs_message *message, int64_t now_ms);
+/* Counts and logs; takes it, and leaves it to the queue, with those behind it. */
+void sqs_open_refuse(struct sqs_message *message, const char *why);
+/* Makes it visible at once; takes it. */
+void sqs_open_release(struct sqs_message *message);
+void sqs_open_settled(struct sqs_message *message, enum edge_settlement settlement,
+                      const char *sentence, int64_t now_ms);
+/* Brings what waits, extends what has waited. In how many milliseconds again; -1: never. */
+int64_t sqs_open_turn(struct sqs_in *in, int64_t now_ms);
+void sqs_open_on_deleted(struct sqs_receipt *receipt, bool done);
+void sqs_open_on_visible(struct sqs_receipt *receipt, bool done);
+
+/* ---- sqs_in_receipts.c -------------------------------------------------------------------------
+ */
+NODISCARD enum status sqs_receipts_open(struct sqs_receipts *receipts, struct sqs_in *in,
+                                        const char *action,
+                                        void (*on_end)(struct sqs_receipt *receipt, bool done));
+void sqs_receipts_add(struct sqs_receipts *receipts, struct sqs_receipt *receipt);
+
+/* ---- sqs_in_poll.c -----------------------------------------------------------------------------
+ */
+/* Asks all queues for as much as there is room for. In how many milliseconds again; -1: never. */
+int64_t sqs_poll_turn(struct sqs_in *in, int64_t now_ms);
+struct sqs_room *sqs_room_of(const struct sqs_queue *queue);
+
+#endif

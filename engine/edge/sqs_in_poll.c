@@ -1,0 +1,344 @@
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "engine/base/clock.h"
+#include "engine/edge/sqs.h"
+#include "engine/edge/sqs_in_parts.h"
+
+#define RECEIVE_MAX      10u
+#define ANSWER_BYTES_MAX (16u << 20)
+#define ANSWER_MS        15000u /* beyond the wait */
+#define PAUSE_BASE_MS    500
+#define PAUSE_MAX_MS     60000
+#define PAUSE_LEAST_MS   100
+#define ATTRIBUTES_MS    15000u
+#define HOUR_MS          3600000.0
+
+struct poll {
+    struct sqs_queue *queue;
+    uint32_t asked;
+};
+
+/* ---- a queue that fails ------------------------------------------------------------------------
+ */
+
+static const char *advice(const char *error)
+{
+    if (strstr(error, "QueueDoesNotExist") || strstr(error, "NonExistentQueue"))
+        return ": there is no such queue (any more): create it, or mend its url in sqs_in.queues";
+    if (strstr(error, "AccessDenied"))
+        return ": the credentials need sqs:ReceiveMessage, sqs:DeleteMessage, "
+               "sqs:ChangeMessageVisibility and sqs:GetQueueAttributes of it";
+    if (strstr(error, "OverLimit"))
+        return ": too many of its messages are in flight: who else receives from it and does not "
+               "delete?";
+    return "";
+}
+
+static bool is_power_of_two(uint32_t number)
+{
+    return (number & (number - 1)) == 0;
+}
+
+/* Said the first time, when it changes, and then ever more rarely. */
+static void rest(struct sqs_queue *queue, const struct aws_answer *answer)
+{
+    if (answer->http.end == HTTP_CANCELLED)
+        return;
+    const char *error = *answer->error ? answer->error : "no answer";
+    bool other = strcmp(queue->failure, error) != 0;
+    int64_t pause_ms =
+        PAUSE_LEAST_MS + batcher_backoff_ms(queue->failures, PAUSE_BASE_MS, PAUSE_MAX_MS);
+    queue->failures++;
+    queue->polls_wanted = 1;
+    queue->retry_ms = clock_wall_ms() + pause_ms;
+    (void)snprintf(queue->failure, sizeof(queue->failure), "%s", error);
+    if (strcmp(error, "QueueDoesNotExist") == 0)
+        queue->asked = queue->ready = false; /* another may come in its place */
+    if (other || is_power_of_two(queue->failures))
+        edge_log(queue->in->thread, 4, "sqs_in_queue_fails",
+                 "%s gives no messages%s: %s (%s); failed %u times, asked again in %.1f s",
+                 queue->url, advice(error), answer->message, error, queue->failures,
+                 (double)pause_ms / 1000);
+}
+
+static void recovered(struct sqs_queue *queue)
+{
+    if (queue->failures == 0)
+        return;
+    edge_log(queue->in->thread, 6, "sqs_in_queue_back", "%s answers again, after %u failures",
+             queue->url, queue->failures);
+    queue->failures = 0;
+    queue->failure[0] = 0;
+}
+
+/* ---- what the queue is -------------------------------------------------------------------------
+ */
+
+static int64_t attribute(const json_t *attributes, const char *name)
+{
+    const char *text = json_string_value(json_object_get(attributes, name));
+    return text ? strtoll(text, NULL, 10) : -1;
+}
+
+static void decide_visibility(struct sqs_queue *queue, int64_t of_queue)
+{
+    queue->visibility_seconds = queue->visibility_told;
+    queue->visibility_sent = true;
+    if (queue->visibility_told != 0)
+        return;
+    queue->visibility_sent = of_queue < SQS_IN_VISIBILITY_SECONDS_MIN;
+    queue->visibility_seconds =
+        queue->visibility_sent ? SQS_IN_VISIBILITY_SECONDS : (uint32_t)of_queue;
+}
+
+static void warn(const struct sqs_queue *queue, const json_t *attributes)
+{
+    struct edge_thread *thread = queue->in->thread;
+    int64_t retention_ms = attribute(attributes, "MessageRetentionPeriod") * 1000;
+    const char *by_content =
+        json_string_value(json_object_get(attributes, "ContentBasedDeduplication"));
+    if (queue->kind == EDGE_START && retention_ms > (int64_t)queue->in->name_retention_ms)
+        edge_log(thread, 4, "sqs_in_retention",
+                 "%s keeps messages for %.1f hours, and the engine names for %.1f: a message that "
+                 "is found again after that starts a second saga: raise --name-retention-hours",
+                 queue->url, (double)retention_ms / HOUR_MS,
+                 (double)queue->in->name_retention_ms / HOUR_MS);
+    if (!json_object_get(attributes, "RedrivePolicy"))
+        edge_log(thread, 4, "sqs_in_redrive",
+                 "%s has no RedrivePolicy: a message that cannot be used comes again every %u s, "
+                 "until its retention ends",
+                 queue->url, queue->visibility_seconds);
+    if (queue->known_by == SQS_BY_DEDUPLICATION_ID && by_content && strcmp(by_content, "true") == 0)
+        edge_log(
+            thread, 4, "sqs_in_content",
+            "%s deduplicates by content: a body that is sent again, however much later, counts "
+            "as the same message for as long as names are kept; where that is not meant, say "
+            "`name: message-id`",
+            queue->url);
+}
+
+static void on_attributes(void *context, const struct aws_answer *answer)
+{
+    struct sqs_queue *queue = context;
+    bool denied = strstr(answer->error, "AccessDenied") != NULL;
+    if (!answer->ok && !denied) {
+        queue->asked = false;
+        rest(queue, answer);
+        return;
+    }
+    const json_t *attributes = json_object_get(answer->json, "Attributes");
+    queue->ready = true;
+    decide_visibility(queue, attribute(attributes, "VisibilityTimeout"));
+    if (answer->ok)
+        warn(queue, attributes);
+    else
+        edge_log(
+            queue->in->thread, 4, "sqs_in_attributes",
+            "%s does not tell its attributes (sqs:GetQueueAttributes is denied): taken is a "
+            "visibility of %u s; that its messages are kept no longer than names are, and that "
+            "it has a redrive policy, is not checked",
+            queue->url, queue->visibility_seconds);
+}
+
+static void ask_attributes(struct sqs_queue *queue)
+{
+    const struct sqs_request request = {
+        .action = "GetQueueAttributes",
+        .queue_url = queue->url,
+        .body = json_pack("{s:s, s:[s]}", "QueueUrl", queue->url, "AttributeNames", "All"),
+        .timeout_ms = ATTRIBUTES_MS,
+        .answer_bytes_max = 1u << 16,
+        .on_end = on_attributes,
+        .context = queue};
+    struct problem problem = {0};
+    queue->asked = true;
+    if (sqs_send(queue->in->aws, &request, &problem) == STATUS_OK)
+        return;
+    const struct aws_answer none = {.error = "", .message = problem.text};
+    queue->asked = false;
+    rest(queue, &none);
+}
+
+/* ---- receives ----------------------------------------------------------------------------------
+ */
+
+static bool was_refused(const char *const *groups, uint32_t count, const char *group)
+{
+    for (uint32_t i = 0; group && i < count; i++)
+        if (strcmp(groups[i], group) == 0)
+            return true;
+    return false;
+}
+
+static const char *group_of(const json_t *received)
+{
+    return json_string_value(
+        json_object_get(json_object_get(received, "Attributes"), "MessageGroupId"));
+}
+
+static void take_messages(struct sqs_queue *queue, const json_t *messages)
+{
+    const char *refused[RECEIVE_MAX];
+    uint32_t refused_count = 0;
+    size_t at;
+    json_t *received;
+    int64_t now_ms = clock_wall_ms();
+    json_array_foreach(messages, at, received)
+    {
+        struct sqs_message *message = NULL;
+        struct problem problem = {0};
+        enum status status = sqs_message_read(queue, received, &message, &problem);
+        if (!message)
+            continue; /* for want of memory: it comes again */
+        queue->received++;
+        if (queue->in->draining || was_refused(refused, refused_count, message->group)) {
+            sqs_open_release(message);
+        } else if (status != STATUS_OK) {
+            if (message->group && refused_count < RECEIVE_MAX)
+                refused[refused_count++] = group_of(received);
+            sqs_open_refuse(message, problem.text);
+        } else {
+            sqs_open_add(message, now_ms);
+        }
+    }
+}
+
+/* A queue that gives as much as it is asked for is asked more often at once. */
+static void adapt(struct sqs_queue *queue, uint32_t asked, size_t came)
+{
+    if (came >= asked && queue->polls_wanted < queue->connections)
+        queue->polls_wanted = queue->polls_wanted * 2 < queue->connections ? queue->polls_wanted * 2
+                                                                           : queue->connections;
+    else if (came == 0 && queue->polls_wanted > 1)
+        queue->polls_wanted /= 2;
+}
+
+static void on_received(void *context, const struct aws_answer *answer)
+{
+    struct poll poll = *(struct poll *)context;
+    struct sqs_queue *queue = poll.queue;
+    free(context);
+    queue->polls--;
+    queue->in->polls--;
+    sqs_room_of(queue)->asked -= poll.asked;
+    if (!answer->ok) {
+        rest(queue, answer);
+        return;
+    }
+    recovered(queue);
+    const json_t *messages = json_object_get(answer->json, "Messages");
+    adapt(queue, poll.asked, json_array_size(messages));
+    take_messages(queue, messages);
+}
+
+/* The same for each attempt of one receive: SQS then gives the same messages again, where the
+ * answer was lost, and the groups are not held up. */
+static void add_attempt_id(json_t *body)
+{
+    unsigned char random[16];
+    char id[2 * sizeof(random) + 1];
+    if (getrandom(random, sizeof(random), 0) != sizeof(random))
+        return;
+    for (size_t i = 0; i < sizeof(random); i++)
+        (void)snprintf(id + 2 * i, 3, "%02x", random[i]);
+    json_object_set_new(body, "ReceiveRequestAttemptId", json_string(id));
+}
+
+static json_t *receive_body(const struct sqs_queue *queue, uint32_t most)
+{
+    json_t *body =
+        json_pack("{s:s, s:i, s:i, s:[s, s, s]}", "QueueUrl", queue->url, "MaxNumberOfMessages",
+                  (int)most, "WaitTimeSeconds", (int)queue->wait_seconds, "AttributeNames",
+                  "MessageGroupId", "MessageDeduplicationId", "SentTimestamp");
+    if (queue->attributes || queue->known_by == SQS_BY_ATTRIBUTE)
+        json_object_set_new(body, "MessageAttributeNames", json_pack("[s]", "All"));
+    if (queue->visibility_sent)
+        json_object_set_new(body, "VisibilityTimeout", json_integer(queue->visibility_seconds));
+    if (queue->fifo)
+        add_attempt_id(body);
+    return body;
+}
+
+static bool receive(struct sqs_queue *queue, uint32_t most)
+{
+    struct poll *poll = malloc(sizeof(*poll));
+    if (!poll)
+        return false;
+    *poll = (struct poll){queue, most};
+    const struct sqs_request request = {.action = "ReceiveMessage",
+                                        .queue_url = queue->url,
+                                        .body = receive_body(queue, most),
+                                        .timeout_ms = queue->wait_seconds * 1000 + ANSWER_MS,
+                                        .answer_bytes_max = ANSWER_BYTES_MAX,
+                                        .on_end = on_received,
+                                        .context = poll};
+    struct problem problem = {0};
+    if (sqs_send(queue->in->aws, &request, &problem) == STATUS_OK) {
+        queue->polls++;
+        queue->in->polls++;
+        queue->in->turn_first = queue->index + 1;
+        sqs_room_of(queue)->asked += most;
+        return true;
+    }
+    const struct aws_answer none = {.error = "", .message = problem.text};
+    free(poll);
+    rest(queue, &none);
+    return false;
+}
+
+struct sqs_room *sqs_room_of(const struct sqs_queue *queue)
+{
+    return queue->kind == EDGE_START ? &queue->in->starts : &queue->in->answers;
+}
+
+static uint32_t room_for(const struct sqs_queue *queue)
+{
+    const struct sqs_room *taken = sqs_room_of(queue);
+    uint32_t room = queue->kind == EDGE_START ? edge_room(queue->in->thread)
+                                              : edge_room_for_answers(queue->in->thread);
+    bool full = queue->in->bytes >= SQS_IN_BYTES_MAX || queue->in->polls >= SQS_IN_POLLS_MAX;
+    return full || room <= taken->asked + taken->waiting ? 0 : room - taken->asked - taken->waiting;
+}
+
+static void poll_queue(struct sqs_queue *queue)
+{
+    const struct sqs_in *in = queue->in;
+    if (!queue->asked)
+        ask_attributes(queue);
+    while (queue->ready && queue->polls < queue->polls_wanted &&
+           clock_wall_ms() >= queue->retry_ms) {
+        uint32_t most = room_for(queue);
+        if (most == 0 || !receive(queue, most < in->receive_max ? most : in->receive_max))
+            return;
+    }
+}
+
+/* No queue may hold all the room while others have no poll at all. */
+static void share_room(struct sqs_in *in)
+{
+    uint32_t share = edge_room(in->thread) / in->queues_count;
+    if (in->receive_max != 0)
+        return;
+    in->receive_max = share == 0 ? 1 : share < RECEIVE_MAX ? share : RECEIVE_MAX;
+}
+
+int64_t sqs_poll_turn(struct sqs_in *in, int64_t now_ms)
+{
+    int64_t soonest_ms = -1;
+    share_room(in);
+    uint32_t first = in->turn_first; /* behind the one that was asked last */
+    for (uint32_t i = 0; i < in->queues_count; i++) {
+        struct sqs_queue *queue = &in->queues[(first + i) % in->queues_count];
+        if (queue->retry_ms <= now_ms)
+            poll_queue(queue);
+        int64_t rest_ms = queue->retry_ms - now_ms;
+        if (rest_ms > 0 && (soonest_ms < 0 || rest_ms < soonest_ms))
+            soonest_ms = rest_ms;
+    }
+    return soonest_ms;
+}

@@ -1,0 +1,799 @@
+#include "engine/edge/sqs_in.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/edge/sqs_rig.h"
+
+#define URL   "http://127.0.0.1:4566/000000000000/orders"
+#define FIFO  "http://127.0.0.1:4566/000000000000/orders.fifo"
+#define OTHER "http://127.0.0.1:4566/000000000000/others"
+
+static void *module;
+
+static int set_up(void **state)
+{
+    module = NULL;
+    return rig_set_up(state);
+}
+
+static int tear_down(void **state)
+{
+    rig_cancel();
+    if (module)
+        edge_sqs_in.close(module);
+    return rig_tear_down(state);
+}
+
+static void turn(void)
+{
+    rig_turn(&edge_sqs_in, module);
+}
+
+static json_t *attributes(int visibility)
+{
+    return json_pack("{s:{s:o, s:s, s:s}}", "Attributes", "VisibilityTimeout",
+                     json_sprintf("%d", visibility), "MessageRetentionPeriod", "3600",
+                     "RedrivePolicy", "{}");
+}
+
+/* Open, with its attributes known, and one receive under way for each queue. */
+static void open_with(const char *config)
+{
+    module = rig_open(&edge_sqs_in, config);
+    turn();
+    while (rig_find("GetQueueAttributes") >= 0)
+        rig_answer_json((uint32_t)rig_find("GetQueueAttributes"), attributes(30));
+    turn();
+}
+
+static void open_queue(const char *url, const char *fields)
+{
+    char config[512];
+    (void)snprintf(config, sizeof(config), "{\"queues\":[{\"url\":\"%s\",%s}]}", url, fields);
+    open_with(config);
+}
+
+static json_t *message(int number, const char *body)
+{
+    return json_pack("{s:o, s:o, s:s}", "MessageId", json_sprintf("id-%d", number), "ReceiptHandle",
+                     json_sprintf("receipt-%d", number), "Body", body);
+}
+
+static json_t *of_group(int number, const char *group)
+{
+    json_t *one = message(number, "{}");
+    json_object_set_new(one, "Attributes",
+                        json_pack("{s:s, s:o}", "MessageGroupId", group, "MessageDeduplicationId",
+                                  json_sprintf("d-%d", number)));
+    return one;
+}
+
+/* The first receive that is under way brings these. */
+static void come(json_t *messages)
+{
+    int at = rig_find("ReceiveMessage");
+    assert_true(at >= 0);
+    rig_answer_json((uint32_t)at, json_pack("{s:o}", "Messages", messages));
+    turn();
+}
+
+static void come_one(json_t *one)
+{
+    json_t *list = json_array();
+    json_array_append_new(list, one);
+    come(list);
+}
+
+static void settle(uint32_t index, enum edge_settlement settlement)
+{
+    void *handle = rig.messages[index].handle;
+    rig.room++;
+    edge_sqs_in.on_message_settled(module, handle, settlement, "no such definition");
+    turn();
+}
+
+static uint32_t count_of(const char *action)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < rig.requests_count; i++)
+        count += strcmp(strchr(rig.requests[i].target, '.') + 1, action) == 0;
+    return count;
+}
+
+static const json_t *request(const char *action)
+{
+    int at = rig_find(action);
+    assert_true(at >= 0);
+    return rig.requests[at].json;
+}
+
+static const char *text(const json_t *object, const char *field)
+{
+    const char *value = json_string_value(json_object_get(object, field));
+    return value ? value : "(none)";
+}
+
+static int number(const json_t *object, const char *field)
+{
+    const json_t *value = json_object_get(object, field);
+    return json_is_integer(value) ? (int)json_integer_value(value) : -1;
+}
+
+static const json_t *entry(const char *action, size_t index)
+{
+    return json_array_get(json_object_get(request(action), "Entries"), index);
+}
+
+static size_t entries(const char *action)
+{
+    return json_array_size(json_object_get(request(action), "Entries"));
+}
+
+static void succeed(const char *action)
+{
+    json_t *successful = json_array();
+    for (size_t i = 0; i < entries(action); i++)
+        json_array_append_new(successful, json_pack("{s:o}", "Id", json_sprintf("%zu", i)));
+    rig_answer_json((uint32_t)rig_find(action), json_pack("{s:o}", "Successful", successful));
+    turn();
+}
+
+/* ---- a message and its end ---------------------------------------------------------------------
+ */
+
+static void a_message_starts_its_definition_and_is_deleted_only_when_that_is_durable(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\"");
+    assert_int_equal(number(request("ReceiveMessage"), "MaxNumberOfMessages"), 10);
+    assert_int_equal(number(request("ReceiveMessage"), "WaitTimeSeconds"), 20);
+    assert_int_equal(number(request("ReceiveMessage"), "VisibilityTimeout"), -1);
+    come_one(message(1, "{\"n\":1}"));
+    assert_int_equal(rig.messages_count, 1);
+    assert_int_equal(rig.messages[0].kind, EDGE_START);
+    assert_string_equal(rig.messages[0].definition, "order");
+    assert_string_equal(rig.messages[0].name, "id-1");
+    assert_int_equal(number(rig.messages[0].input, "n"), 1);
+    assert_int_equal(rig_find("DeleteMessageBatch"), -1);
+    settle(0, EDGE_SETTLED);
+    assert_string_equal(text(request("DeleteMessageBatch"), "QueueUrl"), URL);
+    assert_string_equal(text(entry("DeleteMessageBatch", 0), "ReceiptHandle"), "receipt-1");
+    succeed("DeleteMessageBatch");
+    assert_int_equal(rig_find("DeleteMessageBatch"), -1);
+}
+
+static json_t *many(int first, int count)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(list, message(first + i, "{}"));
+    return list;
+}
+
+static void deletes_are_gathered_and_one_that_failed_is_deleted_again_alone(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\"");
+    come(many(1, 10));
+    for (uint32_t i = 0; i < 10; i++)
+        edge_sqs_in.on_message_settled(module, rig.messages[i].handle, EDGE_SETTLED, "");
+    turn();
+    assert_int_equal(entries("DeleteMessageBatch"), 10);
+    json_t *answer =
+        json_loads("{\"Successful\":[{\"Id\":\"0\"},{\"Id\":\"1\"},{\"Id\":\"2\"},{\"Id\":"
+                   "\"3\"},{\"Id\":\"4\"},{\"Id\":\"5\"},{\"Id\":\"6\"},{\"Id\":\"8\"}],"
+                   "\"Failed\":[{\"Id\":\"7\",\"SenderFault\":false,\"Code\":\"X\"},"
+                   "{\"Id\":\"9\",\"SenderFault\":true,\"Code\":\"Y\"}]}",
+                   0, NULL);
+    assert_non_null(answer);
+    rig_answer_json((uint32_t)rig_find("DeleteMessageBatch"), answer);
+    assert_non_null(strstr(rig.log, "sqs_in_not_deleted: message id-10"));
+    rig.later_ms = 20000;
+    turn();
+    assert_int_equal(entries("DeleteMessageBatch"), 1);
+    assert_string_equal(text(entry("DeleteMessageBatch", 0), "ReceiptHandle"), "receipt-8");
+}
+
+static void a_delete_whose_answer_is_lost_is_asked_again(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\"");
+    come_one(message(1, "{}"));
+    settle(0, EDGE_SETTLED);
+    rig_lose((uint32_t)rig_find("DeleteMessageBatch"));
+    rig.later_ms = 20000;
+    turn();
+    assert_int_equal(entries("DeleteMessageBatch"), 1);
+    succeed("DeleteMessageBatch");
+}
+
+static void what_the_engine_refuses_is_left_to_the_queue(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\"");
+    come_one(message(1, "{}"));
+    settle(0, EDGE_REFUSED);
+    assert_int_equal(rig_find("DeleteMessageBatch"), -1);
+    assert_int_equal(rig_find("ChangeMessageVisibilityBatch"), -1);
+    assert_non_null(strstr(rig.log, "message id-1"));
+    assert_non_null(strstr(rig.log, "no such definition"));
+    assert_int_equal(rig.refused, 0); /* the frame counts it */
+}
+
+static void what_the_engine_gives_up_is_kept_and_brought_again(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\"");
+    come_one(message(1, "{\"n\":1}"));
+    settle(0, EDGE_GIVEN_UP);
+    rig.later_ms = 1000;
+    turn();
+    assert_int_equal(rig.messages_count, 2);
+    assert_int_equal(number(rig.messages[1].input, "n"), 1);
+    settle(1, EDGE_SETTLED);
+    assert_int_equal(entries("DeleteMessageBatch"), 1);
+}
+
+/* ---- room --------------------------------------------------------------------------------------
+ */
+
+static void without_room_there_is_no_poll(void **state)
+{
+    (void)state;
+    rig.room = 0;
+    open_queue(URL, "\"definition\":\"order\"");
+    assert_int_equal(count_of("ReceiveMessage"), 0);
+    rig.room = 3;
+    turn();
+    assert_int_equal(count_of("ReceiveMessage"), 1);
+    assert_true(number(request("ReceiveMessage"), "MaxNumberOfMessages") <= 3);
+}
+
+static void no_more_is_asked_for_than_there_is_room_for(void **state)
+{
+    (void)state;
+    rig.room = 25;
+    open_queue(URL, "\"definition\":\"order\"");
+    come(many(1, 10));
+    rig.room = 15; /* ten are with the engine */
+    int asked = 0;
+    for (uint32_t i = 0; i < rig.requests_count; i++)
+        asked += number(rig.requests[i].json, "MaxNumberOfMessages");
+    assert_int_equal(count_of("ReceiveMessage"), 2);
+    assert_int_equal(asked, 15);
+}
+
+static void a_queue_that_is_full_is_asked_more_often_at_once_and_an_idle_one_once(void **state)
+{
+    (void)state;
+    rig.room = 4000;
+    open_queue(URL, "\"definition\":\"order\",\"connections\":4");
+    assert_int_equal(count_of("ReceiveMessage"), 1);
+    come(many(1, 10));
+    assert_int_equal(count_of("ReceiveMessage"), 2);
+    come(many(11, 10));
+    come(many(21, 10));
+    come(many(31, 10));
+    assert_int_equal(count_of("ReceiveMessage"), 4);
+    for (int i = 0; i < 8; i++)
+        come(json_array());
+    assert_int_equal(count_of("ReceiveMessage"), 1);
+}
+
+static void messages_for_which_the_room_has_gone_wait_here(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\"");
+    rig.room = 0;
+    come(many(1, 2));
+    assert_int_equal(rig.messages_count, 0);
+    rig.room = 10;
+    turn();
+    assert_int_equal(rig.messages_count, 2);
+}
+
+/* ---- visibility --------------------------------------------------------------------------------
+ */
+
+static void a_message_that_waits_long_stays_invisible(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\"");
+    come_one(message(1, "{}"));
+    turn();
+    assert_int_equal(rig_find("ChangeMessageVisibilityBatch"), -1);
+    rig.later_ms = 16000;
+    turn();
+    assert_int_equal(number(entry("ChangeMessageVisibilityBatch", 0), "VisibilityTimeout"), 30);
+    assert_string_equal(text(entry("ChangeMessageVisibilityBatch", 0), "ReceiptHandle"),
+                        "receipt-1");
+    succeed("ChangeMessageVisibilityBatch");
+    rig.later_ms = 30000;
+    turn();
+    assert_int_equal(rig_find("ChangeMessageVisibilityBatch"), -1);
+    rig.later_ms = 32000;
+    turn();
+    assert_int_equal(entries("ChangeMessageVisibilityBatch"), 1);
+    /* It may be settled while that is under way. */
+    settle(0, EDGE_SETTLED);
+    succeed("DeleteMessageBatch");
+    succeed("ChangeMessageVisibilityBatch");
+}
+
+static void a_receipt_that_is_no_longer_good_is_not_extended_again(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\"");
+    come_one(message(1, "{}"));
+    rig.later_ms = 16000;
+    turn();
+    rig_answer(
+        (uint32_t)rig_find("ChangeMessageVisibilityBatch"),
+        "{\"Failed\":[{\"Id\":\"0\",\"SenderFault\":true,\"Code\":\"MessageNotInflight\"}]}");
+    rig.later_ms = 60000;
+    turn();
+    assert_int_equal(rig_find("ChangeMessageVisibilityBatch"), -1);
+    settle(0, EDGE_SETTLED);
+    assert_int_equal(entries("DeleteMessageBatch"), 1);
+}
+
+static void a_visibility_that_is_too_short_is_not_taken(void **state)
+{
+    (void)state;
+    module =
+        rig_open(&edge_sqs_in, "{\"queues\":[{\"url\":\"" URL "\",\"definition\":\"order\"}]}");
+    turn();
+    rig_answer_json(0, attributes(0));
+    turn();
+    assert_int_equal(number(request("ReceiveMessage"), "VisibilityTimeout"), 30);
+}
+
+/* ---- FIFO --------------------------------------------------------------------------------------
+ */
+
+static json_t *groups(const char *of_each)
+{
+    json_t *list = json_array();
+    for (int i = 0; of_each[i]; i++) {
+        const char group[2] = {of_each[i], 0};
+        json_array_append_new(list, of_group(i + 1, group));
+    }
+    return list;
+}
+
+static void of_a_group_one_message_at_a_time_is_with_the_engine(void **state)
+{
+    (void)state;
+    open_queue(FIFO, "\"definition\":\"order\"");
+    assert_string_not_equal(text(request("ReceiveMessage"), "ReceiveRequestAttemptId"), "(none)");
+    come(groups("abab"));
+    assert_int_equal(rig.messages_count, 2);
+    assert_string_equal(rig.messages[0].name, "orders.fifo/d-1");
+    assert_string_equal(rig.messages[1].name, "orders.fifo/d-2");
+    settle(1, EDGE_SETTLED);
+    assert_int_equal(rig.messages_count, 3);
+    assert_string_equal(rig.messages[2].name, "orders.fifo/d-4");
+    settle(0, EDGE_SETTLED);
+    assert_string_equal(rig.messages[3].name, "orders.fifo/d-3");
+}
+
+static void behind_one_that_the_engine_refuses_its_group_is_given_back(void **state)
+{
+    (void)state;
+    open_queue(FIFO, "\"definition\":\"order\"");
+    come(groups("aaba"));
+    settle(0, EDGE_REFUSED);
+    assert_int_equal(rig.messages_count, 2); /* d-1 and d-3 */
+    json_t *seen = json_array();
+    while (rig_find("ChangeMessageVisibilityBatch") >= 0) {
+        for (size_t i = 0; i < entries("ChangeMessageVisibilityBatch"); i++) {
+            assert_int_equal(number(entry("ChangeMessageVisibilityBatch", i), "VisibilityTimeout"),
+                             0);
+            json_array_append_new(
+                seen, json_string(text(entry("ChangeMessageVisibilityBatch", i), "ReceiptHandle")));
+        }
+        succeed("ChangeMessageVisibilityBatch");
+    }
+    assert_int_equal(json_array_size(seen), 2);
+    assert_string_equal(json_string_value(json_array_get(seen, 0)), "receipt-2");
+    assert_string_equal(json_string_value(json_array_get(seen, 1)), "receipt-4");
+    json_decref(seen);
+    assert_int_equal(rig_find("DeleteMessageBatch"), -1);
+}
+
+static void behind_one_that_cannot_be_a_start_its_group_is_given_back(void **state)
+{
+    (void)state;
+    open_queue(FIFO, "\"definition\":\"order\"");
+    json_t *list = groups("aab");
+    json_object_set_new(json_array_get(list, 0), "Body", json_string("no json"));
+    come(list);
+    assert_int_equal(rig.messages_count, 1);
+    assert_string_equal(rig.messages[0].name, "orders.fifo/d-3");
+    assert_int_equal(entries("ChangeMessageVisibilityBatch"), 1);
+    assert_string_equal(text(entry("ChangeMessageVisibilityBatch", 0), "ReceiptHandle"),
+                        "receipt-2");
+    succeed("ChangeMessageVisibilityBatch");
+}
+
+static void behind_one_that_is_given_up_its_group_waits(void **state)
+{
+    (void)state;
+    open_queue(FIFO, "\"definition\":\"order\"");
+    come(groups("aa"));
+    settle(0, EDGE_GIVEN_UP);
+    rig.later_ms = 1000;
+    turn();
+    assert_int_equal(rig.messages_count, 2);
+    assert_string_equal(rig.messages[1].name, "orders.fifo/d-1");
+    settle(1, EDGE_SETTLED);
+    assert_string_equal(rig.messages[2].name, "orders.fifo/d-2");
+}
+
+static void one_whose_input_can_be_no_payload_gives_back_its_group(void **state)
+{
+    (void)state;
+    open_queue(FIFO, "\"definition\":\"order\"");
+    rig.bring_status = STATUS_TOO_LARGE;
+    come(groups("aab"));
+    assert_int_equal(rig.messages_count, 0);
+    assert_non_null(strstr(rig.log, "it can be no payload"));
+    assert_int_equal(entries("ChangeMessageVisibilityBatch"), 1);
+    succeed("ChangeMessageVisibilityBatch");
+}
+
+/* ---- what a message says -----------------------------------------------------------------------
+ */
+
+static void what_cannot_be_a_start_is_left_to_the_queue_by_name(void **state)
+{
+    (void)state;
+    static const char *const wrong[][2] = {
+        {"hello", "not JSON"},
+        {"", "not JSON"},
+        {"{\"a\":1,\"a\":2}", "not JSON"},
+        {"[\"software.amazon.payloadoffloading.PayloadS3Pointer\",{\"s3BucketName\":\"b\","
+         "\"s3Key\":"
+         "\"k\"}]",
+         "software.amazon.payloadoffloading.PayloadS3Pointer"},
+        {"[\"com.amazon.sqs.javamessaging.MessageS3Pointer\",{}]", "MessageS3Pointer"},
+    };
+    open_queue(URL, "\"definition\":\"order\"");
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        rig.log[0] = 0;
+        come_one(message((int)i, wrong[i][0]));
+        if (!strstr(rig.log, wrong[i][1]) || !strstr(rig.log, "message id-"))
+            fail_msg("%s: %s", wrong[i][0], rig.log);
+    }
+    assert_int_equal(rig.messages_count, 0);
+    assert_int_equal(rig_find("DeleteMessageBatch"), -1);
+    assert_int_equal(rig_find("ChangeMessageVisibilityBatch"), -1);
+    assert_non_null(strstr(rig.log, "(5 so far)"));
+    assert_int_equal(rig.refused, 5);
+}
+
+static void a_body_that_was_damaged_on_its_way_is_not_taken(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\"");
+    json_t *damaged = message(1, "{\"n\":2}");
+    json_object_set_new(damaged, "MD5OfBody", json_string("0123456789abcdef0123456789abcdef"));
+    come_one(damaged);
+    assert_int_equal(rig.messages_count, 0);
+    assert_non_null(strstr(rig.log, "MD5"));
+    json_t *whole = message(2, "hello");
+    json_object_set_new(whole, "Body", json_string("{}"));
+    json_object_set_new(whole, "MD5OfBody", json_string("99914b932bd37a50b983c5e7c90ae93b"));
+    come_one(whole);
+    assert_int_equal(rig.messages_count, 1);
+}
+
+static json_t *attribute(const char *type, const char *value)
+{
+    return json_pack("{s:s, s:s}", "DataType", type, "StringValue", value);
+}
+
+static json_t *with_attributes(int count)
+{
+    json_t *one = message(1, "{\"n\":1}"), *all = json_object();
+    for (int i = count; i > 0; i--) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "n%d", i);
+        json_object_set_new(all, name, attribute(i == 1 ? "Number" : "String", "12"));
+    }
+    json_object_set_new(one, "MessageAttributes", all);
+    json_object_set_new(
+        one, "Attributes",
+        json_pack("{s:s, s:s}", "SentTimestamp", "1700000000000", "ApproximateReceiveCount", "3"));
+    return one;
+}
+
+static void attributes_are_available_and_are_the_same_each_time(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\",\"attributes\":true");
+    assert_non_null(json_object_get(request("ReceiveMessage"), "MessageAttributeNames"));
+    come_one(with_attributes(2));
+    char *input = json_dumps(rig.messages[0].input, JSON_COMPACT);
+    assert_string_equal(input, "{\"body\":{\"n\":1},\"attributes\":{\"n1\":12,\"n2\":\"12\"},"
+                               "\"messageId\":\"id-1\",\"sentTimestamp\":1700000000000}");
+    free(input);
+}
+
+static void a_bomb_of_attributes_is_refused(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\",\"attributes\":true");
+    come_one(with_attributes(11));
+    assert_int_equal(rig.messages_count, 0);
+    assert_non_null(strstr(rig.log, "11 attributes"));
+}
+
+static void a_message_is_known_by_what_the_section_says(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\",\"name\":\"$.order.ids[1]\"");
+    come_one(message(1, "{\"order\":{\"ids\":[\"x\",4711]}}"));
+    assert_string_equal(rig.messages[0].name, "4711");
+    come_one(message(2, "{\"order\":{\"ids\":[\"x\"]}}"));
+    assert_int_equal(rig.messages_count, 1);
+    assert_non_null(strstr(rig.log, "$.order.ids[1]"));
+}
+
+static void a_message_is_known_by_an_attribute(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\",\"name\":\"attribute:n2\"");
+    come_one(with_attributes(2));
+    assert_string_equal(rig.messages[0].name, "12");
+    assert_int_equal(number(rig.messages[0].input, "n"), 1);
+}
+
+static void a_notification_of_sns_is_opened(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\",\"sns_envelope\":true");
+    come_one(message(1,
+                     "{\"Type\":\"Notification\",\"MessageId\":\"sns-1\",\"Message\":\"{\\\"n\\\":"
+                     "5}\"}"));
+    assert_int_equal(number(rig.messages[0].input, "n"), 5);
+    assert_string_equal(rig.messages[0].name, "sns-1");
+    come_one(message(2, "{\"n\":1}"));
+    assert_non_null(strstr(rig.log, "sns_envelope"));
+}
+
+static void a_message_signals_a_saga(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"signal\":{\"name\":\"$.what\",\"saga\":\"$.id\"}");
+    come_one(message(1, "{\"what\":\"approved\",\"id\":\"42\"}"));
+    assert_int_equal(rig.messages[0].kind, EDGE_SIGNAL);
+    assert_string_equal(rig.messages[0].name, "approved");
+    assert_int_equal(rig.messages[0].saga_id, 42);
+    come_one(message(2, "{\"what\":\"approved\",\"id\":\"x\"}"));
+    come_one(message(3, "{\"id\":3}"));
+    assert_int_equal(rig.messages_count, 1);
+}
+
+static void a_message_ends_a_step_by_its_token(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"reply\":true");
+    come_one(message(1, "{\"TaskToken\":\"t-1\",\"Output\":{\"n\":1}}"));
+    assert_int_equal(rig.messages[0].kind, EDGE_ANSWER);
+    assert_string_equal(rig.messages[0].token, "t-1");
+    assert_int_equal(number(rig.messages[0].input, "n"), 1);
+    come_one(message(2, "{\"TaskToken\":\"t-2\",\"Error\":\"E\",\"Cause\":\"c\"}"));
+    assert_string_equal(rig.messages[1].error, "E");
+    assert_string_equal(rig.messages[1].cause, "c");
+    come_one(message(3, "{\"Output\":1}"));
+    come_one(message(4, "{\"TaskToken\":\"t\"}"));
+    assert_int_equal(rig.messages_count, 2);
+}
+
+/* ---- queues that fail --------------------------------------------------------------------------
+ */
+
+static void a_queue_that_fails_rests_and_the_others_go_on(void **state)
+{
+    (void)state;
+    open_with("{\"queues\":[{\"url\":\"" URL "\",\"definition\":\"order\"},{\"url\":\"" OTHER
+              "\",\"definition\":\"other\"}]}");
+    assert_int_equal(count_of("ReceiveMessage"), 2);
+    assert_string_equal(text(rig.requests[0].json, "QueueUrl"), URL);
+    rig_fail(0, 403, "AccessDenied", false);
+    assert_non_null(strstr(rig.log, "sqs:ReceiveMessage"));
+    turn();
+    assert_int_equal(count_of("ReceiveMessage"), 1);
+    come_one(message(1, "{}"));
+    assert_string_equal(rig.messages[0].definition, "other");
+    assert_string_equal(text(request("ReceiveMessage"), "QueueUrl"), OTHER);
+    rig.later_ms = 60000;
+    turn();
+    assert_int_equal(count_of("ReceiveMessage"), 2);
+    assert_string_equal(text(rig.requests[1].json, "QueueUrl"), URL);
+    rig_answer(1, "{}");
+    assert_non_null(strstr(rig.log, "sqs_in_queue_back"));
+}
+
+static void a_queue_that_does_not_exist_is_asked_for_again_with_its_attributes(void **state)
+{
+    (void)state;
+    module =
+        rig_open(&edge_sqs_in, "{\"queues\":[{\"url\":\"" URL "\",\"definition\":\"order\"}]}");
+    turn();
+    rig_fail(0, 400, "QueueDoesNotExist", false);
+    assert_non_null(strstr(rig.log, "no such queue"));
+    turn();
+    assert_int_equal(rig.requests_count, 0);
+    rig.later_ms = 60000;
+    turn();
+    assert_int_equal(rig.requests_count, 1);
+    rig_answer_json((uint32_t)rig_find("GetQueueAttributes"), attributes(30));
+    turn();
+    assert_int_equal(count_of("ReceiveMessage"), 1);
+}
+
+static void a_failure_is_said_ever_more_rarely(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\"");
+    for (int i = 0; i < 64; i++) {
+        rig_fail((uint32_t)rig_find("ReceiveMessage"), 500, "InternalError", true);
+        rig.later_ms += 61000;
+        turn();
+    }
+    int lines = 0;
+    for (const char *at = rig.log; (at = strstr(at, "sqs_in_queue_fails")); at++)
+        lines++;
+    assert_int_equal(lines, 7); /* 1, 2, 4, ..., 64 */
+}
+
+static void attributes_that_may_not_be_asked_for_are_done_without(void **state)
+{
+    (void)state;
+    module =
+        rig_open(&edge_sqs_in, "{\"queues\":[{\"url\":\"" URL "\",\"definition\":\"order\"}]}");
+    turn();
+    rig_fail(0, 403, "AccessDeniedException", false);
+    turn();
+    assert_int_equal(number(request("ReceiveMessage"), "VisibilityTimeout"), 30);
+    assert_non_null(strstr(rig.log, "sqs:GetQueueAttributes"));
+}
+
+static void what_could_surprise_is_said_at_the_start(void **state)
+{
+    (void)state;
+    module =
+        rig_open(&edge_sqs_in, "{\"queues\":[{\"url\":\"" FIFO "\",\"definition\":\"order\"}]}");
+    turn();
+    rig_answer(0, "{\"Attributes\":{\"VisibilityTimeout\":\"30\",\"MessageRetentionPeriod\":"
+                  "\"345600\",\"ContentBasedDeduplication\":\"true\"}}");
+    assert_non_null(strstr(rig.log, "96.0 hours, and the engine names for 24.0"));
+    assert_non_null(strstr(rig.log, "RedrivePolicy"));
+    assert_non_null(strstr(rig.log, "name: message-id"));
+}
+
+/* ---- the end -----------------------------------------------------------------------------------
+ */
+
+static void a_drain_gives_back_what_waits_and_ends_what_is_out(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\"");
+    rig.room = 1;
+    come(many(1, 2));
+    assert_int_equal(rig.messages_count, 1);
+    assert_false(edge_sqs_in.drain(module));
+    turn();
+    assert_int_equal(number(entry("ChangeMessageVisibilityBatch", 0), "VisibilityTimeout"), 0);
+    assert_string_equal(text(entry("ChangeMessageVisibilityBatch", 0), "ReceiptHandle"),
+                        "receipt-2");
+    succeed("ChangeMessageVisibilityBatch");
+    settle(0, EDGE_SETTLED);
+    succeed("DeleteMessageBatch");
+    assert_int_equal(count_of("ReceiveMessage"), 0);
+    assert_true(edge_sqs_in.drain(module));
+}
+
+static void a_drain_gives_back_what_still_comes_but_does_not_wait_for_an_idle_poll(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\"");
+    assert_false(edge_sqs_in.drain(module));
+    come(many(1, 1));
+    assert_int_equal(rig.messages_count, 0);
+    assert_false(edge_sqs_in.drain(module));
+    succeed("ChangeMessageVisibilityBatch");
+    assert_true(edge_sqs_in.drain(module));
+}
+
+static void a_drain_ends_although_a_poll_is_under_way(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\"");
+    assert_false(edge_sqs_in.drain(module));
+    rig.later_ms = 2000;
+    assert_true(edge_sqs_in.drain(module));
+    rig_answer(0, "{}");
+}
+
+static void a_wrong_section_is_refused_by_path(void **state)
+{
+    (void)state;
+#define Q "{\"queues\":[{\"url\":\"" URL "\","
+    static const char *const wrong[][2] = {
+        {"{}", "sqs_in.queues"},
+        {"{\"queues\":[]}", "sqs_in.queues"},
+        {"{\"queues\":[{\"definition\":\"order\"}]}", "sqs_in.queues[0].url"},
+        {"{\"queues\":[{\"url\":\"orders\",\"definition\":\"order\"}]}", "sqs_in.queues[0].url"},
+        {Q "\"colour\":1}]}", "sqs_in.queues[0].colour"},
+        {Q "\"wait_seconds\":1}]}", "sqs_in.queues[0]: say what"},
+        {Q "\"definition\":\"order\",\"reply\":true}]}", "sqs_in.queues[0]: say what"},
+        {Q "\"definition\":\"order\",\"wait_seconds\":21}]}", "sqs_in.queues[0].wait_seconds"},
+        {Q "\"definition\":\"order\",\"visibility_seconds\":4}]}", "visibility_seconds"},
+        {Q "\"definition\":\"order\",\"connections\":\"x\"}]}", "sqs_in.queues[0].connections"},
+        {Q "\"definition\":\"order\",\"name\":\"order.id\"}]}", "sqs_in.queues[0].name"},
+        {Q "\"definition\":\"order\",\"name\":\"deduplication-id\"}]}", "sqs_in.queues[0].name"},
+        {Q "\"signal\":{\"name\":\"x\"}}]}", "sqs_in.queues[0].signal.saga"},
+        {Q "\"signal\":{\"saga\":\"$.x\"}}]}", "sqs_in.queues[0].signal.name"},
+        {Q "\"definition\":\"a\"},{\"url\":\"" URL "\",\"definition\":\"b\"}]}", "the same queue"},
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        const char *sentence = rig_refused(&edge_sqs_in, wrong[i][0]);
+        if (!strstr(sentence, wrong[i][1]))
+            fail_msg("%s: %s", wrong[i][0], sentence);
+    }
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_message_starts_its_definition_and_is_deleted_only_when_that_is_durable),
+        TEST(deletes_are_gathered_and_one_that_failed_is_deleted_again_alone),
+        TEST(a_delete_whose_answer_is_lost_is_asked_again),
+        TEST(what_the_engine_refuses_is_left_to_the_queue),
+        TEST(what_the_engine_gives_up_is_kept_and_brought_again),
+        TEST(without_room_there_is_no_poll),
+        TEST(no_more_is_asked_for_than_there_is_room_for),
+        TEST(a_queue_that_is_full_is_asked_more_often_at_once_and_an_idle_one_once),
+        TEST(messages_for_which_the_room_has_gone_wait_here),
+        TEST(a_message_that_waits_long_stays_invisible),
+        TEST(a_receipt_that_is_no_longer_good_is_not_extended_again),
+        TEST(a_visibility_that_is_too_short_is_not_taken),
+        TEST(of_a_group_one_message_at_a_time_is_with_the_engine),
+        TEST(behind_one_that_the_engine_refuses_its_group_is_given_back),
+        TEST(behind_one_that_cannot_be_a_start_its_group_is_given_back),
+        TEST(behind_one_that_is_given_up_its_group_waits),
+        TEST(one_whose_input_can_be_no_payload_gives_back_its_group),
+        TEST(what_cannot_be_a_start_is_left_to_the_queue_by_name),
+        TEST(a_body_that_was_damaged_on_its_way_is_not_taken),
+        TEST(attributes_are_available_and_are_the_same_each_time),
+        TEST(a_bomb_of_attributes_is_refused),
+        TEST(a_message_is_known_by_what_the_section_says),
+        TEST(a_message_is_known_by_an_attribute),
+        TEST(a_notification_of_sns_is_opened),
+        TEST(a_message_signals_a_saga),
+        TEST(a_message_ends_a_step_by_its_token),
+        TEST(a_queue_that_fails_rests_and_the_others_go_on),
+        TEST(a_queue_that_does_not_exist_is_asked_for_again_with_its_attributes),
+        TEST(a_failure_is_said_ever_more_rarely),
+        TEST(attributes_that_may_not_be_asked_for_are_done_without),
+        TEST(what_could_surprise_is_said_at_the_start),
+        TEST(a_drain_gives_back_what_waits_and_ends_what_is_out),
+        TEST(a_drain_gives_back_what_still_comes_but_does_not_wait_for_an_idle_poll),
+        TEST(a_drain_ends_although_a_poll_is_under_way),
+        TEST(a_wrong_section_is_refused_by_path),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
