@@ -61,7 +61,6 @@ struct edge_flight {
     uint32_t branch, generation;
     bool is_made; /* the input: remote.h */
     uint32_t input_bytes, output_bytes;
-    bool is_made;    /* the input is what the definition makes of it all */
     uint8_t bytes[]; /* input, output */
 };
 
