@@ -59,6 +59,7 @@ struct edge_flight {
     uint32_t lane;                   /* of `edges` */
     uint32_t module;
     uint32_t branch, generation;
+    bool is_made; /* the input: remote.h */
     uint32_t input_bytes, output_bytes;
     uint8_t bytes[]; /* input, output */
 };

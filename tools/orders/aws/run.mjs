@@ -62,6 +62,7 @@ async function start_services() {
     return {
         proxies: { sqs, dynamodb, lambda, sql },
         queues_url: `http://127.0.0.1:${queues.words[0]}`,
+        crash_database: () => database.tell("restart"),
         tables_url: `http://127.0.0.1:${tables.words[0]}`,
         database: `postgresql://flyover@127.0.0.1:${database.words[0]}/flyover`,
     };
@@ -120,13 +121,21 @@ async function make_faults({ sqs, dynamodb, lambda, sql }) {
 
 // ---- running ------------------------------------------------------------------------------------
 
-// kill -9 whenever the tables have been asked that often more, and a new start.
-async function run_with_kills(start, proxy) {
+// kill -9 whenever the tables have been asked that often more, and a new start; with --faults the
+// database then crashes too, or the functions cannot be reached for a second.
+async function run_with_kills(start, { proxies, crash_database }) {
     let engine = await start();
     for (let i = 1; i <= kills; i++) {
-        await proxy.tell({ await: { requests: Math.ceil((count * 2 * i) / (kills + 1)) } });
+        const requests = Math.ceil((count * 2 * i) / (kills + 1));
+        await proxies.dynamodb.tell({ await: { requests } });
         await engine.end("SIGKILL");
         engine = await start();
+        if (options.faults && i % 2 === 1) await crash_database();
+        if (options.faults && i % 2 === 0) {
+            await proxies.lambda.tell({ down: true });
+            await pause(1000);
+            await proxies.lambda.tell({ down: false });
+        }
     }
     return engine;
 }
@@ -200,7 +209,7 @@ async function main() {
     const begun = Date.now();
     const start = engine_of(services, directory, shop.queues.orders);
     const [engine] = await Promise.all([
-        run_with_kills(start, services.proxies.dynamodb),
+        run_with_kills(start, services),
         send_orders(clients.sqs, shop.queues.orders, orders),
     ]);
     const sagas = await wait_for_end(engine, directory, clients.sqs, shop.queues.orders);
