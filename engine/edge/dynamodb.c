@@ -46,11 +46,13 @@
 #include "engine/edge/aws_failure.h"
 #include "engine/edge/dynamodb_parts.h"
 #include "engine/edge/edge_module.h"
+#include "engine/edge/json_text.h"
 #include "engine/edge/section.h"
 #include "engine/edge/update_expression.h"
 
 #define TIMEOUT_S_DEFAULT 30u
 #define ANSWER_BYTES_MAX  (8u * FLYOVER_PAYLOAD_BYTES_MAX) /* an item of 400 KB, as JSON */
+#define PATIENCE_MS       10000u /* while DynamoDB answers nobody, no call waits behind others */
 #define ROUNDS_MAX        20u
 #define ASK_AGAIN_MS      10
 
@@ -204,18 +206,22 @@ static void send(struct work *work)
         return;
     }
     json_t *request = dynamodb_make_request(work);
-    char *body = request != NULL ? json_dumps(request, JSON_COMPACT) : NULL;
+    char *body = request != NULL ? json_text(request) : NULL;
     json_decref(request);
     if (body == NULL) {
         end_failed(work, true, "SdkClientException", "out of memory");
         return;
     }
+    char about[320];
+    print_about(work, about, sizeof about);
     const struct aws_request wire = {
         .service = "dynamodb",
+        .resource = about, /* tables have limits of their own, at one endpoint */
         .target = dynamodb_target(work),
         .body = body,
         .body_bytes = strlen(body),
         .timeout_ms = timeout_ms,
+        .patience_ms = PATIENCE_MS,
         .answer_bytes_max = ANSWER_BYTES_MAX,
         .once = is_once(work),
         .on_end = on_end,

@@ -115,6 +115,15 @@ static void an_update_writes_its_mark_where_it_is_not_yet(void **state)
     assert_done(fake, "{\"Attributes\":{\"n\":{\"N\":\"3\"}}}");
 }
 
+static void a_table_has_its_own_rate_and_waits_for_no_mute_host(void **state)
+{
+    (void)state;
+    call(UPDATE, "{" UPDATE_N "}");
+    assert_string_equal(fake_request(0)->resource, "table stock");
+    assert_true(fake_request(0)->patience_ms > 0);
+    fake_answer(0, 200, NULL, "{}");
+}
+
 static void brackets_of_the_definition_are_not_doubled(void **state)
 {
     (void)state;
@@ -574,6 +583,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_update_writes_its_mark_where_it_is_not_yet),
+        TEST(a_table_has_its_own_rate_and_waits_for_no_mute_host),
         TEST(brackets_of_the_definition_are_not_doubled),
         TEST(an_update_that_is_sent_again_counts_as_done),
         TEST(a_key_among_the_older_ones_is_found_too),
