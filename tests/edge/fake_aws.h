@@ -10,7 +10,7 @@
 #include "engine/edge/aws.h"
 #include "tests/edge/fake_frame.h"
 
-#define FAKE_REQUESTS_MAX 64u
+#define FAKE_REQUESTS_MAX 2048u
 
 struct fake_request {
     char service[32], resource[320], region[64], path[1024], target[128], headers[8192];
