@@ -78,6 +78,7 @@ enum status sqs_send(struct aws *aws, const struct sqs_request *request, struct 
                                       .body = text,
                                       .body_bytes = strlen(text),
                                       .timeout_ms = request->timeout_ms,
+                                      .patience_ms = request->patience_ms,
                                       .answer_bytes_max = request->answer_bytes_max,
                                       .on_end = request->on_end,
                                       .on_retry = request->on_retry,
