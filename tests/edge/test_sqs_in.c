@@ -630,6 +630,21 @@ static void attributes_of_a_notification_are_available(void **state)
     free(input);
 }
 
+static void a_notification_that_sns_delivers_twice_is_the_same_input(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\",\"sns_envelope\":true,\"attributes\":true");
+    for (int i = 1; i <= 2; i++) {
+        json_t *one =
+            message(i, "{\"Type\":\"Notification\",\"MessageId\":\"sns-1\",\"Message\":\"5\"}");
+        json_object_set_new(one, "Attributes",
+                            json_pack("{s:o}", "SentTimestamp", json_sprintf("170000000000%d", i)));
+        come_one(one);
+    }
+    assert_int_equal(rig.messages_count, 2);
+    assert_true(json_equal(rig.messages[0].input, rig.messages[1].input));
+}
+
 static void polls_that_fail_together_are_one_failure(void **state)
 {
     (void)state;
@@ -872,6 +887,7 @@ int main(void)
         TEST(a_message_is_known_by_an_attribute),
         TEST(a_notification_of_sns_is_opened),
         TEST(attributes_of_a_notification_are_available),
+        TEST(a_notification_that_sns_delivers_twice_is_the_same_input),
         TEST(polls_that_fail_together_are_one_failure),
         TEST(a_message_signals_a_saga),
         TEST(a_message_ends_a_step_by_its_token),
