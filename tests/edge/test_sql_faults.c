@@ -18,7 +18,7 @@
 
 TEST(an_answer_that_is_lost_after_the_commit_does_not_do_it_twice)
 {
-    sql_rig_open_proxied(rig, &postgres, SECTION("\"pool\": 1, ", PAY));
+    sql_rig_open_proxied(rig, &postgres, SECTION("\"pool\": 1, \"pipeline\": 4, ", PAY));
     sql_rig_done(rig, sql_rig_call(rig, "pay", "e-1-1", ada_10),
                  "{\"id\": \"ada\", \"balance\": \"90\"}");
     rig->loses_answers = true;
@@ -93,7 +93,8 @@ TEST(a_server_that_is_away_is_named_without_the_password)
 
 TEST(a_server_that_says_nothing_is_given_up_after_its_time)
 {
-    sql_rig_open_proxied(rig, &postgres, SECTION("\"pool\": 1, \"timeout_seconds\": 1, ", PAY));
+    sql_rig_open_proxied(rig, &postgres,
+                         SECTION("\"pool\": 1, \"pipeline\": 4, \"timeout_seconds\": 1, ", PAY));
     sql_rig_done(rig, sql_rig_call(rig, "pay", "e-1-1", ada_10),
                  "{\"id\": \"ada\", \"balance\": \"90\"}");
     rig->loses_answers = true;
