@@ -151,18 +151,26 @@ static int64_t min_ms(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* Now, or when its slot comes. One whose time is over before that takes none: slots that pass
+ * unused would leave ever less to those behind, where more is asked for than the endpoint takes. */
+static bool wait_for_slot(struct aws_job *job, int64_t now_ms)
+{
+    int64_t wait_ms = throttle_slot_ms(&job->target->throttle, now_ms);
+    bool is_late = wait_ms >= job->deadline_ms - now_ms;
+    job->has_slot = !is_late;
+    if (is_late)
+        throttle_return_slot(&job->target->throttle);
+    if (wait_ms > 0)
+        aws_due_push(job->aws, job, min_ms(now_ms + wait_ms, job->deadline_ms));
+    return wait_ms > 0;
+}
+
 enum status aws_job_try(struct aws_job *job, struct problem *problem)
 {
     struct aws *aws = job->aws;
     int64_t now_ms = aws->world.now_ms(aws->world.context);
-    if (!job->has_slot) {
-        job->has_slot = true;
-        int64_t wait_ms = throttle_slot_ms(&job->target->throttle, now_ms);
-        if (wait_ms > 0) {
-            aws_due_push(aws, job, min_ms(now_ms + wait_ms, job->deadline_ms));
-            return STATUS_OK;
-        }
-    }
+    if (!job->has_slot && wait_for_slot(job, now_ms))
+        return STATUS_OK;
     struct sigv4_key key;
     enum credentials_state state = credentials_get(aws->credentials, &key);
     if (state == CREDENTIALS_READY)

@@ -73,6 +73,14 @@ int64_t throttle_slot_ms(struct throttle *throttle, int64_t now_ms)
     return throttle->room >= 0 ? 0 : (int64_t)ceil(-throttle->room / throttle->rate * 1000);
 }
 
+void throttle_return_slot(struct throttle *throttle)
+{
+    if (throttle->slowed)
+        throttle->room += 1;
+    if (throttle->half_second_count > 0)
+        throttle->half_second_count--;
+}
+
 static double grown_rate(const struct throttle *throttle, int64_t now_ms)
 {
     double window_s = cbrt(throttle->rate_at_throttle * (1 - CUT) / CURVE);

@@ -56,6 +56,8 @@ int64_t throttle_backoff_ms(uint32_t retry_no, double chance);
 
 /* Counts an attempt and gives it its slot: in how many ms it may go, mostly 0. */
 int64_t throttle_slot_ms(struct throttle *throttle, int64_t now_ms);
+/* The attempt that was given the last slot comes too late for it: the slot is the next one's. */
+void throttle_return_slot(struct throttle *throttle);
 /* What came of an attempt. */
 void throttle_on_answer(struct throttle *throttle, bool throttled, int64_t now_ms);
 

@@ -357,16 +357,53 @@ static void after_throttling_attempts_get_their_slots(void **state)
     assert_int_equal(rig->http->count, 10 + 20 + 5);
 }
 
+static void ignore(void *context, const struct aws_answer *answer)
+{
+    (void)context;
+    (void)answer;
+}
+
+static void requests_that_are_too_late_for_a_slot_leave_it_to_others(void **state)
+{
+    struct aws_rig *rig = *state;
+    aws_rig_open(rig, NULL);
+    for (int i = 0; i < 10; i++)
+        aws_rig_send(rig, i);
+    for (uint32_t i = 0; i < 10; i++)
+        canned_answer(rig->http, i, i < 5 ? 400 : 200, NULL,
+                      i < 5 ? "{\"__type\":\"ThrottlingException\"}" : "{}");
+    for (int wave = 0; wave < 5; wave++) {
+        uint32_t before = rig->http->count;
+        for (int i = 0; i < 60; i++) {
+            struct aws_request request = aws_rig_request(rig, i);
+            request.timeout_ms = 1000;
+            request.on_end = ignore;
+            assert_int_equal(aws_send(rig->aws, &request, NULL), STATUS_OK);
+        }
+        for (int i = 0; i < 20; i++)
+            aws_rig_turn(rig, 50);
+        assert_true(rig->http->count >= before + 5);
+    }
+}
+
 /* A module that waits for a time after a failure says so in its own turn, which is before this. */
 static void a_failure_of_its_own_asks_for_another_turn(void **state)
 {
     struct aws_rig *rig = *state;
-    canned_set(&rig->canned, "AWS_ACCESS_KEY_ID", NULL);
-    canned_set(&rig->canned, "HOME", "/nonexistent");
     aws_rig_open(rig, NULL);
-    aws_rig_send(rig, 1);
+    struct aws_request request = aws_rig_request(rig, 1);
+    for (int i = 0; i < 10; i++)
+        aws_rig_send(rig, 0);
+    for (uint32_t i = 0; i < 10; i++)
+        canned_answer(rig->http, i, i < 5 ? 400 : 200, NULL,
+                      i < 5 ? "{\"__type\":\"ThrottlingException\"}" : "{}");
+    request.timeout_ms = 1;
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(aws_send(rig->aws, &request, NULL), STATUS_OK);
+    uint32_t ends_count = rig->ends_count;
+    canned_pass_ms(&rig->canned, 1);
     assert_int_equal(aws_turn(rig->aws), 0);
-    assert_int_equal(rig->ends_count, 1);
+    assert_true(rig->ends_count > ends_count);
     assert_int_not_equal(aws_turn(rig->aws), 0);
 }
 
@@ -485,6 +522,7 @@ int main(void)
         TEST(a_retry_that_its_time_does_not_allow_is_not_waited_for),
         TEST(a_retry_after_is_waited_for),
         TEST(after_throttling_attempts_get_their_slots),
+        TEST(requests_that_are_too_late_for_a_slot_leave_it_to_others),
         TEST(a_failure_of_its_own_asks_for_another_turn),
         TEST(retries_go_when_each_is_due_and_in_order_where_they_are_due_together),
         TEST(what_is_remembered_of_endpoints_is_bounded_but_for_those_in_use),
