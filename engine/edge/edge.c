@@ -289,7 +289,9 @@ static bool on_letter(struct edges *edges, struct edge_letter *letter)
         await_block(edges, letter);
         return true;
     }
-    bool is_its_fault = status_class(status) == STATUS_CLASS_REJECT;
+    /* Of a definition that nobody has made known yet all messages would be refused. */
+    bool is_unknown = letter->kind == EDGE_START && status == STATUS_NOT_FOUND;
+    bool is_its_fault = status_class(status) == STATUS_CLASS_REJECT && !is_unknown;
     letter->sentence = strdup(problem.text);
     settle(edges, letter, is_its_fault ? EDGE_REFUSED : EDGE_GIVEN_UP);
     return true;

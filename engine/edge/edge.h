@@ -38,7 +38,7 @@
 #define EDGE_IN_FLIGHT_DEFAULT 1024u /* of each lane */
 #define EDGE_MESSAGES_DEFAULT  1024u
 #define EDGE_IN_FLIGHT_MAX     (1u << 16)
-#define EDGE_MESSAGES_MAX      (1u << 16)
+#define EDGE_MESSAGES_MAX      (1u << 12)
 #define EDGE_LANES_MAX         64u
 #define EDGE_SIGNAL_WAIT_MS    10000
 #define EDGE_CONFIG_BYTES_MAX  (1u << 20)

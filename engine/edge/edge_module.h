@@ -91,7 +91,8 @@ enum edge_settlement {
     EDGE_SETTLED,  /* durable now, or was before: delete it */
     EDGE_REFUSED,  /* it can never be: leave it to the queue's redrive policy; the sentence says why
                     */
-    EDGE_GIVEN_UP, /* the engine ends, or has no room: it may come again */
+    EDGE_GIVEN_UP, /* the engine ends, has no room, or does not know the definition (yet): it may
+                      come again */
 };
 
 /* Copied by edge_bring. */

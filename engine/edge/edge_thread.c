@@ -217,11 +217,11 @@ static const char *kind_text(enum edge_message_kind kind)
 }
 
 /* Here, and not where it was refused, since there may be many: edge_log counts those too many. */
-static void say_refused(struct edge_thread *thread, const struct edge_letter *letter)
+static void say_why(struct edge_thread *thread, const struct edge_letter *letter)
 {
-    edge_log(thread, 4, "message_refused", "%s: %s: %s",
-             thread->modules[letter->module].kind->section, kind_text(letter->kind),
-             letter->sentence == NULL ? "" : letter->sentence);
+    const char *event = letter->settlement == EDGE_REFUSED ? "message_refused" : "message_kept";
+    edge_log(thread, 4, event, "%s: %s: %s", thread->modules[letter->module].kind->section,
+             kind_text(letter->kind), letter->sentence);
 }
 
 /* Tells its module and frees it. */
@@ -235,8 +235,8 @@ static void settle(struct edge_thread *thread, struct edge_letter *letter)
     if (letter->next != NULL)
         letter->next->prev = letter->prev;
     --*open_of(thread, letter->kind);
-    if (letter->settlement == EDGE_REFUSED)
-        say_refused(thread, letter);
+    if (letter->sentence != NULL)
+        say_why(thread, letter);
     module->kind->on_message_settled(module->state, letter->handle, letter->settlement,
                                      letter->sentence == NULL ? "" : letter->sentence);
     free(letter->sentence);
