@@ -47,7 +47,8 @@ export async function start_proxy(protocol, port) {
 
 // Until it listens. `log`: a stream that gets what it says.
 export async function start_engine(program, flags, env, log) {
-    const child = spawn(program, ["serve", ...flags], {
+    // It ends with this process, even where that is killed.
+    const child = spawn("setpriv", ["--pdeathsig", "KILL", program, "serve", ...flags], {
         stdio: ["ignore", "inherit", "pipe"],
         env: { ...process.env, ...env },
     });
@@ -69,6 +70,5 @@ export async function start_engine(program, flags, env, log) {
     return { end, ended };
 }
 
-// The servers end with their input, so at the latest with this process; the engine would not.
 export const kill_engine = () => engine_running?.kill("SIGKILL");
 export const stop_servers = () => Promise.all([...servers_running].map((stop) => stop()));
