@@ -264,6 +264,7 @@ static int64_t expire_keyless(struct aws *aws, int64_t now_ms)
 
 int64_t aws_turn(struct aws *aws)
 {
+    uint64_t failed_no = aws->failed_no;
     int64_t renew_in_ms = credentials_turn(aws->credentials);
     if (aws->keys_changed)
         end_keyless(aws);
@@ -272,7 +273,8 @@ int64_t aws_turn(struct aws *aws)
     try_due(aws, now_ms);
     if (aws->heap_count > 0 && aws->heap[0]->due_ms < next_ms)
         next_ms = aws->heap[0]->due_ms;
-    if (aws->keys_changed)
+    /* Whoever was told of a failure may wait for a time of its own now, which a turn of it says. */
+    if (aws->keys_changed || aws->failed_no != failed_no)
         return 0;
     int64_t in_ms = next_ms == INT64_MAX ? -1 : next_ms > now_ms ? next_ms - now_ms : 0;
     if (in_ms < 0 || (renew_in_ms >= 0 && renew_in_ms < in_ms))

@@ -50,6 +50,7 @@ static bool may_go_better(enum http_end end)
 void aws_job_fail(struct aws_job *job, enum http_end end, const char *sentence)
 {
     leave_place(job);
+    job->aws->failed_no++;
     struct aws_answer answer = {
         .http = {.end = end, .body = "", .sentence = sentence},
         .retryable = may_go_better(end),

@@ -73,6 +73,7 @@ struct aws {
     struct aws_job *heap[AWS_REQUESTS_MAX];
     uint32_t heap_count;
     uint64_t due_no, job_no;
+    uint64_t failed_no; /* how many ended by a sentence of ours */
     bool closing;
     struct aws_target *targets[AWS_TARGET_CHAINS];
     uint32_t targets_count;

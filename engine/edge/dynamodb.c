@@ -46,11 +46,14 @@
 #include "engine/edge/aws_failure.h"
 #include "engine/edge/dynamodb_parts.h"
 #include "engine/edge/edge_module.h"
+#include "engine/edge/json_text.h"
 #include "engine/edge/section.h"
 #include "engine/edge/update_expression.h"
 
 #define TIMEOUT_S_DEFAULT 30u
 #define ANSWER_BYTES_MAX  (8u * FLYOVER_PAYLOAD_BYTES_MAX) /* an item of 400 KB, as JSON */
+#define PATIENCE_MS       10000u /* while DynamoDB answers nobody, no call waits behind others */
+#define REQUESTS_MAX      1024u  /* a quarter of AWS_REQUESTS_MAX: others need theirs */
 #define ROUNDS_MAX        20u
 #define ASK_AGAIN_MS      10
 
@@ -196,26 +199,34 @@ static void wait_for_room(struct work *work)
     dynamodb->last = work;
 }
 
-static void send(struct work *work)
+/* False: there is no room for it. Else it is out, or has ended. */
+static bool send(struct work *work)
 {
-    uint32_t timeout_ms = aws_failure_time_left_ms(work->call, work->dynamodb->timeout_ms);
+    struct dynamodb *dynamodb = work->dynamodb;
+    uint32_t timeout_ms = aws_failure_time_left_ms(work->call, dynamodb->timeout_ms);
     if (timeout_ms == 0) {
         end_out_of_time(work);
-        return;
+        return true;
     }
+    if (dynamodb->out == REQUESTS_MAX)
+        return false;
     json_t *request = dynamodb_make_request(work);
-    char *body = request != NULL ? json_dumps(request, JSON_COMPACT) : NULL;
+    char *body = request != NULL ? json_text(request) : NULL;
     json_decref(request);
     if (body == NULL) {
         end_failed(work, true, "SdkClientException", "out of memory");
-        return;
+        return true;
     }
+    char about[320];
+    print_about(work, about, sizeof about);
     const struct aws_request wire = {
         .service = "dynamodb",
+        .resource = about, /* tables have limits of their own, at one endpoint */
         .target = dynamodb_target(work),
         .body = body,
         .body_bytes = strlen(body),
         .timeout_ms = timeout_ms,
+        .patience_ms = PATIENCE_MS,
         .answer_bytes_max = ANSWER_BYTES_MAX,
         .once = is_once(work),
         .on_end = on_end,
@@ -223,12 +234,12 @@ static void send(struct work *work)
         .context = work,
     };
     struct problem problem = {0};
-    enum status status = aws_send(work->dynamodb->context.aws, &wire, &problem);
+    enum status status = aws_send(dynamodb->context.aws, &wire, &problem);
     free(body);
+    dynamodb->out += status == STATUS_OK;
     if (status == STATUS_INVALID)
         end_failed(work, false, "SdkClientException", problem.text);
-    else if (status != STATUS_OK)
-        wait_for_room(work);
+    return status == STATUS_OK || status == STATUS_INVALID;
 }
 
 static void go_on(struct work *work, enum stage stage)
@@ -241,7 +252,8 @@ static void go_on(struct work *work, enum stage stage)
     }
     if (work->rounds > 1)
         edge_count_retry(thread_of(work), work->call);
-    send(work);
+    if (!send(work))
+        wait_for_room(work);
 }
 
 /* ---- a condition does not hold: whose? ---------------------------------------------------------
@@ -401,6 +413,7 @@ static void on_end(void *context, const struct aws_answer *answer)
         free_work(work);
         return;
     }
+    work->dynamodb->out--;
     switch (work->stage) {
     case ASK: on_asked(work, answer); break;
     case LOOK: on_looked(work, answer); break;
@@ -492,14 +505,13 @@ static int64_t dynamodb_turn(void *module, const struct pollfd *fds, uint32_t fd
 {
     (void)fds, (void)fds_count;
     struct dynamodb *dynamodb = module;
-    struct work *work = dynamodb->first;
-    dynamodb->first = NULL;
-    while (work != NULL) {
-        struct work *next = work->next;
-        send(work); /* or it waits again */
-        work = next;
+    while (dynamodb->first != NULL) {
+        struct work *work = dynamodb->first, *next = work->next;
+        if (!send(work))
+            return ASK_AGAIN_MS;
+        dynamodb->first = next; /* `work` may be freed by now */
     }
-    return dynamodb->first != NULL ? ASK_AGAIN_MS : -1;
+    return -1;
 }
 
 static enum status read_idempotency(const json_t *config, struct dynamodb *dynamodb,

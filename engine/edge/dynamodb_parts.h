@@ -22,7 +22,8 @@ struct dynamodb {
     struct keyed keyed;
     bool is_keyed;
     uint32_t timeout_ms;
-    struct work *first, *last; /* without room for their requests */
+    uint32_t out;              /* requests */
+    struct work *first, *last; /* without room for theirs */
 };
 
 /* What is asked for next. */

@@ -211,28 +211,6 @@ static void settle(struct edges *edges, struct edge_letter *letter, enum edge_se
     edges_send_order(edges, EDGE_ORDER_SETTLED, letter);
 }
 
-static const char *kind_text(enum edge_message_kind kind)
-{
-    switch (kind) {
-    case EDGE_START: return "a start";
-    case EDGE_SIGNAL: return "a signal";
-    case EDGE_ANSWER: return "an answer by token";
-    }
-    return "a message";
-}
-
-static void say_refused(struct edges *edges, const struct edge_letter *letter,
-                        const struct problem *problem)
-{
-    char text[sizeof problem->text + 64];
-    const struct edge_kind *kind = edges->thread.modules[letter->module].kind;
-    if (edges->options.on_log == NULL)
-        return;
-    snprintf(text, sizeof text, "%s: %s: %s", kind->section, kind_text(letter->kind),
-             problem->text);
-    edges->options.on_log(edges->options.log_context, 4, "message_refused", text);
-}
-
 /* It has become true, or was before, by what is in the open block at the latest. */
 static void await_block(struct edges *edges, struct edge_letter *letter)
 {
@@ -313,7 +291,6 @@ static bool on_letter(struct edges *edges, struct edge_letter *letter)
     }
     bool is_its_fault = status_class(status) == STATUS_CLASS_REJECT;
     letter->sentence = strdup(problem.text);
-    say_refused(edges, letter, &problem);
     settle(edges, letter, is_its_fault ? EDGE_REFUSED : EDGE_GIVEN_UP);
     return true;
 }

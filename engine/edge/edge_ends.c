@@ -70,12 +70,16 @@ static struct edge_ending *new_ending(const struct edges *edges, uint32_t module
     return ending;
 }
 
+/* Said of the first, the second, the fourth and so on. */
 static void lose(struct edges *edges)
 {
-    edges->counts.ends_lost++;
-    if (edges->options.on_log != NULL)
-        edges->options.on_log(edges->options.log_context, 4, "ends_lost",
-                              "sagas end faster than that is passed on: some ends are left out");
+    char text[128];
+    uint64_t lost = ++edges->counts.ends_lost;
+    if (edges->options.on_log == NULL || (lost & (lost - 1)) != 0)
+        return;
+    snprintf(text, sizeof text,
+             "sagas end faster than that is passed on: %" PRIu64 " ends are left out so far", lost);
+    edges->options.on_log(edges->options.log_context, 4, "ends_lost", text);
 }
 
 /* Next: edge_thread_on_end. */

@@ -206,6 +206,24 @@ void edge_count_refused(struct edge_thread *thread)
     atomic_fetch_add_explicit(&thread->refused, 1, memory_order_relaxed);
 }
 
+static const char *kind_text(enum edge_message_kind kind)
+{
+    switch (kind) {
+    case EDGE_START: return "a start";
+    case EDGE_SIGNAL: return "a signal";
+    case EDGE_ANSWER: return "an answer by token";
+    }
+    return "a message";
+}
+
+/* Here, and not where it was refused, since there may be many: edge_log counts those too many. */
+static void say_refused(struct edge_thread *thread, const struct edge_letter *letter)
+{
+    edge_log(thread, 4, "message_refused", "%s: %s: %s",
+             thread->modules[letter->module].kind->section, kind_text(letter->kind),
+             letter->sentence == NULL ? "" : letter->sentence);
+}
+
 /* Tells its module and frees it. */
 static void settle(struct edge_thread *thread, struct edge_letter *letter)
 {
@@ -217,6 +235,8 @@ static void settle(struct edge_thread *thread, struct edge_letter *letter)
     if (letter->next != NULL)
         letter->next->prev = letter->prev;
     --*open_of(thread, letter->kind);
+    if (letter->settlement == EDGE_REFUSED)
+        say_refused(thread, letter);
     module->kind->on_message_settled(module->state, letter->handle, letter->settlement,
                                      letter->sentence == NULL ? "" : letter->sentence);
     free(letter->sentence);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/edge/json_text.h"
+
 #define UNRESERVED "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 
 /* ---- text ---------------------------------------------------------------------------------------
@@ -58,7 +60,7 @@ bool http_text_scalar(struct http_text *text, const json_t *value)
         http_text_add(text, json_string_value(value), json_string_length(value));
         return true;
     }
-    char *written = json_is_null(value) ? strdup("") : json_dumps(value, JSON_ENCODE_ANY);
+    char *written = json_is_null(value) ? strdup("") : json_text(value);
     if (written != NULL)
         http_text_print(text, written);
     text->is_out_of_memory |= written == NULL;

@@ -5,6 +5,7 @@
 
 #include "engine/edge/http_form.h"
 #include "engine/edge/http_invoke.h"
+#include "engine/edge/json_text.h"
 
 #define OWN_HEADERS 4u /* Content-Type, Idempotency-Key, traceparent, a connection's */
 
@@ -374,7 +375,7 @@ static enum status make_plain(struct http_invoke_request *request, const json_t 
         if (request->body != NULL)
             memcpy(request->body, json_string_value(body), request->body_bytes + 1);
     } else {
-        request->body = json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY);
+        request->body = json_text(body);
         request->body_bytes = request->body == NULL ? 0 : strlen(request->body);
     }
     return request->body == NULL ? out_of_memory(problem) : STATUS_OK;

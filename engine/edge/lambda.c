@@ -48,6 +48,7 @@
 #include "engine/edge/aws.h"
 #include "engine/edge/aws_failure.h"
 #include "engine/edge/edge_module.h"
+#include "engine/edge/json_text.h"
 #include "engine/edge/lambda_request.h"
 #include "engine/edge/section.h"
 
@@ -235,8 +236,7 @@ static enum status ask(struct lambda *lambda, struct function *function, struct 
     struct request *request = malloc(sizeof *request);
     const json_t *payload = json_object_get(call->input, "Payload");
     /* Without a body libcurl would send it again by itself; to a function no payload is {}. */
-    char *body =
-        payload != NULL ? json_dumps(payload, JSON_COMPACT | JSON_ENCODE_ANY) : strdup("{}");
+    char *body = payload != NULL ? json_text(payload) : strdup("{}");
     if (request != NULL && body != NULL) {
         *request = (struct request){lambda, function, call};
         lambda_print_path(call, path);

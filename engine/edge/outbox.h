@@ -24,6 +24,7 @@
 #define OUTBOX_TRIES_MAX           3u
 #define OUTBOX_END_TRIES_MAX       20u
 #define OUTBOX_TIMEOUT_MS          30000u
+#define OUTBOX_PATIENCE_MS         10000u /* http.h: while the host answers nobody */
 #define OUTBOX_BATCH_BYTES         262144u
 #define OUTBOX_CONNECTIONS_DEFAULT 8u /* a destination */
 #define OUTBOX_ANSWER_BYTES_MAX    (256u << 10)

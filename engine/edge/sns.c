@@ -166,6 +166,7 @@ static enum status ask(void *module, struct batcher_batch *batch, uint32_t timeo
                                         .body = form,
                                         .body_bytes = strlen(form),
                                         .timeout_ms = timeout_ms,
+                                        .patience_ms = OUTBOX_PATIENCE_MS,
                                         .answer_bytes_max = OUTBOX_ANSWER_BYTES_MAX,
                                         .on_end = outbox_on_answer,
                                         .on_retry = outbox_on_retry,

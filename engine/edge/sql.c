@@ -222,15 +222,6 @@ static void clean(struct sql *sql, int64_t now_ms)
 /* ---- the module --------------------------------------------------------------------------------
  */
 
-static bool is_described(const struct sql_statement *statement)
-{
-    for (uint32_t i = 0; i < statement->parts_count; i++) {
-        if (!statement->parts[i].wrapped)
-            return false;
-    }
-    return true;
-}
-
 static int64_t limit_of(const struct sql *sql, const struct edge_call *call)
 {
     int64_t left_ms = sql->config->timeout_ms;
@@ -250,7 +241,7 @@ static void on_call(void *module, struct edge_call *call)
     assert(call->handler < sql->config->statements_count);
     txn->call = call;
     txn->statement = &sql->config->statements[call->handler];
-    txn->kind = is_described(txn->statement) ? SQL_RUN : SQL_DESCRIBE;
+    txn->kind = SQL_RUN;
     txn->limit_ms = limit_of(sql, call);
     sql_queue(sql, txn);
     give_up_late(sql, sql_now_ms());

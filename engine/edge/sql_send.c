@@ -230,8 +230,21 @@ static enum sql_sent send_kind(struct sql *sql, struct sql_connection *connectio
     return good ? SQL_SENT : SQL_BROKEN;
 }
 
+/* Not so any more where another call found out, while this one waited, that the tables are others.
+ */
+static bool is_described(const struct sql_statement *statement)
+{
+    for (uint32_t i = 0; i < statement->parts_count; i++) {
+        if (!statement->parts[i].wrapped)
+            return false;
+    }
+    return true;
+}
+
 enum sql_sent sql_send(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
 {
+    if (txn->kind == SQL_RUN && !is_described(txn->statement))
+        txn->kind = SQL_DESCRIBE;
     txn->commands_count = txn->at = 0;
     txn->turns++;
     enum sql_sent sent = send_kind(sql, connection, txn);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "engine/edge/json_text.h"
+
 #define REGION_BYTES 64u
 
 static const char *host_of(const char *url)
@@ -61,7 +63,7 @@ static void origin_of(const char *queue_url, char ret_origin[SQS_URL_BYTES_MAX +
 enum status sqs_send(struct aws *aws, const struct sqs_request *request, struct problem *problem)
 {
     char target[64], region[REGION_BYTES], origin[SQS_URL_BYTES_MAX + 1];
-    char *text = json_dumps(request->body, JSON_COMPACT);
+    char *text = json_text(request->body);
     json_decref(request->body);
     if (!text)
         return problem_set(problem, STATUS_NO_MEMORY, "out of memory for a request to SQS");
@@ -76,6 +78,7 @@ enum status sqs_send(struct aws *aws, const struct sqs_request *request, struct 
                                       .body = text,
                                       .body_bytes = strlen(text),
                                       .timeout_ms = request->timeout_ms,
+                                      .patience_ms = request->patience_ms,
                                       .answer_bytes_max = request->answer_bytes_max,
                                       .on_end = request->on_end,
                                       .on_retry = request->on_retry,

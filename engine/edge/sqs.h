@@ -32,8 +32,8 @@
 struct sqs_request {
     const char *action; /* "SendMessageBatch" */
     const char *queue_url;
-    json_t *body; /* stolen, whatever is returned */
-    uint32_t timeout_ms;
+    json_t *body;                     /* stolen, whatever is returned */
+    uint32_t timeout_ms, patience_ms; /* aws.h */
     size_t answer_bytes_max;
     void (*on_end)(void *context, const struct aws_answer *answer);
     void (*on_retry)(void *context); /* may be NULL */

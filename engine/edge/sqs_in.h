@@ -23,6 +23,8 @@
  *     deduplication-id  default of a FIFO queue: "orders.fifo/ID"
  *     attribute:NAME    a message attribute
  *     $.path            text or a whole number in the body
+ * With `attributes` the input has messageId and sentTimestamp where the message is known by its own
+ * id alone, since what is sent again under a name has to be the same input, or it is refused.
  * The name is remembered for the engine's name retention, and while the saga runs. A signal has no
  * such name: one that is delivered twice is sent twice.
  *

@@ -148,17 +148,28 @@ static void set_text(json_t *object, const char *field, const char *text)
         json_object_set_new(object, field, json_string(text));
 }
 
-/* Nothing in it may differ when the message comes again: no receipt, no count of receives. */
+/* Whoever sends what has this name once more makes another message of it, as SNS does. */
+static bool is_by_own_id(const struct reading *reading)
+{
+    const struct sqs_queue *queue = reading->queue;
+    return queue->kind != EDGE_START ||
+           (queue->known_by == SQS_BY_MESSAGE_ID && !*reading->notification_id);
+}
+
+/* Nothing in it may differ when what it is known by comes again, or it would be refused: no
+ * receipt, no count of receives; where that is not its own id, neither id nor time. */
 static json_t *with_attributes(const struct reading *reading)
 {
     const json_t *received = reading->received;
+    bool is_own = is_by_own_id(reading);
     json_t *input = json_object();
     json_object_set(input, "body", reading->body);
     json_object_set_new(input, "attributes", attributes_of(reading->attributes));
-    set_text(input, "messageId", text_of(received, "MessageId"));
+    set_text(input, "messageId", is_own ? text_of(received, "MessageId") : NULL);
     set_text(input, "groupId", system_text(received, "MessageGroupId"));
-    set_text(input, "deduplicationId", system_text(received, "MessageDeduplicationId"));
-    const char *sent = system_text(received, "SentTimestamp");
+    if (is_own || reading->queue->known_by == SQS_BY_DEDUPLICATION_ID)
+        set_text(input, "deduplicationId", system_text(received, "MessageDeduplicationId"));
+    const char *sent = is_own ? system_text(received, "SentTimestamp") : NULL;
     if (sent)
         json_object_set_new(input, "sentTimestamp", number(sent));
     return input;

@@ -113,6 +113,7 @@ static enum status ask(void *module, struct batcher_batch *batch, uint32_t timeo
         .queue_url = batch->key,
         .body = json_pack("{s:s, s:o}", "QueueUrl", batch->key, "Entries", entries),
         .timeout_ms = timeout_ms,
+        .patience_ms = OUTBOX_PATIENCE_MS,
         .answer_bytes_max = OUTBOX_ANSWER_BYTES_MAX,
         .on_end = outbox_on_answer,
         .on_retry = outbox_on_retry,

@@ -27,9 +27,11 @@ enum status aws_send(struct aws *aws, const struct aws_request *request, struct 
     struct fake_request *fake = &requests[requests_count++];
     *fake = (struct fake_request){.once = request->once,
                                   .timeout_ms = request->timeout_ms,
+                                  .patience_ms = request->patience_ms,
                                   .on_end = request->on_end,
                                   .context = request->context};
     copy(fake->service, sizeof fake->service, request->service);
+    copy(fake->resource, sizeof fake->resource, request->resource);
     copy(fake->region, sizeof fake->region, request->region);
     copy(fake->path, sizeof fake->path, request->path);
     copy(fake->target, sizeof fake->target, request->target);

@@ -10,14 +10,14 @@
 #include "engine/edge/aws.h"
 #include "tests/edge/fake_frame.h"
 
-#define FAKE_REQUESTS_MAX 64u
+#define FAKE_REQUESTS_MAX 2048u
 
 struct fake_request {
-    char service[32], region[64], path[1024], target[128], headers[8192];
+    char service[32], resource[320], region[64], path[1024], target[128], headers[8192];
     char *body_text;
     json_t *body; /* NULL: it is none, or no JSON */
     bool once, is_answered;
-    uint32_t timeout_ms;
+    uint32_t timeout_ms, patience_ms;
     void (*on_end)(void *context, const struct aws_answer *answer);
     void *context;
 };

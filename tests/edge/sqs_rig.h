@@ -17,7 +17,7 @@
 struct rig_request {
     char *service, *region, *url, *target, *body;
     json_t *json; /* the body, or NULL */
-    uint32_t timeout_ms;
+    uint32_t timeout_ms, patience_ms;
     void (*on_end)(void *context, const struct aws_answer *answer);
     void (*on_retry)(void *context);
     void *context;

@@ -55,6 +55,7 @@ enum status aws_send(struct aws *aws, const struct aws_request *asked, struct pr
                                     .body = strndup(asked->body, asked->body_bytes),
                                     .json = json_loadb(asked->body, asked->body_bytes, 0, NULL),
                                     .timeout_ms = asked->timeout_ms,
+                                    .patience_ms = asked->patience_ms,
                                     .on_end = asked->on_end,
                                     .on_retry = asked->on_retry,
                                     .context = asked->context};

@@ -386,6 +386,27 @@ static void requests_that_are_too_late_for_a_slot_leave_it_to_others(void **stat
     }
 }
 
+/* A module that waits for a time after a failure says so in its own turn, which is before this. */
+static void a_failure_of_its_own_asks_for_another_turn(void **state)
+{
+    struct aws_rig *rig = *state;
+    aws_rig_open(rig, NULL);
+    struct aws_request request = aws_rig_request(rig, 1);
+    for (int i = 0; i < 10; i++)
+        aws_rig_send(rig, 0);
+    for (uint32_t i = 0; i < 10; i++)
+        canned_answer(rig->http, i, i < 5 ? 400 : 200, NULL,
+                      i < 5 ? "{\"__type\":\"ThrottlingException\"}" : "{}");
+    request.timeout_ms = 1;
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(aws_send(rig->aws, &request, NULL), STATUS_OK);
+    uint32_t ends_count = rig->ends_count;
+    canned_pass_ms(&rig->canned, 1);
+    assert_int_equal(aws_turn(rig->aws), 0);
+    assert_true(rig->ends_count > ends_count);
+    assert_int_not_equal(aws_turn(rig->aws), 0);
+}
+
 static void retries_go_when_each_is_due_and_in_order_where_they_are_due_together(void **state)
 {
     struct aws_rig *rig = *state;
@@ -502,6 +523,7 @@ int main(void)
         TEST(a_retry_after_is_waited_for),
         TEST(after_throttling_attempts_get_their_slots),
         TEST(requests_that_are_too_late_for_a_slot_leave_it_to_others),
+        TEST(a_failure_of_its_own_asks_for_another_turn),
         TEST(retries_go_when_each_is_due_and_in_order_where_they_are_due_together),
         TEST(what_is_remembered_of_endpoints_is_bounded_but_for_those_in_use),
         TEST(when_there_is_no_room_a_retry_waits_for_it),

@@ -115,6 +115,15 @@ static void an_update_writes_its_mark_where_it_is_not_yet(void **state)
     assert_done(fake, "{\"Attributes\":{\"n\":{\"N\":\"3\"}}}");
 }
 
+static void a_table_has_its_own_rate_and_waits_for_no_mute_host(void **state)
+{
+    (void)state;
+    call(UPDATE, "{" UPDATE_N "}");
+    assert_string_equal(fake_request(0)->resource, "table stock");
+    assert_true(fake_request(0)->patience_ms > 0);
+    fake_answer(0, 200, NULL, "{}");
+}
+
 static void brackets_of_the_definition_are_not_doubled(void **state)
 {
     (void)state;
@@ -510,6 +519,24 @@ static void a_wrong_parameter_is_named(void **state)
     assert_int_equal(fake_requests_count(), 0);
 }
 
+static void a_dead_endpoint_leaves_requests_for_others(void **state)
+{
+    (void)state;
+    struct fake_call *last = NULL;
+    for (uint32_t i = 0; i < 1026; i++)
+        last = call(UPDATE, "{" UPDATE_N "}");
+    assert_int_equal(fake_requests_count(), 1024);
+    edge_dynamodb.turn(module, NULL, 0);
+    assert_int_equal(fake_requests_count(), 1024);
+    for (uint32_t i = 0; i < 1024; i++)
+        fake_end(i, HTTP_TIMED_OUT, "it says nothing");
+    assert_int_equal(edge_dynamodb.turn(module, NULL, 0), -1);
+    assert_int_equal(fake_requests_count(), 1026);
+    fake_answer(1024, 200, NULL, "{}");
+    fake_answer(1025, 200, NULL, "{}");
+    assert_true(last->is_done);
+}
+
 static void time_and_room_are_kept(void **state)
 {
     (void)state;
@@ -574,6 +601,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_update_writes_its_mark_where_it_is_not_yet),
+        TEST(a_table_has_its_own_rate_and_waits_for_no_mute_host),
         TEST(brackets_of_the_definition_are_not_doubled),
         TEST(an_update_that_is_sent_again_counts_as_done),
         TEST(a_key_among_the_older_ones_is_found_too),
@@ -596,6 +624,7 @@ int main(void)
         TEST(a_definition_and_a_section_may_opt_out),
         TEST(errors_have_the_names_of_step_functions),
         TEST(a_wrong_parameter_is_named),
+        TEST(a_dead_endpoint_leaves_requests_for_others),
         TEST(time_and_room_are_kept),
         TEST(what_is_out_at_the_end_is_not_answered),
         TEST(a_wrong_setting_is_named),

@@ -160,6 +160,29 @@ static void a_name_with_another_input_is_refused(void **state)
     assert_int_equal(counts(rig).messages_open, 0);
 }
 
+static uint32_t count_lines(const char *begin)
+{
+    uint32_t count = 0;
+    for (const char *at = edge_rig_log; (at = strstr(at, begin)) != NULL; at++)
+        count++;
+    return count;
+}
+
+static void of_many_that_are_refused_the_log_has_few(void **state)
+{
+    struct edge_rig *rig = *state;
+    edge_rig_open(rig, NULL);
+    for (uint32_t i = 0; i < 4 * EDGE_LINES_BURST; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "m-%u", i);
+        post_start(name, "{}", 'A');
+        edge_rig_turns(rig, 4);
+    }
+    assert_int_equal(post.refused, 4 * EDGE_LINES_BURST);
+    assert_int_equal(counts(rig).refused, 4 * EDGE_LINES_BURST);
+    assert_int_equal(count_lines("4 message_refused post: a start: "), EDGE_LINES_BURST);
+}
+
 static void a_definition_that_is_not_there_is_named(void **state)
 {
     struct edge_rig *rig = *state;
@@ -549,6 +572,7 @@ int main(void)
         EDGE_TEST(a_message_is_no_repeat_before_the_first_is_durable),
         EDGE_TEST(the_engine_that_dies_before_it_is_durable_settles_nothing),
         EDGE_TEST(a_name_with_another_input_is_refused),
+        EDGE_TEST(of_many_that_are_refused_the_log_has_few),
         EDGE_TEST(a_definition_that_is_not_there_is_named),
         EDGE_TEST(what_a_module_leaves_outside_is_counted),
         EDGE_TEST(what_can_be_no_payload_is_refused_at_once),

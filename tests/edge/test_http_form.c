@@ -24,9 +24,9 @@ static void expect(const char *json, enum http_array format, const char *form)
 static void values_are_written_as_they_are(void **state)
 {
     (void)state;
-    expect(
-        "{\"a\": \"x\", \"b\": 1, \"c\": 1.5, \"d\": true, \"e\": false, \"f\": null, \"g\": \"\"}",
-        HTTP_INDICES, "a=x&b=1&c=1.5&d=true&e=false&f=&g=");
+    expect("{\"a\": \"x\", \"b\": 1, \"c\": 9.99, \"d\": true, \"e\": false, \"f\": null, \"g\": "
+           "\"\"}",
+           HTTP_INDICES, "a=x&b=1&c=9.99&d=true&e=false&f=&g=");
 }
 
 static void what_is_no_letter_is_encoded(void **state)

@@ -199,11 +199,11 @@ static void a_call_is_sent_as_its_parameters_say(void **state)
     call_well(
         "{\"ApiEndpoint\": \"$/a?b=c\", \"Method\": \"PATCH\", \"Headers\": {\"X-One\": \"1\", "
         "\"X-More\": [\"2\", 3]}, \"QueryParameters\": {\"d e\": \"f&\", \"g\": [1, 2]}, "
-        "\"RequestBody\": {\"x\": [1, \"ä\"]}}");
+        "\"RequestBody\": {\"x\": [9.99, \"ä\"]}}");
     const struct fake_request *seen = fake_http_request(server, 0);
     assert_string_equal(seen->method, "PATCH");
     assert_string_equal(seen->path, "/a?b=c&d%20e=f%26&g=1&g=2");
-    assert_string_equal(seen->body, "{\"x\":[1,\"ä\"]}");
+    assert_string_equal(seen->body, "{\"x\":[9.99,\"ä\"]}");
     assert_string_equal(seen_header(0, "X-One"), "1");
     assert_string_equal(seen_header(0, "X-More"), "2, 3");
     assert_string_equal(seen_header(0, "Content-Type"), "application/json; charset=UTF-8");

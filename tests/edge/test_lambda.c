@@ -72,6 +72,14 @@ static void an_arn_is_asked_in_its_region_with_the_payload(void **state)
     assert_json(fake->output, "{\"paid\": true}");
 }
 
+static void a_number_is_sent_as_short_as_it_is(void **state)
+{
+    (void)state;
+    call(FUNCTION, "{\"FunctionName\": \"pay\", \"Payload\": {\"price\": 9.99}}");
+    assert_string_equal(fake_request(0)->body_text, "{\"price\":9.99}");
+    fake_answer(0, 200, NULL, "null");
+}
+
 static void a_name_is_asked_in_the_configured_region(void **state)
 {
     (void)state;
@@ -368,6 +376,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_arn_is_asked_in_its_region_with_the_payload),
+        TEST(a_number_is_sent_as_short_as_it_is),
         TEST(a_name_is_asked_in_the_configured_region),
         TEST(invoke_gives_status_version_and_payload),
         TEST(an_event_has_no_payload_to_answer),

@@ -62,6 +62,7 @@ static void calls_to_a_topic_are_published_together(void **state)
     call("e-1-1", "{\"TopicArn\":\"" TOPIC "\",\"Message\":\"a b&c=d/\\u00e4\",\"Subject\":\"s\"}");
     call("e-2-1", "{\"TopicArn\":\"" TOPIC "\",\"Message\":{\"n\":1}}");
     turn();
+    assert_int_equal(rig.requests[0].patience_ms, OUTBOX_PATIENCE_MS);
     assert_int_equal(rig.requests_count, 1);
     assert_string_equal(rig.requests[0].service, "sns");
     assert_string_equal(rig.requests[0].region, "eu-west-1");

@@ -558,6 +558,22 @@ static void attributes_are_available_and_are_the_same_each_time(void **state)
     free(input);
 }
 
+static void what_is_sent_again_is_the_same_by_its_name(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\",\"attributes\":true,\"name\":\"$.n\"");
+    for (int i = 0; i < 2; i++) {
+        json_t *one = with_attributes(1), *system = json_object_get(one, "Attributes");
+        json_object_set_new(one, "MessageId", json_sprintf("id-%d", i));
+        json_object_set_new(system, "SentTimestamp", json_sprintf("170000000000%d", i));
+        json_object_set_new(system, "MessageDeduplicationId", json_sprintf("d-%d", i));
+        come_one(one);
+    }
+    assert_int_equal(rig.messages_count, 2);
+    assert_string_equal(rig.messages[0].name, rig.messages[1].name);
+    assert_true(json_equal(rig.messages[0].input, rig.messages[1].input));
+}
+
 static void a_bomb_of_attributes_is_refused(void **state)
 {
     (void)state;
@@ -850,6 +866,7 @@ int main(void)
         TEST(what_cannot_be_a_start_is_left_to_the_queue_by_name),
         TEST(a_body_that_was_damaged_on_its_way_is_not_taken),
         TEST(attributes_are_available_and_are_the_same_each_time),
+        TEST(what_is_sent_again_is_the_same_by_its_name),
         TEST(a_bomb_of_attributes_is_refused),
         TEST(a_message_is_known_by_what_the_section_says),
         TEST(a_message_is_known_by_an_attribute),

@@ -1,3 +1,4 @@
+#include "engine/edge/outbox.h"
 #include "engine/edge/sqs_out.h"
 
 #include <setjmp.h>
@@ -290,6 +291,14 @@ static void what_is_out_of_time_is_not_sent(void **state)
     assert_string_equal(rig_end_of("e-1-1")->error, "States.Timeout");
 }
 
+static void a_message_does_not_wait_for_a_mute_host(void **state)
+{
+    (void)state;
+    edge_sqs.call(module, rig_call("e-1-1", "{\"QueueUrl\":\"" QUEUE "\",\"MessageBody\":\"x\"}"));
+    turn();
+    assert_int_equal(rig.requests[0].patience_ms, OUTBOX_PATIENCE_MS);
+}
+
 static void a_request_takes_no_longer_than_somebody_waits(void **state)
 {
     (void)state;
@@ -405,6 +414,7 @@ int main(void)
         TEST(no_answer_is_retryable),
         TEST(no_room_for_a_request_is_retryable),
         TEST(what_is_out_of_time_is_not_sent),
+        TEST(a_message_does_not_wait_for_a_mute_host),
         TEST(a_request_takes_no_longer_than_somebody_waits),
         TEST(wrong_parameters_are_refused_by_name),
         TEST(a_message_that_is_too_large_is_refused),
