@@ -35,26 +35,17 @@ execFileSync(
 
 let child;
 function start(port) {
-    child = spawn(
-        join(bin, "postgres"),
-        [
-            "-D",
-            data,
-            "-p",
-            port,
-            "-k",
-            directory,
-            "-c",
-            "listen_addresses=127.0.0.1",
-            "-c",
-            "fsync=off",
-            "-c",
-            "max_connections=64",
-            "-c",
-            "shared_buffers=16MB",
-        ],
-        { ...as, stdio: ["ignore", "ignore", "pipe"] },
-    );
+    // It ends with its parent, even where that is killed.
+    const command = ["--pdeathsig", "QUIT", join(bin, "postgres"), "-D", data, "-p", port];
+    const settings = {
+        unix_socket_directories: directory,
+        listen_addresses: "127.0.0.1",
+        fsync: "off",
+        max_connections: 64,
+        shared_buffers: "16MB",
+    };
+    for (const [name, value] of Object.entries(settings)) command.push("-c", `${name}=${value}`);
+    child = spawn("setpriv", command, { ...as, stdio: ["ignore", "ignore", "pipe"] });
     return new Promise((resolve, reject) => {
         let said = "";
         child.stderr.on("data", (text) => {

@@ -16,6 +16,7 @@ export function serve(port, stop, on_line = () => {}) {
     process.on("SIGTERM", end);
     process.on("SIGINT", end);
     createInterface({ input: process.stdin }).on("line", on_line).on("close", end);
+    process.stdout.on("error", end); // nobody listens any more
     process.stdout.write(`${port}\n`);
 }
 

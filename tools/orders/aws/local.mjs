@@ -7,16 +7,16 @@ import { fileURLToPath } from "node:url";
 
 const servers = new URL("../../../tests/edge/servers/", import.meta.url);
 const path_of = (script) => fileURLToPath(new URL(script, servers));
-const running = new Set();
+const servers_running = new Set();
+let engine_running;
 
-// A server, with what it prints: {words: of its first line, tell(line): the line it answers, stop()}.
+// A server: {words: of the first line it prints, tell(line): the line that it answers}.
 export async function start_server(script, ...more) {
     const child = spawn(process.execPath, [path_of(script), ...more], {
         stdio: ["pipe", "pipe", "inherit"],
         env: { ...process.env, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true" },
     });
-    running.add(child);
-    const ended = once(child, "exit").then(() => running.delete(child));
+    const ended = once(child, "exit");
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     const hear = async () => {
         const { value, done } = await lines.next();
@@ -31,7 +31,8 @@ export async function start_server(script, ...more) {
         child.stdin.end();
         return ended;
     };
-    return { words: (await hear()).split(" "), tell, stop };
+    servers_running.add(stop);
+    return { words: (await hear()).split(" "), tell };
 }
 
 // With {url, tell(object): its counts}.
@@ -41,21 +42,18 @@ export async function start_proxy(protocol, port) {
         port: proxy.words[0],
         url: `${protocol}://127.0.0.1:${proxy.words[0]}`,
         tell: async (object) => JSON.parse(await proxy.tell(JSON.stringify(object))),
-        stop: proxy.stop,
     };
 }
 
 // Until it listens. `log`: a stream that gets what it says.
 export async function start_engine(program, flags, env, log) {
-    const child = spawn(program, ["serve", ...flags], {
+    // It ends with this process, even where that is killed.
+    const child = spawn("setpriv", ["--pdeathsig", "KILL", program, "serve", ...flags], {
         stdio: ["ignore", "inherit", "pipe"],
         env: { ...process.env, ...env },
     });
-    running.add(child);
-    const ended = once(child, "close").then(([code, signal]) => {
-        running.delete(child);
-        return signal ?? code;
-    });
+    engine_running = child;
+    const ended = once(child, "close").then(([code, signal]) => signal ?? code);
     let said = "";
     await new Promise((resolve, reject) => {
         child.stderr.on("data", (text) => {
@@ -72,6 +70,5 @@ export async function start_engine(program, flags, env, log) {
     return { end, ended };
 }
 
-export function kill_all() {
-    for (const child of running) child.kill("SIGKILL");
-}
+export const kill_engine = () => engine_running?.kill("SIGKILL");
+export const stop_servers = () => Promise.all([...servers_running].map((stop) => stop()));

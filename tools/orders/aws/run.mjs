@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { connect } from "../../../tests/edge/servers/client.mjs";
 import { audit, count_messages } from "./audit.mjs";
-import { kill_all, start_engine, start_proxy, start_server } from "./local.mjs";
+import { kill_engine, start_engine, start_proxy, start_server, stop_servers } from "./local.mjs";
 import { REGION, make_orders, open_shop, send_orders } from "./shop.mjs";
 
 const run = promisify(execFile);
@@ -229,11 +229,14 @@ async function main() {
 
 process.on("SIGINT", () => process.exit(130));
 process.on("SIGTERM", () => process.exit(143));
-process.on("exit", kill_all);
-main().then(
-    (code) => process.exit(code),
-    (error) => {
+process.on("exit", kill_engine);
+main()
+    .catch((error) => {
         console.error(`orders-aws: ${error.message}`);
-        process.exit(1);
-    },
-);
+        return 1;
+    })
+    .then(async (code) => {
+        kill_engine();
+        await stop_servers();
+        process.exit(code);
+    });
