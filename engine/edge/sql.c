@@ -17,9 +17,9 @@ void sql_keys_ddl(const char *table, char *ret_text, size_t capacity)
 {
     const char *dot = strchr(table, '.');
     snprintf(ret_text, capacity,
-             "CREATE TABLE IF NOT EXISTS %s (key text PRIMARY KEY, output json, "
+             "CREATE TABLE %s (key text PRIMARY KEY, output json, "
              "undone boolean NOT NULL DEFAULT false, made_at timestamptz NOT NULL DEFAULT now()); "
-             "CREATE INDEX IF NOT EXISTS %s_made_at ON %s USING brin (made_at)",
+             "CREATE INDEX %s_made_at ON %s USING brin (made_at)",
              table, dot ? dot + 1 : table, table);
 }
 
@@ -176,6 +176,17 @@ static void give_up_late(struct sql *sql, int64_t now_ms)
 /* ---- to the connections ------------------------------------------------------------------------
  */
 
+/* Until all connections are there, or have failed once, none is given a second transaction: it may
+ * be behind one that waits for a lock. */
+static bool is_coming(const struct sql *sql)
+{
+    for (uint32_t i = 0; i < sql->connections_count; i++) {
+        if (sql->connections[i].state != SQL_READY && sql->connections[i].failures == 0)
+            return true;
+    }
+    return false;
+}
+
 /* The one with the least under way, so that nothing waits behind another while one is free. */
 static struct sql_connection *find_room(struct sql *sql)
 {
@@ -185,7 +196,7 @@ static struct sql_connection *find_room(struct sql *sql)
         if (sql_connection_has_room(sql, connection) && (!best || connection->depth < best->depth))
             best = connection;
     }
-    return best;
+    return best && best->depth > 0 && is_coming(sql) ? NULL : best;
 }
 
 static void hand_out(struct sql *sql)

@@ -5,8 +5,9 @@
  *       url: postgresql://shop@db.internal:5432/shop?sslmode=verify-full   # libpq's; or url_env:
  *                                  # the variable, or url_file: the file that has it
  *       pool: 4                    # connections
- *       pipeline: 4                # transactions sent to one before the first is answered; they
- *                                  # run one after the other, the others behind one that waits
+ *       pipeline: 1                # transactions sent to one before the first is answered: more
+ *                                  # for a server far away, but one that waits for a lock then
+ *                                  # holds up those behind it
  *       timeout_seconds: 30        # of a call without a nearer deadline
  *       keys_table: flyover_keys   # may be SCHEMA.NAME
  *       keys_retention_hours: 720  # longer than a saga lives, its retries and its sleep included

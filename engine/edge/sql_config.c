@@ -70,7 +70,7 @@ static enum status read_numbers(struct reader *reader)
     int64_t pool, pipeline, timeout_seconds, hours;
     enum status status = read_number(reader, "pool", SQL_POOL_MAX, 4, &pool);
     if (status == STATUS_OK)
-        status = read_number(reader, "pipeline", SQL_PIPELINE_MAX, 4, &pipeline);
+        status = read_number(reader, "pipeline", SQL_PIPELINE_MAX, 1, &pipeline);
     if (status == STATUS_OK)
         status = read_number(reader, "timeout_seconds", 86400, 30, &timeout_seconds);
     if (status == STATUS_OK)

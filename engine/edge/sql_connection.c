@@ -5,7 +5,8 @@
 
 #include "engine/edge/sql_parts.h"
 
-/* One at a time makes the table, of however many engines. */
+/* One at a time makes the table, of however many engines; to the others it is there then. That is
+ * seen before its index, which would wait for all that write to the table, and they for it. */
 #define KEYS_LOCK 7307135
 
 /* ---- lost --------------------------------------------------------------------------------------
@@ -192,6 +193,7 @@ static void set_up(struct sql *sql, struct sql_connection *connection)
              "SELECT to_regclass('%s') IS NOT NULL",
              (long long)sql->config->timeout_ms, sql->config->keys_table);
     connection->keys_found = false;
+    connection->failed[0] = 0;
     ask(sql, connection, SQL_SETTING_UP, text);
 }
 
@@ -236,44 +238,42 @@ static void refuse_keys(struct sql *sql, struct sql_connection *connection, cons
     sql_connection_lost(sql, connection, "SQL.KeysTableMissing", text);
 }
 
-static void on_set_up(struct sql *sql, struct sql_connection *connection, char *failed)
+static void on_set_up(struct sql *sql, struct sql_connection *connection)
 {
-    if (*failed && connection->state == SQL_MAKING_KEYS)
-        refuse_keys(sql, connection, failed);
-    else if (*failed)
-        sql_connection_lost(sql, connection, "SQL.ConnectionFailed", failed);
+    if (connection->failed[0] && connection->state == SQL_MAKING_KEYS)
+        refuse_keys(sql, connection, connection->failed);
+    else if (connection->failed[0])
+        sql_connection_lost(sql, connection, "SQL.ConnectionFailed", connection->failed);
     else if (connection->state == SQL_SETTING_UP && !connection->keys_found)
         make_keys(sql, connection);
     else
         be_ready(sql, connection);
 }
 
-static void take_failure(const PGresult *result, char *failed, size_t capacity)
+/* A table that is there by now was made by somebody else, and that is as good. */
+static void take_failure(struct sql_connection *connection, const PGresult *result)
 {
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    snprintf(failed, capacity, "%s", message ? message : "the connection broke");
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    if (connection->state != SQL_MAKING_KEYS || !state || strcmp(state, "42P07") != 0)
+        snprintf(connection->failed, sizeof connection->failed, "%s",
+                 message ? message : "the connection broke");
 }
 
-/* An error ends the query, so that it is the last of its results, and they are all there at once or
- * one after the other: what failed is known when libpq has no more. */
 static void set_up_more(struct sql *sql, struct sql_connection *connection)
 {
-    char failed[256] = "";
     while (!PQisBusy(connection->pg)) {
         PGresult *result = PQgetResult(connection->pg);
-        if (!result || *failed) {
-            PQclear(result);
-            on_set_up(sql, connection, failed);
+        if (!result) {
+            on_set_up(sql, connection);
             return;
         }
         if (PQresultStatus(result) == PGRES_FATAL_ERROR)
-            take_failure(result, failed, sizeof failed);
+            take_failure(connection, result);
         else if (PQresultStatus(result) == PGRES_TUPLES_OK && connection->state == SQL_SETTING_UP)
             connection->keys_found = PQgetvalue(result, 0, 0)[0] == 't';
         PQclear(result);
     }
-    if (*failed)
-        on_set_up(sql, connection, failed);
 }
 
 /* ---- results -----------------------------------------------------------------------------------

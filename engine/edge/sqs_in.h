@@ -14,9 +14,9 @@
  *         - url: ...
  *           reply: true                   # {"TaskToken", "Output"} or {"TaskToken", "Error",
  *                                         # "Cause"} ends the step with this token
- *     and for each: sns_envelope: true (the body is a notification of SNS; what counts is its
- *     Message), connections (receives at once, 8), wait_seconds (20), visibility_seconds (the
- *     queue's own).
+ *     and for each: sns_envelope: true (the body is a notification of SNS; what counts are its
+ *     Message and its MessageAttributes), connections (receives at once, 8), wait_seconds (20),
+ * visibility_seconds (the queue's own).
  *
  * What a message is known by: a start is made once a name, however often the message comes.
  *     message-id        default; of a notification the MessageId of SNS

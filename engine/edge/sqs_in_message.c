@@ -13,6 +13,7 @@ struct reading {
     struct sqs_queue *queue;
     const json_t *received;
     json_t *body;             /* parsed; owned */
+    json_t *attributes;       /* of the message, or of the notification in it; owned; may be NULL */
     char notification_id[64]; /* "": none */
     struct problem *problem;
 };
@@ -72,6 +73,8 @@ static enum status open_envelope(struct reading *reading)
     reading->body = NULL;
     enum status status = parse(reading, json_string_value(message), json_string_length(message));
     const char *id = text_of(envelope, "MessageId");
+    json_decref(reading->attributes);
+    reading->attributes = json_incref(json_object_get(envelope, "MessageAttributes"));
     (void)snprintf(reading->notification_id, sizeof(reading->notification_id), "%s", id ? id : "");
     json_decref(envelope);
     return status;
@@ -105,10 +108,17 @@ static json_t *number(const char *text)
     return *text && !*end && isfinite(value) ? json_real(value) : json_string(text);
 }
 
+/* {"DataType", "StringValue"} of SQS, or {"Type", "Value"} in a notification of SNS. */
+static const char *either(const json_t *attribute, const char *of_sqs, const char *of_sns)
+{
+    const char *text = text_of(attribute, of_sqs);
+    return text ? text : text_of(attribute, of_sns);
+}
+
 static json_t *attribute_value(const json_t *attribute)
 {
-    const char *type = text_of(attribute, "DataType");
-    const char *text = text_of(attribute, "StringValue");
+    const char *type = either(attribute, "DataType", "Type");
+    const char *text = either(attribute, "StringValue", "Value");
     if (text && type && strncmp(type, "Number", 6) == 0)
         return number(text);
     return json_string(text ? text : text_of(attribute, "BinaryValue"));
@@ -144,8 +154,7 @@ static json_t *with_attributes(const struct reading *reading)
     const json_t *received = reading->received;
     json_t *input = json_object();
     json_object_set(input, "body", reading->body);
-    json_object_set_new(input, "attributes",
-                        attributes_of(json_object_get(received, "MessageAttributes")));
+    json_object_set_new(input, "attributes", attributes_of(reading->attributes));
     set_text(input, "messageId", text_of(received, "MessageId"));
     set_text(input, "groupId", system_text(received, "MessageGroupId"));
     set_text(input, "deduplicationId", system_text(received, "MessageDeduplicationId"));
@@ -157,7 +166,7 @@ static json_t *with_attributes(const struct reading *reading)
 
 static enum status check_attributes(const struct reading *reading)
 {
-    size_t count = json_object_size(json_object_get(reading->received, "MessageAttributes"));
+    size_t count = json_object_size(reading->attributes);
     if (count <= SQS_ATTRIBUTES_MAX)
         return STATUS_OK;
     return problem_set(reading->problem, STATUS_INVALID,
@@ -198,8 +207,9 @@ static char *name_of(const struct reading *reading)
     case SQS_BY_DEDUPLICATION_ID: return deduplication_name(reading);
     case SQS_BY_PATH: return name_from(json_path_get(reading->body, queue->known_as));
     case SQS_BY_ATTRIBUTE: {
-        const json_t *all = json_object_get(reading->received, "MessageAttributes");
-        return name_from(json_object_get(json_object_get(all, queue->known_as), "StringValue"));
+        const json_t *attribute = json_object_get(reading->attributes, queue->known_as);
+        const char *text = either(attribute, "StringValue", "Value");
+        return text && *text ? strdup(text) : NULL;
     }
     case SQS_BY_MESSAGE_ID: break;
     }
@@ -276,9 +286,9 @@ static enum status read_answer(const struct reading *reading, struct sqs_message
 
 static enum status read_all(struct reading *reading, struct sqs_message *message)
 {
-    enum status status = check_attributes(reading);
+    enum status status = read_body(reading);
     if (status == STATUS_OK)
-        status = read_body(reading);
+        status = check_attributes(reading);
     if (status != STATUS_OK)
         return status;
     switch (reading->queue->kind) {
@@ -304,9 +314,11 @@ enum status sqs_message_read(struct sqs_queue *queue, const json_t *received,
     message->bytes = json_string_length(json_object_get(received, "Body"));
     message->deletion.message = message->visibility.message = message;
     struct reading reading = {.queue = queue, .received = received, .problem = problem};
+    reading.attributes = json_incref(json_object_get(received, "MessageAttributes"));
     enum status status = receipt ? read_all(&reading, message)
                                  : no_message(&reading, "SQS gave no receipt handle with it");
     json_decref(reading.body);
+    json_decref(reading.attributes);
     *ret_message = message;
     return status;
 }

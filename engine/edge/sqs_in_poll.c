@@ -51,7 +51,8 @@ static bool is_power_of_two(uint32_t number)
 /* Said the first time, when it changes, and then ever more rarely. */
 static void rest(struct sqs_queue *queue, const struct aws_answer *answer)
 {
-    if (answer->http.end == HTTP_CANCELLED)
+    /* Polls that were under way together fail together: that is one failure. */
+    if (answer->http.end == HTTP_CANCELLED || queue->retry_ms > batcher_now_ms())
         return;
     const char *error = *answer->error ? answer->error : "no answer";
     bool other = strcmp(queue->failure, error) != 0;

@@ -9,6 +9,7 @@
 #define CUT               0.7
 #define CURVE             0.4
 #define CUT_APART_MS      500
+#define SHARE_WEIGHT      (1.0 / 32)
 
 void throttle_init(struct throttle *throttle)
 {
@@ -112,8 +113,9 @@ static void slow_down(struct throttle *throttle, int64_t now_ms)
 
 void throttle_on_answer(struct throttle *throttle, bool throttled, int64_t now_ms)
 {
-    if (throttled)
+    throttle->share += SHARE_WEIGHT * ((throttled ? 1 : 0) - throttle->share);
+    if (throttled && throttle->share > THROTTLE_SHARE)
         slow_down(throttle, now_ms);
-    else if (throttle->slowed)
+    else if (!throttled && throttle->slowed)
         set_rate(throttle, fmin(grown_rate(throttle, now_ms), 2 * rate_sent(throttle)), now_ms);
 }

@@ -7,9 +7,11 @@
  *
  * Backoff: chance × min(50 ms × 2^retry, 20 s).
  *
- * Rate: unlimited, until the endpoint says that it is asked too often. From then on each attempt
- * gets its slot in time, at a rate that is cut to 0.7 of what was measured, and grows back by
- * CUBIC's curve, never above twice of what is really sent.
+ * Rate: unlimited, until more than THROTTLE_SHARE of an endpoint's late answers say that it is
+ * asked too often. From then on each attempt gets its slot in time, at a rate that is cut to 0.7 of
+ * what was measured, and grows back by CUBIC's curve, never above twice of what is really sent.
+ * Fewer such answers only hold up the requests that they are for: one in a hundred, cut by each as
+ * the SDKs do, left 20 of the orders a second that else are 300.
  *
  * Threads: one owner; times are the caller's. Memory: the caller's; no pointers.
  * Source:  "Retry behavior", AWS SDKs and Tools Reference Guide: standard and adaptive mode; CUBIC:
@@ -26,10 +28,12 @@
 #define THROTTLE_COST_LOST      10u
 #define THROTTLE_BACKOFF_MS     50
 #define THROTTLE_BACKOFF_CAP_MS 20000
+#define THROTTLE_SHARE          0.1 /* of the last 32 or so */
 
 struct throttle {
     uint32_t tokens;
-    bool slowed;       /* it said once that it is asked too often: the rest counts */
+    double share;      /* of late answers that say it is asked too often */
+    bool slowed;       /* there were too many of them once: the rest counts */
     double rate, room; /* attempts a second; attempts that may go at once, negative: slots given */
     double room_max;
     int64_t filled_ms;

@@ -44,6 +44,9 @@ static struct sql_rig rig_memory;
 static inline void reset(void)
 {
     PGconn *admin = postgres_connect(&postgres);
+    /* Sessions of a test that failed may hold locks. */
+    PQclear(postgres_run(admin, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE "
+                                "pid <> pg_backend_pid() AND backend_type = 'client backend'"));
     PQclear(postgres_run(admin, "DROP SCHEMA public CASCADE; CREATE SCHEMA public; "
                                 "GRANT USAGE ON SCHEMA public TO PUBLIC; "
                                 "CREATE TABLE account (id text PRIMARY KEY, balance numeric NOT "

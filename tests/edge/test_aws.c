@@ -307,7 +307,8 @@ static void one_table_that_throttles_does_not_slow_another(void **state)
     request.resource = "table one";
     for (int i = 0; i < 10; i++)
         assert_int_equal(aws_send(rig->aws, &request, NULL), STATUS_OK);
-    canned_answer(rig->http, 0, 400, NULL, "{\"__type\":\"ThrottlingException\"}");
+    for (uint32_t i = 0; i < 5; i++)
+        canned_answer(rig->http, i, 400, NULL, "{\"__type\":\"ThrottlingException\"}");
     request.resource = "table two";
     for (int i = 0; i < 20; i++)
         assert_int_equal(aws_send(rig->aws, &request, NULL), STATUS_OK);
@@ -345,15 +346,15 @@ static void after_throttling_attempts_get_their_slots(void **state)
     aws_rig_open(rig, NULL);
     for (int i = 0; i < 10; i++)
         aws_rig_send(rig, i);
-    canned_answer(rig->http, 0, 400, NULL, "{\"__type\":\"ThrottlingException\"}");
-    for (uint32_t i = 1; i < 10; i++)
-        canned_answer(rig->http, i, 200, NULL, "{}");
+    for (uint32_t i = 0; i < 10; i++)
+        canned_answer(rig->http, i, i < 5 ? 400 : 200, NULL,
+                      i < 5 ? "{\"__type\":\"ThrottlingException\"}" : "{}");
     for (int i = 0; i < 20; i++)
         aws_rig_send(rig, i);
     uint32_t at_once = rig->http->count - 10;
     assert_true(at_once < 20);
     aws_rig_turn(rig, 20000);
-    assert_int_equal(rig->http->count, 10 + 20 + 1);
+    assert_int_equal(rig->http->count, 10 + 20 + 5);
 }
 
 static void retries_go_when_each_is_due_and_in_order_where_they_are_due_together(void **state)

@@ -231,7 +231,7 @@ TEST(errors_of_the_server_have_names_and_leave_nothing_behind)
 TEST(what_fails_only_when_it_is_committed_fails_the_call)
 {
     sql_rig_open(rig, &postgres,
-                 SECTION("\"pool\": 1, ",
+                 SECTION("\"pool\": 1, \"pipeline\": 4, ",
                          "\"order\": {\"sql\": \"INSERT INTO orders VALUES ($1)\", "
                          "\"params\": [\"$\"]}"));
     sql_rig_run(rig, "CREATE TABLE orders (id text REFERENCES account DEFERRABLE INITIALLY "

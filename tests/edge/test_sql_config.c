@@ -61,6 +61,7 @@ TEST(what_is_not_said_has_its_default)
     struct sql_config *config = read_good("{" URL ONE "}");
     assert_string_equal(config->url, "postgresql://shop:secret@db:1234/shop");
     assert_int_equal(config->pool, 4);
+    assert_int_equal(config->pipeline, 1);
     assert_int_equal(config->timeout_ms, 30000);
     assert_string_equal(config->keys_table, "flyover_keys");
     assert_int_equal(config->keys_retention_hours, 720);

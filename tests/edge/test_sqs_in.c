@@ -600,6 +600,34 @@ static void a_notification_of_sns_is_opened(void **state)
     assert_non_null(strstr(rig.log, "sns_envelope"));
 }
 
+static void attributes_of_a_notification_are_available(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\",\"sns_envelope\":true,\"attributes\":true");
+    come_one(message(1,
+                     "{\"Type\":\"Notification\",\"Message\":\"1\",\"MessageAttributes\":{\"b\":"
+                     "{\"Type\":\"Number\",\"Value\":\"2\"},\"a\":{\"Type\":\"String\",\"Value\":"
+                     "\"x\"}}}"));
+    char *input = json_dumps(rig.messages[0].input, JSON_COMPACT);
+    assert_string_equal(input,
+                        "{\"body\":1,\"attributes\":{\"a\":\"x\",\"b\":2},\"messageId\":\"id-1\"}");
+    free(input);
+}
+
+static void polls_that_fail_together_are_one_failure(void **state)
+{
+    (void)state;
+    rig.room = 4000;
+    open_queue(URL, "\"definition\":\"order\",\"connections\":4");
+    for (int i = 0; i < 4; i++)
+        come(many(10 * i, 10));
+    assert_int_equal(count_of("ReceiveMessage"), 4);
+    while (rig_find("ReceiveMessage") >= 0)
+        rig_fail((uint32_t)rig_find("ReceiveMessage"), 500, "InternalError", true);
+    assert_non_null(strstr(rig.log, "failed 1 times"));
+    assert_null(strstr(rig.log, "failed 2 times"));
+}
+
 static void a_message_signals_a_saga(void **state)
 {
     (void)state;
@@ -826,6 +854,8 @@ int main(void)
         TEST(a_message_is_known_by_what_the_section_says),
         TEST(a_message_is_known_by_an_attribute),
         TEST(a_notification_of_sns_is_opened),
+        TEST(attributes_of_a_notification_are_available),
+        TEST(polls_that_fail_together_are_one_failure),
         TEST(a_message_signals_a_saga),
         TEST(a_message_ends_a_step_by_its_token),
         TEST(a_queue_that_fails_rests_and_the_others_go_on),

@@ -103,6 +103,20 @@ static void many_that_are_throttled_at_once_slow_it_once(void **state)
     assert_true(throttle.rate >= 0.5);
 }
 
+static void one_in_a_hundred_slows_nobody(void **state)
+{
+    (void)state;
+    struct throttle throttle;
+    throttle_init(&throttle);
+    for (int i = 0; i < 10000; i++) {
+        assert_int_equal(throttle_slot_ms(&throttle, 5000 + i), 0);
+        throttle_on_answer(&throttle, i % 100 == 0, 5000 + i);
+    }
+    for (int i = 0; i < 100; i++)
+        throttle_on_answer(&throttle, i % 5 == 0, 15000 + i);
+    assert_true(throttle.slowed);
+}
+
 static void slots_are_given_in_the_order_they_are_asked_for(void **state)
 {
     (void)state;
@@ -110,7 +124,9 @@ static void slots_are_given_in_the_order_they_are_asked_for(void **state)
     throttle_init(&throttle);
     for (int i = 0; i < 10; i++)
         throttle_slot_ms(&throttle, 5000);
-    throttle_on_answer(&throttle, true, 5000);
+    for (int i = 0; i < 10; i++)
+        throttle_on_answer(&throttle, true, 5000);
+    assert_true(throttle.slowed);
     int64_t last_ms = 0;
     for (int i = 0; i < 50; i++) {
         int64_t slot_ms = throttle_slot_ms(&throttle, 5000);
@@ -129,6 +145,7 @@ int main(void)
         cmocka_unit_test(an_endpoint_that_throttles_is_asked_about_as_often_as_it_can),
         cmocka_unit_test(an_endpoint_that_throttles_no_more_is_asked_more_and_more),
         cmocka_unit_test(many_that_are_throttled_at_once_slow_it_once),
+        cmocka_unit_test(one_in_a_hundred_slows_nobody),
         cmocka_unit_test(slots_are_given_in_the_order_they_are_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
