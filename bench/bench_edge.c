@@ -36,6 +36,8 @@
 #define URL_BYTES    128u
 #define PATH_BYTES   256u
 #define NS_A_S       1e9
+/* How often a server is asked how much is left: not so often that it has to do with it. */
+#define SERVER_LOOK_MS 20u
 /* What the engine's sagas send, with the key by which a message that is sent twice is known. */
 #define ENTRY                                                                                      \
     "%s{\"Id\":\"%u\",\"MessageBody\":\"{\\\"order\\\":%u,\\\"sku\\\":\\\"85123A\\\","             \
@@ -70,9 +72,9 @@ static uint64_t cpu_ns_of(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static void nap(void)
+static void nap(uint32_t ms)
 {
-    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = (long)ms * 1000000}, NULL);
 }
 
 /* ---- requests -----------------------------------------------------------------------------------
@@ -421,7 +423,7 @@ static struct flyover_client *connect_client(const struct bench *bench)
     snprintf(address, sizeof address, "unix:%s/sock", bench->directory);
     struct flyover_client_options options = {.address = address};
     struct flyover_client *client;
-    for (uint32_t i = 0; i < 10000; i++, nap()) {
+    for (uint32_t i = 0; i < 10000; i++, nap(1)) {
         if (flyover_connect(&options, &client) == FLYOVER_OK)
             return client;
         (void)engine_cpu_ns(bench);
@@ -433,22 +435,40 @@ static struct flyover_client *connect_client(const struct bench *bench)
  */
 
 struct taken {
+    uint64_t messages;
     double wall_s, cpu_s;
+    double requests; /* of the stub; 0: nobody counts them */
 };
 
-static struct taken since(uint64_t from_ns, uint64_t cpu_from_ns, uint64_t cpu_to_ns)
+/* When it began, until `since`. */
+struct from {
+    uint64_t ns, cpu_ns, requests, messages;
+};
+
+static uint64_t requests_of(const struct bench *bench)
 {
-    return (struct taken){(double)(clock_now_ns() - from_ns) / NS_A_S,
-                          (double)(cpu_to_ns - cpu_from_ns) / NS_A_S};
+    return bench->stub == NULL ? 0 : atomic_load(&bench->stub->requests);
+}
+
+static struct from begin(const struct bench *bench, uint64_t cpu_ns, uint64_t messages)
+{
+    return (struct from){clock_now_ns(), cpu_ns, requests_of(bench), messages};
+}
+
+static struct taken since(const struct bench *bench, const struct from *from, uint64_t cpu_ns)
+{
+    return (struct taken){from->messages, (double)(clock_now_ns() - from->ns) / NS_A_S,
+                          (double)(cpu_ns - from->cpu_ns) / NS_A_S,
+                          (double)(requests_of(bench) - from->requests)};
 }
 
 static struct taken measure_loop(struct bench *bench, bool is_in)
 {
     if (is_in && bench->stub != NULL)
         atomic_store(&bench->stub->stock, bench->messages);
-    uint64_t cpu_ns = cpu_ns_of(CLOCK_PROCESS_CPUTIME_ID), from_ns = clock_now_ns();
+    struct from from = begin(bench, cpu_ns_of(CLOCK_PROCESS_CPUTIME_ID), bench->messages);
     run_loop(bench, is_in);
-    return since(from_ns, cpu_ns, cpu_ns_of(CLOCK_PROCESS_CPUTIME_ID));
+    return since(bench, &from, cpu_ns_of(CLOCK_PROCESS_CPUTIME_ID));
 }
 
 /* Of what the queue held when all began: how many are not deleted. */
@@ -465,12 +485,14 @@ static struct taken measure_in(struct bench *bench)
     if (bench->stub != NULL)
         atomic_store(&bench->stub->stock, bench->messages);
     begin_engine(bench, true);
-    while (left_in(bench, deleted) == bench->messages)
-        nap();
-    uint64_t cpu_ns = engine_cpu_ns(bench), from_ns = clock_now_ns();
+    uint32_t look_ms = bench->stub == NULL ? SERVER_LOOK_MS : 1;
+    uint64_t left;
+    while ((left = left_in(bench, deleted)) == bench->messages)
+        nap(look_ms);
+    struct from from = begin(bench, engine_cpu_ns(bench), left);
     while (left_in(bench, deleted) > 0)
-        nap();
-    struct taken taken = since(from_ns, cpu_ns, engine_cpu_ns(bench));
+        nap(look_ms);
+    struct taken taken = since(bench, &from, engine_cpu_ns(bench));
     end_engine(bench);
     return taken;
 }
@@ -506,28 +528,39 @@ static struct taken measure_out(struct bench *bench)
 {
     begin_engine(bench, false);
     struct flyover_client *client = connect_client(bench);
-    uint64_t cpu_ns = engine_cpu_ns(bench), from_ns = clock_now_ns();
+    struct from from = begin(bench, engine_cpu_ns(bench), bench->messages);
     start_sagas(bench, client, bench->messages);
-    struct taken taken = since(from_ns, cpu_ns, engine_cpu_ns(bench));
+    struct taken taken = since(bench, &from, engine_cpu_ns(bench));
     flyover_close(client);
     end_engine(bench);
     return taken;
 }
 
+static double rate_of(const struct taken *taken)
+{
+    return (double)taken->messages / taken->wall_s;
+}
+
+static void note_one(struct bench *bench, const char *way, const char *who,
+                     const struct taken *taken)
+{
+    double messages = (double)taken->messages;
+    struct measure *measure = &bench->measure;
+    measure_add(measure, rate_of(taken), "/s", "%s, %s, %s", bench->server, way, who);
+    measure_add(measure, 1e6 * taken->cpu_s / messages, "us", "%s, %s, %s: CPU a message",
+                bench->server, way, who);
+    if (bench->stub != NULL)
+        measure_add(measure, 100 * taken->requests / messages, "", "%s, %s, %s: requests a hundred",
+                    bench->server, way, who);
+}
+
 static void note(struct bench *bench, const char *way, const struct taken *loop,
                  const struct taken *engine)
 {
-    double messages = bench->messages;
-    measure_add(&bench->measure, messages / loop->wall_s, "/s", "%s, %s, bare loop", bench->server,
-                way);
-    measure_add(&bench->measure, messages / engine->wall_s, "/s", "%s, %s, engine", bench->server,
-                way);
-    measure_add(&bench->measure, 100 * loop->wall_s / engine->wall_s, "%",
+    note_one(bench, way, "bare loop", loop);
+    note_one(bench, way, "engine", engine);
+    measure_add(&bench->measure, 100 * rate_of(engine) / rate_of(loop), "%",
                 "%s, %s, engine of bare loop", bench->server, way);
-    measure_add(&bench->measure, 1e6 * loop->cpu_s / messages, "us", "%s, %s, CPU bare loop",
-                bench->server, way);
-    measure_add(&bench->measure, 1e6 * engine->cpu_s / messages, "us", "%s, %s, CPU engine",
-                bench->server, way);
 }
 
 static void measure_server(struct bench *bench, const char *server, uint32_t messages)
