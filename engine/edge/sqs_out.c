@@ -93,7 +93,7 @@ static void call_send_message(void *module, struct edge_call *call)
 /* ---- a batch goes ------------------------------------------------------------------------------
  */
 
-static const json_t *entry_of(const struct batcher_batch *batch, uint32_t index)
+static json_t *entry_of(const struct batcher_batch *batch, uint32_t index)
 {
     return ((const struct outbox_item *)batch->items[index])->entry;
 }
@@ -104,9 +104,9 @@ static enum status ask(void *module, struct batcher_batch *batch, uint32_t timeo
     struct sqs_out *out = module;
     json_t *entries = json_array();
     for (uint32_t i = 0; i < batch->count; i++) {
-        json_t *entry = json_copy((json_t *)entry_of(batch, i));
-        json_object_set_new(entry, "Id", json_sprintf("%u", i));
-        json_array_append_new(entries, entry);
+        const char id = (char)('0' + i); /* another each time that it is sent */
+        json_object_set_new(entry_of(batch, i), "Id", json_stringn(&id, 1));
+        json_array_append(entries, entry_of(batch, i));
     }
     const struct sqs_request request = {
         .action = "SendMessageBatch",
