@@ -4,7 +4,7 @@
 import { createWriteStream, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { kill_all, start_engine, start_server } from "../../../tools/orders/aws/local.mjs";
+import { kill_engine, start_engine, start_server } from "../../../tools/orders/aws/local.mjs";
 import { connect, drain } from "../servers/client.mjs";
 
 const [, , flyover, directory] = process.argv;
@@ -108,7 +108,7 @@ async function main() {
     expect("exit", await engine.end("SIGTERM"), 0);
 }
 
-process.on("exit", kill_all);
+process.on("exit", kill_engine);
 main().then(
     () => process.exit(0),
     (error) => {
