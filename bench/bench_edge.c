@@ -53,7 +53,6 @@ struct bench {
     const char *server; /* as the figures name it */
     char directory[PATH_BYTES];
     pid_t engine;
-    uint64_t engine_cpu_ns; /* of the one that has ended */
 };
 
 static _Noreturn void fail(const struct bench *bench, const char *format, const char *what)
@@ -70,11 +69,6 @@ static uint64_t cpu_ns_of(clockid_t clock)
     struct timespec now;
     clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static void nap(uint32_t ms)
-{
-    nanosleep(&(struct timespec){.tv_nsec = (long)ms * 1000000}, NULL);
 }
 
 /* ---- requests -----------------------------------------------------------------------------------
@@ -392,14 +386,6 @@ static void begin_engine(struct bench *bench, bool is_in)
         run_engine(bench);
 }
 
-static void remove_directory(const struct bench *bench)
-{
-    char command[PATH_BYTES + 16];
-    snprintf(command, sizeof command, "rm -r '%s'", bench->directory);
-    if (system(command) != 0)
-        fail(bench, "%s cannot be removed", bench->directory);
-}
-
 static uint64_t engine_cpu_ns(const struct bench *bench)
 {
     clockid_t clock;
@@ -411,10 +397,13 @@ static uint64_t engine_cpu_ns(const struct bench *bench)
 
 static void end_engine(struct bench *bench)
 {
+    char command[PATH_BYTES + 16];
+    snprintf(command, sizeof command, "rm -r '%s'", bench->directory);
     kill(bench->engine, SIGKILL);
     waitpid(bench->engine, NULL, 0);
     bench->engine = 0;
-    remove_directory(bench);
+    if (system(command) != 0)
+        fail(bench, "%s cannot be removed", bench->directory);
 }
 
 static struct flyover_client *connect_client(const struct bench *bench)
@@ -423,7 +412,7 @@ static struct flyover_client *connect_client(const struct bench *bench)
     snprintf(address, sizeof address, "unix:%s/sock", bench->directory);
     struct flyover_client_options options = {.address = address};
     struct flyover_client *client;
-    for (uint32_t i = 0; i < 10000; i++, nap(1)) {
+    for (uint32_t i = 0; i < 10000; i++, usleep(1000)) {
         if (flyover_connect(&options, &client) == FLYOVER_OK)
             return client;
         (void)engine_cpu_ns(bench);
@@ -488,10 +477,10 @@ static struct taken measure_in(struct bench *bench)
     uint32_t look_ms = bench->stub == NULL ? SERVER_LOOK_MS : 1;
     uint64_t left;
     while ((left = left_in(bench, deleted)) == bench->messages)
-        nap(look_ms);
+        usleep(1000 * look_ms);
     struct from from = begin(bench, engine_cpu_ns(bench), left);
     while (left_in(bench, deleted) > 0)
-        nap(look_ms);
+        usleep(1000 * look_ms);
     struct taken taken = since(bench, &from, engine_cpu_ns(bench));
     end_engine(bench);
     return taken;
