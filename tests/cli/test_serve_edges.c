@@ -154,7 +154,8 @@ static void an_engine_that_waits_no_longer_says_what_was_out(void **state)
     start_and_hold(SERVE_ARGS(WITH_EDGES, "--drain-seconds", "0"));
     kill(serve_it.pid, SIGTERM);
     assert_int_equal(serve_wait(&serve_it), CLI_DONE);
-    serve_expect_text(serve_it.log, "edge_calls=1 edge_messages=0 text=\"what was accepted goes on");
+    serve_expect_text(serve_it.log,
+                      "edge_calls=1 edge_messages=0 text=\"what was accepted goes on");
     serve_start(&serve_it, SERVE_ARGS(WITH_EDGES));
     assert_ends("SUCCEEDED");
     serve_stop(&serve_it);
