@@ -2,9 +2,10 @@
  * bench_edge: messages a second through the edges of SQS, beside a bare loop of libcurl that does
  * the same batches over as many connections, in one run, one after the other:
  *
- *     out  the loop: SendMessageBatch of ten;    the engine: sagas whose one step is
- * sqs:sendMessage in   the loop: ReceiveMessage of ten, then DeleteMessageBatch of them; the
- * engine: a queue of sqs_in, whose every message starts a saga that ends at once
+ *     out  the loop:   SendMessageBatch of ten
+ *          the engine: sagas whose one step is sqs:sendMessage
+ *     in   the loop:   ReceiveMessage of ten, then DeleteMessageBatch of them
+ *          the engine: a queue of sqs_in, each message of which starts a saga that ends at once
  *
  * The engine is `flyover serve` with an fsync a block, of its own data directory under $TMPDIR. The
  * loop signs nothing, reads of an answer its receipt handles, and keeps nothing.
