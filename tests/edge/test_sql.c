@@ -305,7 +305,7 @@ TEST(who_waits_for_a_lock_is_out_of_time_at_the_deadline_of_the_step)
     open_pay(rig);
     sql_rig_run(rig, "BEGIN");
     sql_rig_run(rig, "UPDATE account SET balance = 40 WHERE id = 'ada'");
-    struct sql_rig_call *call = sql_rig_call_with(rig, "pay", "e-1-1", ada_10, NULL, 300);
+    struct sql_rig_call *call = sql_rig_call_with(rig, "pay", "e-1-1", ada_10, NULL, 2000);
     sql_rig_failed(rig, call, "States.Timeout", "holds the lock");
     assert_true(call->retryable);
     sql_rig_run(rig, "COMMIT");
