@@ -80,7 +80,7 @@ TEST(a_server_that_is_away_is_named_without_the_password)
 {
     sql_rig_open(rig, &postgres, SECTION("", PAY));
     postgres_stop(&postgres, SIGINT);
-    struct sql_rig_call *call = sql_rig_call_with(rig, "pay", "e-1-1", ada_10, NULL, 300);
+    struct sql_rig_call *call = sql_rig_call_with(rig, "pay", "e-1-1", ada_10, NULL, 2000);
     sql_rig_failed(rig, call, "SQL.ConnectionFailed", "refused");
     assert_true(call->retryable);
     assert_null(strstr(rig->log, "secret"));
