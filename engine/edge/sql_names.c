@@ -4,6 +4,9 @@
 #include <assert.h>
 #include <libpq-fe.h>
 #include <netdb.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +26,10 @@ struct sql_names {
     char *hosts_text, *ports_text;
     const char *hosts[SQL_NAMES_MAX], *ports[SQL_NAMES_MAX];
     struct addrinfo hints;
-    struct gaicb asked[SQL_NAMES_MAX];
+    /* The asking thread's from is_asking to is_answered. */
+    struct addrinfo *found[SQL_NAMES_MAX];
+    int errors[SQL_NAMES_MAX];
+    _Atomic bool is_answered;
     bool is_asking, is_known;
     int64_t known_at_ms;
     struct names_list host, hostaddr, port;
@@ -101,28 +107,47 @@ enum status sql_names_open(const char *url, struct sql_names **ret_names, struct
 /* ---- asking ------------------------------------------------------------------------------------
  */
 
-static void ask(struct sql_names *names)
+static void *look_up(void *context)
 {
-    struct gaicb *list[SQL_NAMES_MAX];
-    int count = 0;
-    for (uint32_t i = 0; i < names->hosts_count; i++) {
-        names->asked[i] = (struct gaicb){.ar_name = names->hosts[i], .ar_request = &names->hints};
+    struct sql_names *names = context;
+    pthread_setname_np(pthread_self(), "fly-names");
+    for (uint32_t i = 0; i < names->hosts_count; i++)
         if (is_name(names->hosts[i]))
-            list[count++] = &names->asked[i];
-    }
-    names->is_known = false;
-    names->is_asking = getaddrinfo_a(GAI_NOWAIT, list, count, NULL) == 0;
-    if (!names->is_asking)
-        snprintf(names->reason, sizeof names->reason, "no thread to ask for the host's name");
+            names->errors[i] = getaddrinfo(names->hosts[i], NULL, &names->hints, &names->found[i]);
+    atomic_store(&names->is_answered, true);
+    return NULL;
 }
 
-static bool is_answered(struct sql_names *names)
+/* Signals are for the threads that know what to do with them; nobody waits for this one. */
+static int start_thread(struct sql_names *names)
 {
-    for (uint32_t i = 0; i < names->hosts_count; i++) {
-        if (is_name(names->hosts[i]) && gai_error(&names->asked[i]) == EAI_INPROGRESS)
-            return false;
-    }
-    return true;
+    pthread_t thread;
+    pthread_attr_t attributes;
+    sigset_t all;
+    sigfillset(&all);
+    int error = pthread_attr_init(&attributes);
+    if (error != 0)
+        return error;
+    error = pthread_attr_setsigmask_np(&attributes, &all);
+    if (error == 0)
+        error = pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    if (error == 0)
+        error = pthread_create(&thread, &attributes, look_up, names);
+    pthread_attr_destroy(&attributes);
+    return error;
+}
+
+static void ask(struct sql_names *names)
+{
+    memset(names->found, 0, sizeof names->found);
+    memset(names->errors, 0, sizeof names->errors);
+    atomic_store(&names->is_answered, false);
+    names->is_known = false;
+    int error = start_thread(names);
+    names->is_asking = error == 0;
+    if (!names->is_asking)
+        snprintf(names->reason, sizeof names->reason, "no thread to ask for the host's name: %s",
+                 strerror(error));
 }
 
 /* ---- what was answered -------------------------------------------------------------------------
@@ -153,7 +178,7 @@ static void put_one(struct sql_names *names, uint32_t host, const char *address)
 
 static void put_addresses(struct sql_names *names, uint32_t host)
 {
-    struct addrinfo *found = names->asked[host].ar_result;
+    struct addrinfo *found = names->found[host];
     uint32_t count = 0;
     for (struct addrinfo *at = found; at && count < SQL_ADDRESSES_MAX; at = at->ai_next) {
         char text[NI_MAXHOST];
@@ -165,7 +190,7 @@ static void put_addresses(struct sql_names *names, uint32_t host)
     }
     if (found)
         freeaddrinfo(found);
-    names->asked[host].ar_result = NULL;
+    names->found[host] = NULL;
 }
 
 static void take_answers(struct sql_names *names, int64_t now_ms)
@@ -173,7 +198,7 @@ static void take_answers(struct sql_names *names, int64_t now_ms)
     names->is_asking = false;
     names->host.count = names->hostaddr.count = names->port.count = 0;
     for (uint32_t i = 0; i < names->hosts_count; i++) {
-        int error = is_name(names->hosts[i]) ? gai_error(&names->asked[i]) : 0;
+        int error = names->errors[i];
         if (error)
             snprintf(names->reason, sizeof names->reason,
                      "host \"%.200s\" has no address: %s; mend the url, or the name server of this "
@@ -201,7 +226,7 @@ enum sql_names_end sql_names_ask(struct sql_names *names, int64_t now_ms,
         *ret_reason = names->reason;
         return names->is_asking ? SQL_NAMES_WAIT : SQL_NAMES_FAILED;
     }
-    if (names->is_asking && !is_answered(names))
+    if (names->is_asking && !atomic_load(&names->is_answered))
         return SQL_NAMES_WAIT;
     if (names->is_asking)
         take_answers(names, now_ms);
@@ -215,14 +240,11 @@ void sql_names_close(struct sql_names *names)
 {
     if (!names)
         return;
-    for (uint32_t i = 0; names->is_asking && i < names->hosts_count; i++) {
-        if (!is_name(names->hosts[i]))
-            continue;
-        if (gai_cancel(&names->asked[i]) == EAI_NOTCANCELED)
-            return; /* it is still being written to */
-        if (gai_error(&names->asked[i]) == 0 && names->asked[i].ar_result)
-            freeaddrinfo(names->asked[i].ar_result);
-    }
+    if (names->is_asking && !atomic_load(&names->is_answered))
+        return; /* it is still being written to */
+    for (uint32_t i = 0; i < names->hosts_count; i++)
+        if (names->found[i] != NULL)
+            freeaddrinfo(names->found[i]);
     free(names->hosts_text);
     free(names->ports_text);
     free(names);
