@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "engine/base/clock.h"
+#include "engine/edge/sooner.h"
 
 struct batcher_destination {
     struct batcher_destination *next;
@@ -223,13 +224,6 @@ static bool send_one(struct batcher *batcher, struct batcher_destination *to)
     to->under_way_count++;
     batcher->options.send(batcher->options.context, batch);
     return true;
-}
-
-static int64_t sooner(int64_t a_ms, int64_t b_ms)
-{
-    if (a_ms < 0 || b_ms < 0)
-        return a_ms < 0 ? b_ms : a_ms;
-    return a_ms < b_ms ? a_ms : b_ms;
 }
 
 /* Those whose time has come go to the front, the oldest first. */

@@ -9,6 +9,7 @@
 #include "engine/edge/aws.h"
 #include "engine/edge/edge_parts.h"
 #include "engine/edge/http.h"
+#include "engine/edge/sooner.h"
 
 #define NS_A_MS       1000000u
 #define DRAIN_LOOK_MS 20
@@ -290,13 +291,6 @@ static void take_orders(struct edge_thread *thread)
 
 /* ---- turns --------------------------------------------------------------------------------------
  */
-
-static int64_t sooner(int64_t left_ms, int64_t right_ms)
-{
-    if (left_ms < 0 || right_ms < 0)
-        return left_ms < 0 ? right_ms : left_ms;
-    return left_ms < right_ms ? left_ms : right_ms;
-}
 
 /* In how many milliseconds again. */
 static int64_t turn_modules(struct edge_thread *thread)

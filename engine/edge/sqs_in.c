@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "engine/edge/sooner.h"
 #include "engine/edge/sqs_in_parts.h"
 
 /* How long a drain waits for polls that may bring messages: they are given back then. One of an
@@ -56,13 +57,6 @@ static enum status open_module(const struct edge_context *context, const json_t 
     }
     *ret_module = in;
     return STATUS_OK;
-}
-
-static int64_t sooner(int64_t a_ms, int64_t b_ms)
-{
-    if (a_ms < 0 || b_ms < 0)
-        return a_ms < 0 ? b_ms : a_ms;
-    return a_ms < b_ms ? a_ms : b_ms;
 }
 
 /* What came is brought before more is asked for. */

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "engine/edge/sooner.h"
 #include "engine/edge/sqs_in_parts.h"
 
 #define BUSY_MS          20
@@ -189,13 +190,6 @@ static enum status bring(struct sqs_message *message)
     if (status_class(status) == STATUS_CLASS_REJECT)
         sqs_open_refuse(message, problem.text);
     return status;
-}
-
-static int64_t sooner(int64_t a_ms, int64_t b_ms)
-{
-    if (a_ms < 0 || b_ms < 0)
-        return a_ms < 0 ? b_ms : a_ms;
-    return a_ms < b_ms ? a_ms : b_ms;
 }
 
 static int64_t bring_of(struct sqs_queue *queue, int64_t now_ms)
