@@ -110,7 +110,7 @@ struct edge_message {
     uint64_t saga_id;
     struct flyover_bytes input; /* msgpack; count 0: nil */
     const char *error, *cause;  /* EDGE_ANSWER that failed; NULL: it is done */
-    void *handle;              /* the module's own, given back by on_message_settled */
+    void *handle;               /* the module's own, given back by on_message_settled */
 };
 
 /* How many more EDGE_START may be brought now: ask outside for no more than these. And how many

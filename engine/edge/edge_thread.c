@@ -268,8 +268,8 @@ static bool take_value(struct edge_flight *flight)
     flight->call.value = input;
     if (flight->call.phase != FLYOVER_COMPENSATION || flight->is_made)
         return true;
-    struct flyover_bytes output = or_nil(
-        (struct flyover_bytes){flight->bytes + flight->input_bytes, flight->output_bytes});
+    struct flyover_bytes output =
+        or_nil((struct flyover_bytes){flight->bytes + flight->input_bytes, flight->output_bytes});
     size_t capacity = (size_t)input.count + output.count + 32; /* and the names of both */
     flight->undo = malloc(capacity);
     if (flight->undo == NULL)

@@ -6,31 +6,15 @@
 
 #include "engine/saga/value_text.h"
 
-static struct flyover_bytes bytes_of(const char *text)
-{
-    return (struct flyover_bytes){(const uint8_t *)text, (uint32_t)strlen(text)};
-}
-
-static struct flyover_cursor cursor_of(struct flyover_bytes value)
-{
-    return (struct flyover_cursor){value.at, value.at + value.count};
-}
-
-static bool is_text(struct flyover_bytes text, const char *other)
-{
-    return text.count == strlen(other) && memcmp(text.at, other, text.count) == 0;
-}
-
 /* ---- an entry ----------------------------------------------------------------------------------
  */
 
 struct outbox_message outbox_message_begin(const struct outbox *outbox)
 {
     static const uint8_t head = 0x80; /* a map's, of up to OUTBOX_FIELDS_MAX, until the end */
-    struct outbox_message message = {
-        .body = (char *)outbox->scratch,
-        .entry = sink_into(outbox->scratch + OUTBOX_BATCH_BYTES,
-                           OUTBOX_SCRATCH_BYTES - OUTBOX_BATCH_BYTES)};
+    struct outbox_message message = {.body = (char *)outbox->scratch,
+                                     .entry = sink_into(outbox->scratch + OUTBOX_BATCH_BYTES,
+                                                        OUTBOX_SCRATCH_BYTES - OUTBOX_BATCH_BYTES)};
     sink_bytes(&message.entry, &head, 1);
     return message;
 }
@@ -69,7 +53,7 @@ enum status outbox_check_fields(struct flyover_bytes input, const char *const *k
                                 struct problem *problem)
 {
     uint32_t pairs = 0;
-    struct flyover_cursor cursor = cursor_of(input);
+    struct flyover_cursor cursor = field_cursor(input);
     if (!flyover_read_map(&cursor, &pairs))
         return problem_set(problem, STATUS_INVALID,
                            "the Parameters are no object: give them as {\"%s\": ...}", known[0]);
@@ -78,7 +62,7 @@ enum status outbox_check_fields(struct flyover_bytes input, const char *const *k
         (void)flyover_read_str(&cursor, &name);
         (void)flyover_skip(&cursor);
         const char *const *at = known;
-        while (*at && !is_text(name, *at))
+        while (*at && !field_text_is(name, *at))
             at++;
         if (!*at)
             return problem_set(problem, STATUS_INVALID,
@@ -89,42 +73,15 @@ enum status outbox_check_fields(struct flyover_bytes input, const char *const *k
     return STATUS_OK;
 }
 
-/* Null too. */
-static bool find(struct flyover_bytes input, const char *field, struct flyover_bytes *ret_value)
-{
-    struct flyover_cursor map = cursor_of(input), found;
-    if (!flyover_find(&map, field, &found))
-        return false;
-    ret_value->at = found.at;
-    (void)flyover_skip(&found);
-    ret_value->count = (uint32_t)(found.at - ret_value->at);
-    return true;
-}
-
-bool outbox_get(struct flyover_bytes input, const char *field, struct flyover_bytes *ret_value)
-{
-    struct flyover_bytes value;
-    struct flyover_cursor cursor;
-    if (!find(input, field, &value))
-        return false;
-    cursor = cursor_of(value);
-    *ret_value = value;
-    return flyover_peek(&cursor) != FLYOVER_NIL;
-}
-
-/* Of a value; false: it is none. */
-static bool read_text(struct flyover_bytes value, struct flyover_bytes *ret_text)
-{
-    struct flyover_cursor cursor = cursor_of(value);
-    return flyover_read_str(&cursor, ret_text);
-}
-
 enum status outbox_text(struct flyover_bytes input, const char *field,
                         struct flyover_bytes *ret_text, struct problem *problem)
 {
     struct flyover_bytes value;
     *ret_text = (struct flyover_bytes){0};
-    if (outbox_get(input, field, &value) && !read_text(value, ret_text))
+    if (!field_get(input, field, &value))
+        return STATUS_OK;
+    *ret_text = field_as_text(value);
+    if (!ret_text->at)
         return problem_set(problem, STATUS_INVALID, "\"%s\" is no text", field);
     return STATUS_OK;
 }
@@ -177,12 +134,13 @@ static struct flyover_bytes print(struct outbox_message *message, struct flyover
 enum status outbox_add_text(struct outbox_message *message, struct flyover_bytes input,
                             const char *field, struct problem *problem)
 {
-    struct flyover_bytes value, text;
-    bool is_there = find(input, field, &value);
-    bool is_string = is_there && read_text(value, &text);
-    if (!is_there || (is_string && text.count == 0))
+    struct flyover_bytes value, text = {0};
+    bool is_there = field_find(input, field, &value);
+    if (is_there)
+        text = field_as_text(value);
+    if (!is_there || (text.at && text.count == 0))
         return problem_set(problem, STATUS_INVALID, "\"%s\" is missing or empty", field);
-    return outbox_add_body(message, field, is_string ? text : print(message, value), problem);
+    return outbox_add_body(message, field, text.at ? text : print(message, value), problem);
 }
 
 /* ---- attributes --------------------------------------------------------------------------------
@@ -193,12 +151,12 @@ enum status outbox_add_text(struct outbox_message *message, struct flyover_bytes
 static size_t attribute_bytes(struct flyover_bytes name, struct flyover_bytes attribute)
 {
     uint32_t pairs = 0;
-    struct flyover_bytes value, type, text = {0}, blob = {0};
-    struct flyover_cursor cursor = cursor_of(attribute);
-    bool has_text = outbox_get(attribute, "StringValue", &value) && read_text(value, &text);
-    bool has_blob = outbox_get(attribute, "BinaryValue", &value) && read_text(value, &blob);
-    if (!outbox_get(attribute, "DataType", &value) || !read_text(value, &type) ||
-        has_text == has_blob || !flyover_read_map(&cursor, &pairs) || pairs != 2)
+    struct flyover_bytes type = field_text(attribute, "DataType");
+    struct flyover_bytes text = field_text(attribute, "StringValue");
+    struct flyover_bytes blob = field_text(attribute, "BinaryValue");
+    struct flyover_cursor cursor = field_cursor(attribute);
+    if (!type.at || (text.at != NULL) == (blob.at != NULL) || !flyover_read_map(&cursor, &pairs) ||
+        pairs != 2)
         return 0;
     return (size_t)name.count + type.count + text.count + blob.count;
 }
@@ -221,7 +179,7 @@ static enum status check_attributes(struct outbox_message *message, struct flyov
                                     uint32_t *ret_pairs, struct flyover_bytes *ret_members,
                                     struct problem *problem)
 {
-    struct flyover_cursor cursor = cursor_of(given);
+    struct flyover_cursor cursor = field_cursor(given);
     if (!flyover_read_map(&cursor, ret_pairs))
         return problem_set(problem, STATUS_INVALID, "\"MessageAttributes\" is no object");
     if (*ret_pairs > OUTBOX_ATTRIBUTES_MAX)
@@ -233,10 +191,7 @@ static enum status check_attributes(struct outbox_message *message, struct flyov
     for (uint32_t i = 0; status == STATUS_OK && i < *ret_pairs; i++) {
         struct flyover_bytes name = {0};
         (void)flyover_read_str(&cursor, &name);
-        const uint8_t *start = cursor.at;
-        (void)flyover_skip(&cursor);
-        status = count_attribute(
-            message, name, (struct flyover_bytes){start, (uint32_t)(cursor.at - start)}, problem);
+        status = count_attribute(message, name, field_take(&cursor), problem);
     }
     return status;
 }
@@ -248,7 +203,7 @@ static bool takes_key(struct outbox_message *message, struct flyover_bytes given
     struct flyover_bytes other;
     size_t bytes = key ? strlen(OUTBOX_KEY_ATTRIBUTE) + strlen("String") + strlen(key) : 0;
     if (!key || pairs >= OUTBOX_ATTRIBUTES_MAX || message->bytes + bytes > OUTBOX_BATCH_BYTES ||
-        (pairs > 0 && outbox_get(given, OUTBOX_KEY_ATTRIBUTE, &other)))
+        (pairs > 0 && field_get(given, OUTBOX_KEY_ATTRIBUTE, &other)))
         return false;
     message->bytes += bytes;
     return true;
@@ -269,7 +224,7 @@ enum status outbox_add_attributes(struct outbox_message *message, struct flyover
 {
     uint32_t pairs = 0;
     struct flyover_bytes given = {0}, members = {0};
-    if (outbox_get(input, "MessageAttributes", &given)) {
+    if (field_get(input, "MessageAttributes", &given)) {
         enum status status = check_attributes(message, given, &pairs, &members, problem);
         if (status != STATUS_OK)
             return status;
@@ -321,9 +276,9 @@ enum status outbox_add_fifo(struct outbox_message *message, struct flyover_bytes
         return status;
     group_of_key(key, group_default);
     if (fifo && !group.at)
-        group = bytes_of(group_default);
+        group = field_bytes(group_default);
     if (fifo && !id.at)
-        id = bytes_of(key);
+        id = field_bytes(key);
     if (group.at)
         outbox_put(message, "MessageGroupId", group);
     if (id.at)

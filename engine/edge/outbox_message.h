@@ -16,6 +16,7 @@
 #ifndef ENGINE_EDGE_OUTBOX_MESSAGE_H
 #define ENGINE_EDGE_OUTBOX_MESSAGE_H
 
+#include "engine/edge/field.h"
 #include "engine/edge/outbox.h"
 
 #define OUTBOX_KEY_ATTRIBUTE  "FlyoverKey"
@@ -40,8 +41,6 @@ void outbox_put_int(struct outbox_message *message, const char *field, int64_t v
 /* All fields of `input` are in `known`, ended by NULL. STATUS_INVALID. */
 NODISCARD enum status outbox_check_fields(struct flyover_bytes input, const char *const *known,
                                           struct problem *problem);
-/* The value under the field; false: it is not there, or null. */
-bool outbox_get(struct flyover_bytes input, const char *field, struct flyover_bytes *ret_value);
 /* A field that is text, or is not there (then ret_text->at is NULL). STATUS_INVALID. */
 NODISCARD enum status outbox_text(struct flyover_bytes input, const char *field,
                                   struct flyover_bytes *ret_text, struct problem *problem);

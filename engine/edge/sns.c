@@ -6,8 +6,8 @@
 
 #include "engine/edge/section.h"
 
-#define TELEPHONES   "telephones" /* all of them are one destination */
-#define REGION_BYTES 64u
+#define TELEPHONES    "telephones" /* all of them are one destination */
+#define REGION_BYTES  64u
 #define SNS_ARN_BYTES 2049u
 
 /* ---- a call becomes an entry -------------------------------------------------------------------
@@ -139,7 +139,7 @@ static bool is_single(const struct batcher_batch *batch)
 {
     struct flyover_bytes value;
     struct flyover_bytes entry = ((const struct outbox_item *)batch->items[0])->entry;
-    return outbox_get(entry, "TargetArn", &value) || outbox_get(entry, "PhoneNumber", &value);
+    return field_get(entry, "TargetArn", &value) || field_get(entry, "PhoneNumber", &value);
 }
 
 /* arn:aws:sns:REGION:ACCOUNT:NAME */

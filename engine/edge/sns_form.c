@@ -34,41 +34,25 @@ __attribute__((format(printf, 3, 4))) static void put(FILE *form, struct flyover
     put_encoded(form, value);
 }
 
-static struct flyover_bytes bytes_of(const char *text)
-{
-    return (struct flyover_bytes){(const uint8_t *)text, (uint32_t)strlen(text)};
-}
-
-static struct flyover_bytes text_of(struct flyover_bytes map, const char *field)
-{
-    struct problem ignored;
-    struct flyover_bytes text;
-    (void)outbox_text(map, field, &text, &ignored);
-    return text;
-}
-
 static void put_attribute(FILE *form, const char *prefix, unsigned number,
                           struct flyover_bytes name, struct flyover_bytes attribute)
 {
     static const char *const fields[] = {"DataType", "StringValue", "BinaryValue"};
     put(form, name, "%sMessageAttributes.entry.%u.Name", prefix, number);
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-        put(form, text_of(attribute, fields[i]), "%sMessageAttributes.entry.%u.Value.%s", prefix,
+        put(form, field_text(attribute, fields[i]), "%sMessageAttributes.entry.%u.Value.%s", prefix,
             number, fields[i]);
 }
 
 static void put_attributes(FILE *form, const char *prefix, struct flyover_bytes attributes)
 {
     uint32_t pairs = 0;
-    struct flyover_cursor cursor = {attributes.at, attributes.at + attributes.count};
+    struct flyover_cursor cursor = field_cursor(attributes);
     (void)flyover_read_map(&cursor, &pairs);
     for (uint32_t i = 1; i <= pairs; i++) {
         struct flyover_bytes name = {0};
         (void)flyover_read_str(&cursor, &name);
-        const uint8_t *start = cursor.at;
-        (void)flyover_skip(&cursor);
-        put_attribute(form, prefix, i, name,
-                      (struct flyover_bytes){start, (uint32_t)(cursor.at - start)});
+        put_attribute(form, prefix, i, name, field_take(&cursor));
     }
 }
 
@@ -79,8 +63,8 @@ static void put_entry(FILE *form, const char *prefix, struct flyover_bytes entry
         "MessageGroupId", "MessageDeduplicationId"};
     struct flyover_bytes attributes;
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-        put(form, text_of(entry, fields[i]), "%s%s", prefix, fields[i]);
-    if (outbox_get(entry, "MessageAttributes", &attributes))
+        put(form, field_text(entry, fields[i]), "%s%s", prefix, fields[i]);
+    if (field_get(entry, "MessageAttributes", &attributes))
         put_attributes(form, prefix, attributes);
 }
 
@@ -92,12 +76,12 @@ static struct flyover_bytes entry_of(const struct batcher_batch *batch, uint32_t
 static void put_batch(FILE *form, const struct batcher_batch *batch)
 {
     (void)fputs("Action=PublishBatch&Version=" VERSION, form);
-    put(form, bytes_of(batch->key), "TopicArn");
+    put(form, field_bytes(batch->key), "TopicArn");
     for (uint32_t i = 0; i < batch->count; i++) {
         char prefix[64], id[16];
         (void)snprintf(prefix, sizeof(prefix), "PublishBatchRequestEntries.member.%u.", i + 1);
         (void)snprintf(id, sizeof(id), "%u", i);
-        put(form, bytes_of(id), "%sId", prefix);
+        put(form, field_bytes(id), "%sId", prefix);
         put_entry(form, prefix, entry_of(batch, i));
     }
 }

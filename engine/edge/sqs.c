@@ -133,8 +133,8 @@ bool sqs_md5_matches(struct flyover_bytes text, struct flyover_bytes hex)
     if (!hex.at)
         return true;
     sqs_md5((const char *)text.at, text.count, ours);
-    return ours[0] == 0 || (hex.count == strlen(ours) &&
-                            strncasecmp(ours, (const char *)hex.at, hex.count) == 0);
+    return ours[0] == 0 ||
+           (hex.count == strlen(ours) && strncasecmp(ours, (const char *)hex.at, hex.count) == 0);
 }
 
 /* ---- answers -----------------------------------------------------------------------------------
@@ -161,24 +161,11 @@ void sqs_answer_close(struct sqs_answer *answer)
     *answer = (struct sqs_answer){0};
 }
 
-static struct flyover_cursor cursor_of(struct flyover_bytes value)
-{
-    return (struct flyover_cursor){value.at, value.at + value.count};
-}
-
-static struct flyover_bytes whole(struct flyover_cursor *cursor)
-{
-    const uint8_t *start = cursor->at;
-    (void)flyover_skip(cursor);
-    return (struct flyover_bytes){start, (uint32_t)(cursor->at - start)};
-}
-
 struct sqs_list sqs_list(const struct sqs_answer *answer, const char *name)
 {
     struct sqs_list list = {0};
-    struct flyover_cursor map = cursor_of(answer->value);
-    if (!flyover_find(&map, name, &list.cursor) ||
-        !flyover_read_array(&list.cursor, &list.left))
+    struct flyover_cursor map = field_cursor(answer->value);
+    if (!flyover_find(&map, name, &list.cursor) || !flyover_read_array(&list.cursor, &list.left))
         list.left = 0;
     return list;
 }
@@ -188,47 +175,13 @@ bool sqs_next(struct sqs_list *list, struct flyover_bytes *ret_entry)
     if (list->left == 0)
         return false;
     list->left--;
-    *ret_entry = whole(&list->cursor);
+    *ret_entry = field_take(&list->cursor);
     return true;
-}
-
-bool sqs_find(struct flyover_bytes map, const char *field, struct flyover_bytes *ret_value)
-{
-    struct flyover_cursor cursor = cursor_of(map), found;
-    if (!flyover_find(&cursor, field, &found))
-        return false;
-    *ret_value = whole(&found);
-    return true;
-}
-
-struct flyover_bytes sqs_text(struct flyover_bytes map, const char *field)
-{
-    struct flyover_bytes text = {0};
-    struct flyover_cursor cursor = cursor_of(map), found;
-    if (!flyover_find(&cursor, field, &found) || !flyover_read_str(&found, &text))
-        return (struct flyover_bytes){0};
-    return text;
-}
-
-bool sqs_copy_text(struct flyover_bytes map, const char *field, char *ret_text, size_t ret_bytes)
-{
-    struct flyover_bytes text = sqs_text(map, field);
-    if (!text.at)
-        return false;
-    (void)snprintf(ret_text, ret_bytes, "%.*s", (int)text.count, (const char *)text.at);
-    return true;
-}
-
-bool sqs_is_true(struct flyover_bytes map, const char *field)
-{
-    bool truth = false;
-    struct flyover_cursor cursor = cursor_of(map), found;
-    return flyover_find(&cursor, field, &found) && flyover_read_bool(&found, &truth) && truth;
 }
 
 bool sqs_read_id(struct flyover_bytes entry, uint32_t count, uint32_t *ret_index)
 {
-    struct flyover_bytes id = sqs_text(entry, "Id");
+    struct flyover_bytes id = field_text(entry, "Id");
     if (id.count != 1 || *id.at < '0' || *id.at > '9')
         return false;
     *ret_index = (uint32_t)(*id.at - '0');

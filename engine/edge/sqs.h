@@ -23,8 +23,8 @@
 
 #include "engine/base/status.h"
 #include "engine/edge/aws.h"
+#include "engine/edge/field.h"
 #include "engine/edge/text.h"
-#include "engine/flyover_service.h"
 
 #define SQS_URL_BYTES_MAX  1024u
 #define SQS_ATTRIBUTES_MAX 10u
@@ -75,13 +75,6 @@ void sqs_answer_close(struct sqs_answer *answer);
 /* Empty where there is no such list. */
 struct sqs_list sqs_list(const struct sqs_answer *answer, const char *name);
 bool sqs_next(struct sqs_list *list, struct flyover_bytes *ret_entry);
-/* The value of a field; false: there is none. */
-bool sqs_find(struct flyover_bytes map, const char *field, struct flyover_bytes *ret_value);
-/* Of a field that is text; at NULL: it is none, or not there. */
-struct flyover_bytes sqs_text(struct flyover_bytes map, const char *field);
-/* The same, terminated, cut at ret_bytes; false: there is none. */
-bool sqs_copy_text(struct flyover_bytes map, const char *field, char *ret_text, size_t ret_bytes);
-bool sqs_is_true(struct flyover_bytes map, const char *field);
 /* An entry's Id, as this writes it: "0" to "9", below `count`. */
 bool sqs_read_id(struct flyover_bytes entry, uint32_t count, uint32_t *ret_index);
 

@@ -25,37 +25,19 @@ struct reading {
     char name_memory[SQS_URL_BYTES_MAX + EDGE_NAME_BYTES];
 };
 
-static struct flyover_bytes bytes_of(const char *text)
-{
-    return (struct flyover_bytes){(const uint8_t *)text, (uint32_t)strlen(text)};
-}
-
-static struct flyover_cursor cursor_of(struct flyover_bytes value)
-{
-    return (struct flyover_cursor){value.at, value.at + value.count};
-}
-
-static bool is_text(struct flyover_bytes text, const char *other)
-{
-    return text.at && text.count == strlen(other) && memcmp(text.at, other, text.count) == 0;
-}
-
 /* at NULL: it is no text, or an empty one. */
-static struct flyover_bytes as_text(struct flyover_bytes value)
+static struct flyover_bytes name_text(struct flyover_bytes value)
 {
-    struct flyover_bytes text = {0};
-    struct flyover_cursor cursor = cursor_of(value);
-    if (!flyover_read_str(&cursor, &text) || text.count == 0)
-        return (struct flyover_bytes){0};
-    return text;
+    struct flyover_bytes text = field_as_text(value);
+    return text.count > 0 ? text : (struct flyover_bytes){0};
 }
 
 struct flyover_bytes sqs_system_text(struct flyover_bytes received, const char *name)
 {
     struct flyover_bytes attributes;
-    if (!sqs_find(received, "Attributes", &attributes))
+    if (!field_find(received, "Attributes", &attributes))
         return (struct flyover_bytes){0};
-    return sqs_text(attributes, name);
+    return field_text(attributes, name);
 }
 
 static enum status no_message(const struct reading *reading, const char *why)
@@ -71,62 +53,58 @@ static enum status check_pointer(const struct reading *reading)
 {
     uint32_t count = 0;
     struct flyover_bytes kind;
-    struct flyover_cursor cursor = cursor_of(reading->body);
+    struct flyover_cursor cursor = field_cursor(reading->body);
     if (!flyover_read_array(&cursor, &count) || count != 2 || !flyover_read_str(&cursor, &kind) ||
         !memmem(kind.at, kind.count, "S3Pointer", 9))
         return STATUS_OK;
-    return problem_set(
-        reading->problem, STATUS_INVALID,
-        "the body is in S3 (%.*s, written by an extended client library), which is "
-        "not fetched: send what the saga needs, at most 256 KiB, and where the rest "
-        "is as a field of it",
-        kind.count < 100 ? (int)kind.count : 100, (const char *)kind.at);
+    return problem_set(reading->problem, STATUS_INVALID,
+                       "the body is in S3 (%.*s, written by an extended client library), which is "
+                       "not fetched: send what the saga needs, at most 256 KiB, and where the rest "
+                       "is as a field of it",
+                       kind.count < 100 ? (int)kind.count : 100, (const char *)kind.at);
 }
 
 static enum status parse(struct reading *reading, struct flyover_bytes text, uint8_t *memory)
 {
     size_t bytes = 0;
     struct problem why = {0};
-    enum status status = value_from_text((const char *)text.at, text.count, memory,
-                                         SQS_IN_PART_BYTES, &bytes, &why);
+    enum status status =
+        value_from_text((const char *)text.at, text.count, memory, SQS_IN_PART_BYTES, &bytes, &why);
     reading->body = (struct flyover_bytes){memory, (uint32_t)bytes};
-    switch (status) {
-    case STATUS_OK: return check_pointer(reading);
-    case STATUS_TOO_LARGE:
+    if (status == STATUS_OK)
+        return check_pointer(reading);
+    if (status == STATUS_TOO_LARGE)
         return problem_set(reading->problem, status,
                            "its body is larger than a payload, %u bytes, may be",
                            FLYOVER_PAYLOAD_BYTES_MAX);
-    case STATUS_UNSUPPORTED:
+    if (status == STATUS_UNSUPPORTED)
         return problem_set(reading->problem, STATUS_INVALID,
                            "its body is nested deeper than a payload, %u, may be",
                            FLYOVER_DEPTH_MAX);
-    default:
-        return problem_set(reading->problem, STATUS_INVALID, "the body is not JSON: %.160s",
-                           why.text);
-    }
+    return problem_set(reading->problem, status, "the body is not JSON: %.160s", why.text);
 }
 
 /* {"Type": "Notification", "MessageId": ..., "Message": "..."} */
 static enum status open_envelope(struct reading *reading, uint8_t *memory)
 {
     struct flyover_bytes envelope = reading->body;
-    struct flyover_bytes message = sqs_text(envelope, "Message");
-    if (!is_text(sqs_text(envelope, "Type"), "Notification") || !message.at)
+    struct flyover_bytes message = field_text(envelope, "Message");
+    if (!field_text_is(field_text(envelope, "Type"), "Notification") || !message.at)
         return no_message(reading, "the body is no notification of SNS with a Message: where raw "
                                    "delivery is on, leave out sns_envelope");
     reading->attributes = (struct flyover_bytes){0};
-    (void)sqs_find(envelope, "MessageAttributes", &reading->attributes);
-    reading->notification_id = sqs_text(envelope, "MessageId");
+    (void)field_find(envelope, "MessageAttributes", &reading->attributes);
+    reading->notification_id = field_text(envelope, "MessageId");
     return parse(reading, message, memory);
 }
 
 static enum status read_body(struct reading *reading)
 {
     uint8_t *memory = reading->queue->in->scratch;
-    struct flyover_bytes body = sqs_text(reading->received, "Body");
+    struct flyover_bytes body = field_text(reading->received, "Body");
     if (!body.at)
         return no_message(reading, "the message has no body");
-    if (!sqs_md5_matches(body, sqs_text(reading->received, "MD5OfBody")))
+    if (!sqs_md5_matches(body, field_text(reading->received, "MD5OfBody")))
         return no_message(reading,
                           "its MD5 is not the one that SQS says: it was damaged on its way");
     enum status status = parse(reading, body, memory);
@@ -145,7 +123,7 @@ struct attribute {
 static uint32_t attributes_count(struct flyover_bytes attributes)
 {
     uint32_t count = 0;
-    struct flyover_cursor cursor = cursor_of(attributes);
+    struct flyover_cursor cursor = field_cursor(attributes);
     (void)flyover_read_map(&cursor, &count);
     return count;
 }
@@ -164,14 +142,12 @@ static uint32_t sort_attributes(struct flyover_bytes attributes,
                                 struct attribute ret_sorted[SQS_ATTRIBUTES_MAX])
 {
     uint32_t count = 0;
-    struct flyover_cursor cursor = cursor_of(attributes);
+    struct flyover_cursor cursor = field_cursor(attributes);
     (void)flyover_read_map(&cursor, &count);
     assert(count <= SQS_ATTRIBUTES_MAX);
     for (uint32_t i = 0; i < count; i++) {
         (void)flyover_read_str(&cursor, &ret_sorted[i].name);
-        const uint8_t *start = cursor.at;
-        (void)flyover_skip(&cursor);
-        ret_sorted[i].value = (struct flyover_bytes){start, (uint32_t)(cursor.at - start)};
+        ret_sorted[i].value = field_take(&cursor);
     }
     qsort(ret_sorted, count, sizeof(ret_sorted[0]), compare_names);
     return count;
@@ -201,8 +177,8 @@ static void put_number(struct sink *input, struct flyover_bytes text)
 static struct flyover_bytes either(struct flyover_bytes attribute, const char *of_sqs,
                                    const char *of_sns)
 {
-    struct flyover_bytes text = sqs_text(attribute, of_sqs);
-    return text.at ? text : sqs_text(attribute, of_sns);
+    struct flyover_bytes text = field_text(attribute, of_sqs);
+    return text.at ? text : field_text(attribute, of_sns);
 }
 
 static void put_attribute(struct sink *input, const struct attribute *attribute)
@@ -213,7 +189,7 @@ static void put_attribute(struct sink *input, const struct attribute *attribute)
     if (text.at && type.count >= 6 && memcmp(type.at, "Number", 6) == 0)
         put_number(input, text);
     else
-        sink_str(input, text.at ? text : sqs_text(attribute->value, "BinaryValue"));
+        sink_str(input, text.at ? text : field_text(attribute->value, "BinaryValue"));
 }
 
 static void put_attributes(struct sink *input, struct flyover_bytes attributes)
@@ -246,7 +222,7 @@ static bool is_by_id(const struct reading *reading)
 static struct flyover_bytes id_of(const struct reading *reading)
 {
     return reading->notification_id.count > 0 ? reading->notification_id
-                                              : sqs_text(reading->received, "MessageId");
+                                              : field_text(reading->received, "MessageId");
 }
 
 /* Nothing in it may differ when what it is known by comes again, or it would be refused: no
@@ -257,8 +233,8 @@ static enum status add_attributes(struct reading *reading)
     struct flyover_bytes received = reading->received, none = {0};
     bool is_own = is_by_id(reading);
     bool has_id = is_own || reading->queue->known_by == SQS_BY_DEDUPLICATION_ID;
-    struct sink input = sink_into(reading->queue->in->scratch + 2 * SQS_IN_PART_BYTES,
-                                  SQS_IN_PART_BYTES);
+    struct sink input =
+        sink_into(reading->queue->in->scratch + 2 * SQS_IN_PART_BYTES, SQS_IN_PART_BYTES);
     sink_bytes(&input, &head, 1);
     sink_literal(&input, "body");
     sink_bytes(&input, reading->body.at, reading->body.count);
@@ -310,11 +286,11 @@ static struct flyover_bytes name_at(struct reading *reading, const struct sqs_pa
     struct flyover_bytes value;
     if (!value_at(reading->body, &path->path, &value))
         return (struct flyover_bytes){0};
-    struct flyover_cursor cursor = cursor_of(value);
+    struct flyover_cursor cursor = field_cursor(value);
     if (!flyover_read_int(&cursor, &number))
-        return as_text(value);
+        return name_text(value);
     (void)snprintf(reading->name_memory, sizeof(reading->name_memory), "%lld", (long long)number);
-    return bytes_of(reading->name_memory);
+    return field_bytes(reading->name_memory);
 }
 
 static struct flyover_bytes deduplication_name(struct reading *reading)
@@ -324,13 +300,13 @@ static struct flyover_bytes deduplication_name(struct reading *reading)
         return id;
     (void)snprintf(reading->name_memory, sizeof(reading->name_memory), "%s/%.*s",
                    sqs_queue_name(reading->queue->url), (int)id.count, (const char *)id.at);
-    return bytes_of(reading->name_memory);
+    return field_bytes(reading->name_memory);
 }
 
 static struct flyover_bytes attribute_name(const struct reading *reading)
 {
     struct flyover_bytes attribute;
-    if (!sqs_find(reading->attributes, reading->queue->known_as, &attribute))
+    if (!field_find(reading->attributes, reading->queue->known_as, &attribute))
         return (struct flyover_bytes){0};
     return either(attribute, "StringValue", "Value");
 }
@@ -373,10 +349,10 @@ static uint64_t saga_id_of(struct flyover_bytes value)
 {
     int64_t number;
     char digits[24], *end;
-    struct flyover_cursor cursor = cursor_of(value);
+    struct flyover_cursor cursor = field_cursor(value);
     if (flyover_read_int(&cursor, &number))
         return number > 0 ? (uint64_t)number : 0;
-    struct flyover_bytes text = as_text(value);
+    struct flyover_bytes text = name_text(value);
     if (!text.at || text.count >= sizeof(digits))
         return 0;
     memcpy(digits, text.at, text.count);
@@ -395,9 +371,9 @@ static enum status read_signal(struct reading *reading)
         return problem_set(reading->problem, STATUS_INVALID, "there is no saga's id at %s",
                            queue->signal_saga_at.text);
     if (queue->signal_name)
-        reading->name = bytes_of(queue->signal_name);
+        reading->name = field_bytes(queue->signal_name);
     else if (value_at(reading->body, &queue->signal_name_at.path, &name))
-        reading->name = as_text(name);
+        reading->name = name_text(name);
     if (reading->name.count == 0 || reading->name.count >= EDGE_NAME_BYTES)
         return problem_set(reading->problem, STATUS_INVALID, "there is no signal's name at %s",
                            queue->signal_name ? queue->signal_name : queue->signal_name_at.text);
@@ -406,10 +382,10 @@ static enum status read_signal(struct reading *reading)
 
 static enum status read_answer(struct reading *reading)
 {
-    bool has_output = sqs_find(reading->body, "Output", &reading->input);
-    reading->token = sqs_text(reading->body, "TaskToken");
-    reading->error = sqs_text(reading->body, "Error");
-    reading->cause = sqs_text(reading->body, "Cause");
+    bool has_output = field_find(reading->body, "Output", &reading->input);
+    reading->token = field_text(reading->body, "TaskToken");
+    reading->error = field_text(reading->body, "Error");
+    reading->cause = field_text(reading->body, "Cause");
     if (!reading->token.at || has_output == (reading->error.at != NULL))
         return no_message(reading, "it is no answer: wanted is {\"TaskToken\": ..., \"Output\": "
                                    "...}, or with \"Error\" and \"Cause\" in place of Output");
@@ -454,21 +430,21 @@ static const char *keep(uint8_t **at, struct flyover_bytes text)
 static struct sqs_message *keep_message(const struct reading *reading)
 {
     struct flyover_bytes received = reading->received, group = {0};
-    struct flyover_bytes id = sqs_text(received, "MessageId");
-    struct flyover_bytes receipt = sqs_text(received, "ReceiptHandle");
+    struct flyover_bytes id = field_text(received, "MessageId");
+    struct flyover_bytes receipt = field_text(received, "ReceiptHandle");
     if (reading->queue->fifo)
         group = sqs_system_text(received, "MessageGroupId");
-    id = id.at ? id : bytes_of("without an id");
-    receipt = receipt.at ? receipt : bytes_of("");
-    struct sqs_message *message = malloc(
-        sizeof(*message) + room_for(id) + room_for(receipt) + room_for(group) +
-        room_for(reading->name) + room_for(reading->token) + room_for(reading->error) +
-        room_for(reading->cause) + reading->input.count);
+    id = id.at ? id : field_bytes("without an id");
+    receipt = receipt.at ? receipt : field_bytes("");
+    struct sqs_message *message =
+        malloc(sizeof(*message) + room_for(id) + room_for(receipt) + room_for(group) +
+               room_for(reading->name) + room_for(reading->token) + room_for(reading->error) +
+               room_for(reading->cause) + reading->input.count);
     if (!message)
         return NULL;
     *message = (struct sqs_message){.queue = reading->queue,
                                     .saga_id = reading->saga_id,
-                                    .bytes = sqs_text(received, "Body").count,
+                                    .bytes = field_text(received, "Body").count,
                                     .input = {message->memory, reading->input.count}};
     if (reading->input.count > 0)
         memcpy(message->memory, reading->input.at, reading->input.count);
@@ -488,13 +464,13 @@ enum status sqs_message_read(struct sqs_queue *queue, struct flyover_bytes recei
                              struct sqs_message **ret_message, struct problem *problem)
 {
     struct reading reading = {.queue = queue, .received = received, .problem = problem};
-    (void)sqs_find(received, "MessageAttributes", &reading.attributes);
-    enum status status = sqs_text(received, "ReceiptHandle").at
+    (void)field_find(received, "MessageAttributes", &reading.attributes);
+    enum status status = field_text(received, "ReceiptHandle").at
                              ? read_all(&reading)
                              : no_message(&reading, "SQS gave no receipt handle with it");
     if (status != STATUS_OK) /* what was found of it so far is of no use */
         reading.name = reading.token = reading.error = reading.cause = reading.input =
             (struct flyover_bytes){0};
-    *ret_message = keep_message(&reading);
+    *ret_message = status == STATUS_NO_MEMORY ? NULL : keep_message(&reading);
     return *ret_message ? status : STATUS_NO_MEMORY;
 }

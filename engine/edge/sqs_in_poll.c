@@ -156,14 +156,13 @@ static void ask_attributes(struct sqs_queue *queue)
     text_put(&body, "{\"QueueUrl\":");
     text_string(&body, queue->url, strlen(queue->url));
     text_put(&body, ",\"AttributeNames\":[\"All\"]}");
-    const struct sqs_request request = {
-        .action = "GetQueueAttributes",
-        .queue_url = queue->url,
-        .body = &body,
-        .timeout_ms = ATTRIBUTES_MS,
-        .answer_bytes_max = 1u << 16,
-        .on_end = on_attributes,
-        .context = queue};
+    const struct sqs_request request = {.action = "GetQueueAttributes",
+                                        .queue_url = queue->url,
+                                        .body = &body,
+                                        .timeout_ms = ATTRIBUTES_MS,
+                                        .answer_bytes_max = 1u << 16,
+                                        .on_end = on_attributes,
+                                        .context = queue};
     struct problem problem = {0};
     queue->asked = true;
     enum status status = sqs_send(queue->in->aws, &request, &problem);

@@ -83,7 +83,7 @@ static void read_outcomes(const struct batcher_batch *batch, const struct sqs_an
     struct flyover_bytes entry;
     for (struct sqs_list list = sqs_list(answer, "Failed"); sqs_next(&list, &entry);)
         if (sqs_read_id(entry, batch->count, &index))
-            outcomes[index] = sqs_is_true(entry, "SenderFault") ? REFUSED : FAILED;
+            outcomes[index] = field_is_true(entry, "SenderFault") ? REFUSED : FAILED;
     for (struct sqs_list list = sqs_list(answer, "Successful"); sqs_next(&list, &entry);)
         if (sqs_read_id(entry, batch->count, &index))
             outcomes[index] = DONE;

@@ -31,8 +31,7 @@ static const char *const fields[] = {"QueueUrl",
 static enum status read_queue_url(struct flyover_bytes input, char ret_url[SQS_URL_BYTES_MAX + 1],
                                   struct problem *problem)
 {
-    enum status status =
-        outbox_name(input, "QueueUrl", ret_url, SQS_URL_BYTES_MAX + 1, problem);
+    enum status status = outbox_name(input, "QueueUrl", ret_url, SQS_URL_BYTES_MAX + 1, problem);
     if (status == STATUS_OK && !sqs_is_url(ret_url))
         return problem_set(problem, STATUS_INVALID,
                            "\"QueueUrl\" is no queue's URL: give it as SQS says it, such as "
@@ -45,9 +44,9 @@ static enum status add_delay(struct outbox_message *message, struct flyover_byte
 {
     struct flyover_bytes delay;
     int64_t seconds = -1;
-    if (!outbox_get(input, "DelaySeconds", &delay))
+    if (!field_get(input, "DelaySeconds", &delay))
         return STATUS_OK;
-    struct flyover_cursor cursor = {delay.at, delay.at + delay.count};
+    struct flyover_cursor cursor = field_cursor(delay);
     if (!flyover_read_int(&cursor, &seconds) || seconds < 0 || seconds > SQS_DELAY_SECONDS_MAX)
         return problem_set(problem, STATUS_INVALID,
                            "\"DelaySeconds\" is no whole number from 0 to %d",
@@ -145,10 +144,10 @@ static enum status ask(void *module, struct batcher_batch *batch, uint32_t timeo
 
 static void read_failed(struct flyover_bytes entry, struct outbox_outcome *outcome)
 {
-    outcome->sender_fault = sqs_is_true(entry, "SenderFault");
-    if (!sqs_copy_text(entry, "Code", outcome->code, sizeof(outcome->code)))
+    outcome->sender_fault = field_is_true(entry, "SenderFault");
+    if (!field_copy_text(entry, "Code", outcome->code, sizeof(outcome->code)))
         (void)snprintf(outcome->code, sizeof(outcome->code), "Unknown");
-    if (!sqs_copy_text(entry, "Message", outcome->message, sizeof(outcome->message)))
+    if (!field_copy_text(entry, "Message", outcome->message, sizeof(outcome->message)))
         (void)snprintf(outcome->message, sizeof(outcome->message), "SQS does not say why");
 }
 
@@ -157,7 +156,7 @@ static struct flyover_bytes output_of(struct flyover_bytes entry, struct sink *o
 {
     uint32_t pairs = 0;
     const uint8_t *start = outputs->at;
-    struct flyover_cursor cursor = {entry.at, entry.at + entry.count};
+    struct flyover_cursor cursor = field_cursor(entry);
     (void)flyover_read_map(&cursor, &pairs);
     sink_map(outputs, pairs - 1);
     for (; pairs > 0; pairs--) {
@@ -177,7 +176,7 @@ static void read_done(struct flyover_bytes sent, struct flyover_bytes entry, str
                       struct outbox_outcome *outcome)
 {
     outcome->done =
-        sqs_md5_matches(sqs_text(sent, "MessageBody"), sqs_text(entry, "MD5OfMessageBody"));
+        sqs_md5_matches(field_text(sent, "MessageBody"), field_text(entry, "MD5OfMessageBody"));
     if (outcome->done) {
         outcome->output = output_of(entry, outputs);
         return;

@@ -53,8 +53,7 @@ void text_string(struct text *text, const char *string, size_t string_bytes)
 void text_value(struct text *text, struct flyover_bytes value)
 {
     for (size_t room = (size_t)value.count * 2 + 32; make_room(text, room); room *= 2) {
-        size_t bytes =
-            value_to_text(value, text->at + text->bytes, text->capacity - text->bytes);
+        size_t bytes = value_to_text(value, text->at + text->bytes, text->capacity - text->bytes);
         text->bytes += bytes;
         if (bytes > 0)
             return;
