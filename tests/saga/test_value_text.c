@@ -148,8 +148,7 @@ static void text_that_jansson_takes_becomes_the_same_bytes(void **state)
         "{ \"a\" : 1 , \"b\" : [ ] }",
         "{\"\\u0061\":1,\"b\":2}",
         "[{\"a\":1},{\"a\":1}]",
-        "{\"aaaaaaaabaaaaaaaa\":1,"
-        "\"aaaaaaaacaaaaaaaa\":2}",
+        "{\"aaaaaaaabaaaaaaaa\":1,\"aaaaaaaacaaaaaaaa\":2}",
     };
     for (size_t index = 0; index < sizeof texts / sizeof texts[0]; index++)
         assert_taken(texts[index]);
