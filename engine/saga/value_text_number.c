@@ -209,13 +209,17 @@ static size_t write_fixed(uint64_t digits, size_t fraction_count, char *text)
     return used + 1;
 }
 
-#define QUICK_FRACTION_MAX 6
+/* Of a small one, more digits behind the point are written with an exponent. */
+#define QUICK_FRACTION_MAX       15
+#define QUICK_SMALL_FRACTION_MAX 6
+#define SMALL                    1e-4
 
 /* Most numbers have few digits behind the point. With those of r, r / 10^k is read as one exact
  * division, so that what equals the value here is read as it. 0: it takes more digits. */
 static size_t write_quickly(double value, char *text)
 {
-    for (size_t k = 0; k <= QUICK_FRACTION_MAX; k++) {
+    size_t k_max = value < SMALL ? QUICK_SMALL_FRACTION_MAX : QUICK_FRACTION_MAX;
+    for (size_t k = 0; k <= k_max; k++) {
         double scaled = value * powers[k];
         if (scaled >= (double)EXACT_INTEGER_MAX)
             return 0;

@@ -178,7 +178,7 @@ static void put_leaf(struct writer *writer, const struct cursor_shape *shape, co
     case FLYOVER_MAP:
     case FLYOVER_EXT:
     case FLYOVER_END:
-    case FLYOVER_BAD: assert(!"a value that was checked has none of them here"); break;
+    case FLYOVER_BAD: assert(false && "a value that was checked has none of them here"); break;
     }
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/saga/value_json.h"
+#include "engine/saga/value_text.h"
 
 uint64_t json_cases_draw(struct json_cases *cases, uint64_t below)
 {
@@ -268,4 +269,16 @@ bool json_cases_oracle(const char *text, size_t text_bytes, uint8_t *out, size_t
     if (status == STATUS_TOO_LARGE)
         abort();
     return status == STATUS_OK;
+}
+
+enum status json_cases_read_copy(const char *text, size_t text_bytes, uint8_t *out, size_t capacity,
+                                 size_t *ret_bytes, struct problem *problem)
+{
+    char *copy = malloc(text_bytes + (text_bytes == 0));
+    if (copy == NULL)
+        abort();
+    memcpy(copy, text, text_bytes);
+    enum status status = value_from_text(copy, text_bytes, out, capacity, ret_bytes, problem);
+    free(copy);
+    return status;
 }

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/base/status.h"
+
 #define JSON_CASE_BYTES_MAX 16384u
 
 /* The same seed gives the same texts. */
@@ -33,5 +35,10 @@ void json_cases_spoil(struct json_cases *cases);
  * STATUS_TOO_LARGE is a failure of the test. */
 bool json_cases_oracle(const char *text, size_t text_bytes, uint8_t *out, size_t capacity,
                        size_t *ret_bytes);
+
+/* value_from_text of a copy with nothing behind it, so that AddressSanitizer sees a read over the
+ * end. */
+enum status json_cases_read_copy(const char *text, size_t text_bytes, uint8_t *out, size_t capacity,
+                                 size_t *ret_bytes, struct problem *problem);
 
 #endif
