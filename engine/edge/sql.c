@@ -30,6 +30,7 @@ void sql_txn_free(struct sql_txn *txn)
 {
     PQclear(txn->error);
     PQclear(txn->answer);
+    PQclear(txn->doubt);
     free(txn);
 }
 
