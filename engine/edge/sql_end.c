@@ -126,38 +126,74 @@ static bool was_prepared_by_itself(const struct sql_txn *txn)
     return false;
 }
 
-/* Whether it was so only because the tables are others than when it was described (a type that a
- * value does not fit in, an operator that the new type has not) is known when it is described anew:
- * if not, this is the error. A plan of a session that has other columns now is stale in any case,
- * though the description of what runs as it is does not say so. */
-static bool doubt(struct sql *sql, struct sql_txn *txn)
+/* An internal error is that of a type that was dropped and made again. */
+static bool may_be_stale(const struct sql_txn *txn)
 {
-    bool is_of_plan = is_state(txn->error, "0A000");
-    if (txn->kind != SQL_RUN || txn->error_slot < SQL_SLOT_PARTS ||
-        (!is_of_plan && !is_state(txn->error, "42") && !is_state(txn->error, "22")))
+    static const char *const states[] = {"0A000", "22", "42", "XX000"};
+    if (txn->kind != SQL_RUN || txn->error_slot < SQL_SLOT_PARTS)
         return false;
-    if (is_of_plan && !was_prepared_by_itself(txn) && txn->version == txn->statement->version)
-        txn->statement->version++;
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        if (is_state(txn->error, states[i]))
+            return true;
+    }
+    return false;
+}
+
+static void set_aside(struct sql_txn *txn)
+{
     PQclear(txn->doubt);
     txn->doubt = txn->error;
     txn->doubt_slot = txn->error_slot;
     txn->error = NULL;
+}
+
+/* Whether it was so only because the tables are others than when it was described (a value that the
+ * old type has no room for, an operator that the new one has not) is known when it is described
+ * anew: if it is the same, this is the error. A plan of a session that has other columns now is
+ * stale in any case, though the description of what runs as it is does not say so. */
+static void doubt(struct sql *sql, struct sql_txn *txn)
+{
+    if (is_state(txn->error, "0A000") && !was_prepared_by_itself(txn) &&
+        txn->version == txn->statement->version)
+        txn->statement->version++;
+    set_aside(txn);
     go_on(sql, txn, SQL_DESCRIBE);
-    return true;
+}
+
+/* The statement cannot be run, but it may have been, by an engine that did not hear of it. */
+static void ask_for_key(struct sql *sql, struct sql_txn *txn)
+{
+    set_aside(txn);
+    go_on(sql, txn, SQL_READ);
+}
+
+void sql_fail_by_doubt(struct sql *sql, struct sql_txn *txn)
+{
+    if (!txn->doubt) {
+        sql_fail(sql, txn, false, "SQL.BadStatement", "statement \"%s\": %s", txn->statement->name,
+                 txn->refused);
+        return;
+    }
+    txn->error = txn->doubt;
+    txn->error_slot = txn->doubt_slot;
+    txn->doubt = NULL;
+    fail_by_server(sql, txn);
 }
 
 static void fail(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
 {
     bool of_keys = txn->error_slot < SQL_SLOT_PARTS;
     bool of_session = is_of_session(txn->error);
-    const char *state = PQresultErrorField(txn->error, PG_DIAG_SQLSTATE);
+    struct sql_error error = sql_error_of(PQresultErrorField(txn->error, PG_DIAG_SQLSTATE), NULL);
     connection->spent |=
         is_state(txn->error, "25006") || (of_keys && is_state(txn->error, "42P01"));
-    if ((of_session || sql_error_of(state, NULL).retry_here) && sql_queue_again(sql, txn))
+    if ((of_session || error.retry_here) && sql_queue_again(sql, txn))
         return;
-    if (!of_session && doubt(sql, txn))
-        return;
-    if (of_keys && is_state(txn->error, "42") && !of_session)
+    if (!of_session && may_be_stale(txn))
+        doubt(sql, txn);
+    else if (txn->kind == SQL_DESCRIBE && !txn->doubt && !error.retryable)
+        ask_for_key(sql, txn);
+    else if (of_keys && is_state(txn->error, "42") && !of_session)
         fail_by_keys(sql, txn);
     else
         fail_by_server(sql, txn);
@@ -170,10 +206,7 @@ static void fail(struct sql *sql, struct sql_connection *connection, struct sql_
 static void on_described_in_doubt(struct sql *sql, struct sql_txn *txn)
 {
     if (txn->version == txn->statement->version || txn->attempts + 1 >= SQL_ATTEMPTS_MAX) {
-        txn->error = txn->doubt;
-        txn->error_slot = txn->doubt_slot;
-        txn->doubt = NULL;
-        fail_by_server(sql, txn);
+        sql_fail_by_doubt(sql, txn);
         return;
     }
     txn->attempts++;
@@ -189,8 +222,7 @@ static void on_described(struct sql *sql, struct sql_connection *connection, str
     if (txn->error)
         fail(sql, connection, txn);
     else if (txn->refused[0])
-        sql_fail(sql, txn, false, "SQL.BadStatement", "statement \"%s\": %s", txn->statement->name,
-                 txn->refused);
+        ask_for_key(sql, txn);
     else if (txn->doubt)
         on_described_in_doubt(sql, txn);
     else
@@ -239,18 +271,27 @@ static void on_run(struct sql *sql, struct sql_connection *connection, struct sq
         fail(sql, connection, txn);
 }
 
-static void on_read(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
+/* The call was done before, or its compensation was. */
+static void on_key(struct sql *sql, struct sql_txn *txn)
 {
-    if (txn->error)
-        fail(sql, connection, txn);
-    else if (!txn->answer || PQntuples(txn->answer) == 0)
-        go_on(sql, txn, SQL_RUN); /* the retention took it between the two */
-    else if (PQgetvalue(txn->answer, 0, 1)[0] == 't')
+    if (PQgetvalue(txn->answer, 0, 1)[0] == 't')
         sql_fail(sql, txn, false, "SQL.Compensated",
                  "statement \"%s\": the step was compensated before it was done; nothing is done",
                  txn->statement->name);
     else
         done(sql, txn, PQgetisnull(txn->answer, 0, 0) ? NULL : PQgetvalue(txn->answer, 0, 0));
+}
+
+static void on_read(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
+{
+    if (txn->error)
+        fail(sql, connection, txn);
+    else if (txn->answer && PQntuples(txn->answer) > 0)
+        on_key(sql, txn);
+    else if (txn->doubt || txn->refused[0])
+        sql_fail_by_doubt(sql, txn);
+    else
+        go_on(sql, txn, SQL_RUN); /* the retention took it between the two */
 }
 
 static void on_buried(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)

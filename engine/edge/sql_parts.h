@@ -87,7 +87,7 @@ struct sql_txn {
     PGresult *error; /* the first; owned */
     uint32_t error_slot;
     PGresult *answer; /* of the last command that was executed; owned */
-    PGresult *doubt;  /* the error of a run, while the statement is described anew; owned */
+    PGresult *doubt;  /* the error, while it is found out whether it is the answer; owned */
     uint32_t doubt_slot;
     char refused[128]; /* SQL_DESCRIBE: why the statement cannot be run as it is configured */
 };
@@ -180,6 +180,8 @@ bool sql_wrap(PGconn *pg, const char *keys_table, struct sql_statement *statemen
  */
 /* `txn` has no place in any queue; `connection` may be given more, but is not closed here. */
 void sql_on_end(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn);
+/* By what is in doubt. */
+void sql_fail_by_doubt(struct sql *sql, struct sql_txn *txn);
 /* Answers the call and frees the transaction. */
 __attribute__((format(printf, 5, 6))) void sql_fail(struct sql *sql, struct sql_txn *txn,
                                                     bool retryable, const char *error,

@@ -162,9 +162,10 @@ static bool make_values(struct sql *sql, struct sql_txn *txn, struct values *val
 /* ---- the kinds ---------------------------------------------------------------------------------
  */
 
-static bool send_describe(struct sql_connection *connection, struct sql_txn *txn)
+/* A table that is being altered is waited for here. */
+static bool send_describe(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
 {
-    bool good = true;
+    bool good = limit(sql, connection, txn);
     for (uint32_t i = 0; good && i < txn->statement->parts_count; i++) {
         const struct sql_part *part = &txn->statement->parts[i];
         good = PQsendPrepare(connection->pg, "", part->sql, 0, NULL) &&
@@ -240,8 +241,11 @@ static enum sql_sent send_kind(struct sql *sql, struct sql_connection *connectio
     bool good = false;
     switch (txn->kind) {
     case SQL_RUN: return send_run(sql, connection, txn);
-    case SQL_DESCRIBE: good = send_describe(connection, txn); break;
-    case SQL_READ: good = execute_key(sql, connection, txn, SQL_SLOT_READ, txn->call->key); break;
+    case SQL_DESCRIBE: good = send_describe(sql, connection, txn); break;
+    case SQL_READ:
+        good = limit(sql, connection, txn) &&
+               execute_key(sql, connection, txn, SQL_SLOT_READ, txn->call->key);
+        break;
     case SQL_BURY: good = send_bury(sql, connection, txn); break;
     case SQL_CLEAN: good = send_clean(sql, connection, txn); break;
     case SQL_FORGET: good = send_forget(connection, txn); break;

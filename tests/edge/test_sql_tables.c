@@ -154,6 +154,19 @@ TEST(a_table_that_is_made_anew_with_other_columns_fails_no_call_on_any_connectio
     assert_int_equal(calls[1]->retries, 0);
 }
 
+TEST(a_type_that_is_made_anew_fails_no_call)
+{
+#define MOOD "CREATE TYPE mood AS ENUM ('glad', 'sad'); CREATE TABLE feeling (of text, is_now mood)"
+    sql_rig_open(rig, &postgres,
+                 SECTION("\"pool\": 1, ",
+                         "\"feel\": {\"sql\": \"INSERT INTO feeling VALUES ('ada', "
+                         "$1)\", \"params\": [\"$\"]}"));
+    sql_rig_run(rig, MOOD);
+    sql_rig_done(rig, sql_rig_call(rig, "feel", "e-1-1", "\"glad\""), "null");
+    sql_rig_run(rig, "DROP TABLE feeling; DROP TYPE mood; " MOOD);
+    sql_rig_done(rig, sql_rig_call(rig, "feel", "e-2-1", "\"sad\""), "null");
+}
+
 /* A plan with other columns than it had is refused by each session that has it. */
 TEST(a_result_of_another_shape_fails_no_call_on_any_connection)
 {
@@ -185,6 +198,19 @@ TEST(a_table_that_changes_between_description_and_run_does_not_fail_the_call)
     assert_int_equal(call->retries, 1);
 }
 
+/* The lock is waited for before the statement can even be described. */
+TEST(a_table_that_is_being_altered_is_waited_for_until_the_deadline_of_the_step)
+{
+    sql_rig_open(rig, &postgres, SECTION("\"pool\": 1, \"pipeline\": 4, ", PAY ", " REFUND));
+    sql_rig_wait(rig, sql_rig_call(rig, "pay", "e-1-1", ada_10));
+    sql_rig_run(rig, "BEGIN; LOCK TABLE account");
+    sql_rig_failed(rig, sql_rig_call_with(rig, "refund", "e-1-1-c", ada_10_undone, NULL, 500),
+                   "States.Timeout", "holds the lock");
+    assert_string_equal(rig->log, "");
+    sql_rig_run(rig, "COMMIT");
+    sql_rig_done(rig, sql_rig_call(rig, "refund", "e-1-1-c", ada_10_undone), "null");
+}
+
 TEST(an_error_that_stays_when_it_is_described_anew_is_the_answer)
 {
     sql_rig_open(rig, &postgres,
@@ -206,6 +232,34 @@ TEST(an_error_that_stays_when_it_is_described_anew_is_the_answer)
     sql_rig_done(rig, sql_rig_call(rig, "cut", "e-1-1", "1"), "{\"n\": 1}");
     for (uint32_t i = 0; i < rig->calls_count; i++)
         assert_int_equal(rig->calls[i].retries, i == 5);
+}
+
+/* By an engine that did not live to hear of it; the next one cannot even describe the statement. */
+TEST(a_call_that_was_done_is_answered_though_its_statement_cannot_be_run_any_more)
+{
+    static struct sql_rig before;
+    static const char answer[] = "{\"id\": \"ada\", \"balance\": \"90\"}";
+    sql_rig_open(&before, &postgres, SECTION("\"pool\": 1, ", PAY));
+    sql_rig_done(&before, sql_rig_call(&before, "pay", "e-1-1", ada_10), answer);
+    sql_rig_close(&before);
+    sql_rig_open(rig, &postgres, SECTION("\"pool\": 1, ", PAY));
+    sql_rig_run(rig, "ALTER TABLE account RENAME TO elsewhere");
+    sql_rig_done(rig, sql_rig_call(rig, "pay", "e-1-1", ada_10), answer);
+    sql_rig_failed(rig, sql_rig_call(rig, "pay", "e-2-1", ada_10), "SQL.UndefinedTable", "account");
+}
+
+TEST(a_call_that_was_done_is_answered_though_its_statement_is_refused)
+{
+    static struct sql_rig before;
+    sql_rig_open(&before, &postgres, SECTION("\"pool\": 1, ", PAY));
+    sql_rig_done(&before, sql_rig_call(&before, "pay", "e-1-1", ada_10),
+                 "{\"id\": \"ada\", \"balance\": \"90\"}");
+    sql_rig_close(&before);
+    sql_rig_open(rig, &postgres,
+                 SECTION("\"pool\": 1, ", "\"pay\": {\"sql\": \"SELECT $1::int\"}"));
+    sql_rig_done(rig, sql_rig_call(rig, "pay", "e-1-1", ada_10),
+                 "{\"id\": \"ada\", \"balance\": \"90\"}");
+    sql_rig_failed(rig, sql_rig_call(rig, "pay", "e-2-1", ada_10), "SQL.BadStatement", "takes 1");
 }
 
 /* The first of the pipeline is a duplicate, so that what it prepares behind its key is not. */
@@ -239,9 +293,15 @@ int main(void)
         cmocka_unit_test(a_column_that_has_become_wider_takes_wider_values_on_any_connection),
         cmocka_unit_test(
             a_table_that_is_made_anew_with_other_columns_fails_no_call_on_any_connection),
+        cmocka_unit_test(a_type_that_is_made_anew_fails_no_call),
         cmocka_unit_test(a_result_of_another_shape_fails_no_call_on_any_connection),
         cmocka_unit_test(a_table_that_changes_between_description_and_run_does_not_fail_the_call),
+        cmocka_unit_test(
+            a_table_that_is_being_altered_is_waited_for_until_the_deadline_of_the_step),
         cmocka_unit_test(an_error_that_stays_when_it_is_described_anew_is_the_answer),
+        cmocka_unit_test(
+            a_call_that_was_done_is_answered_though_its_statement_cannot_be_run_any_more),
+        cmocka_unit_test(a_call_that_was_done_is_answered_though_its_statement_is_refused),
         cmocka_unit_test(what_a_duplicate_did_not_prepare_fails_nothing_behind_it),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);
