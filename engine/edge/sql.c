@@ -30,6 +30,7 @@ void sql_txn_free(struct sql_txn *txn)
 {
     PQclear(txn->error);
     PQclear(txn->answer);
+    PQclear(txn->doubt);
     free(txn);
 }
 
@@ -129,6 +130,8 @@ static void give_up(struct sql *sql, struct sql_txn *txn)
     if (!txn->call) {
         sql->clean_at_ms = sql_now_ms() + SQL_CLEAN_EVERY_MS;
         sql_txn_free(txn);
+    } else if (txn->doubt) {
+        sql_fail_by_doubt(sql, txn);
     } else if (!is_connected(sql) && sql->away) {
         sql_fail(sql, txn, true, sql->away_error, "%s: %s", sql->where, sql->reason);
     } else {

@@ -244,40 +244,6 @@ TEST(what_fails_only_when_it_is_committed_fails_the_call)
     assert_int_equal(sql_rig_number(rig, KEYS), 1);
 }
 
-TEST(a_table_that_is_missing_is_named_and_found_when_it_is_there)
-{
-    sql_rig_open(rig, &postgres, SECTION("", PAY));
-    sql_rig_run(rig, "ALTER TABLE account RENAME TO elsewhere");
-    struct sql_rig_call *call = sql_rig_call(rig, "pay", "e-1-1", ada_10);
-    sql_rig_failed(rig, call, "SQL.UndefinedTable", "make the table");
-    assert_false(call->retryable);
-    sql_rig_run(rig, "ALTER TABLE elsewhere RENAME TO account");
-    sql_rig_done(rig, sql_rig_call(rig, "pay", "e-1-1", ada_10),
-                 "{\"id\": \"ada\", \"balance\": \"90\"}");
-    sql_rig_run(rig, "ALTER TABLE account RENAME TO elsewhere");
-    sql_rig_failed(rig, sql_rig_call(rig, "pay", "e-2-1", ada_10), "SQL.UndefinedTable", "account");
-    sql_rig_run(rig, "ALTER TABLE elsewhere RENAME TO account");
-    sql_rig_done(rig, sql_rig_call(rig, "pay", "e-2-1", ada_10),
-                 "{\"id\": \"ada\", \"balance\": \"80\"}");
-}
-
-TEST(a_table_that_is_altered_under_it_does_not_fail_calls)
-{
-    sql_rig_open(rig, &postgres,
-                 SECTION("\"pool\": 1, ", "\"all\": {\"sql\": \"SELECT * FROM account\"}, "
-                                          "\"some\": {\"sql\": \"UPDATE account SET balance = 1 "
-                                          "WHERE id = 'ada' RETURNING *\", \"returns\": \"row\"}"));
-    sql_rig_done(rig, sql_rig_call(rig, "all", "e-1-1", "{}"), "null");
-    sql_rig_done(rig, sql_rig_call(rig, "some", "e-2-1", "{}"),
-                 "{\"id\": \"ada\", \"balance\": \"1\"}");
-    sql_rig_run(rig, "ALTER TABLE account ADD COLUMN note text");
-    sql_rig_done(rig, sql_rig_call(rig, "all", "e-3-1", "{}"), "null");
-    sql_rig_wait(rig, sql_rig_call(rig, "some", "e-4-1", "{}"));
-    assert_true(rig->calls[rig->calls_count - 1].is_done);
-    sql_rig_run(rig, "ALTER TABLE account DROP COLUMN note, DROP COLUMN balance");
-    sql_rig_failed(rig, sql_rig_call(rig, "some", "e-5-1", "{}"), "SQL.UndefinedColumn", "balance");
-}
-
 TEST(a_deadlock_is_retried_and_both_calls_are_done)
 {
 #define LOCK(a, b)                                                                                 \
@@ -345,8 +311,6 @@ int main(void)
         cmocka_unit_test(json_that_the_engine_cannot_hold_comes_as_its_text),
         cmocka_unit_test(errors_of_the_server_have_names_and_leave_nothing_behind),
         cmocka_unit_test(what_fails_only_when_it_is_committed_fails_the_call),
-        cmocka_unit_test(a_table_that_is_missing_is_named_and_found_when_it_is_there),
-        cmocka_unit_test(a_table_that_is_altered_under_it_does_not_fail_calls),
         cmocka_unit_test(a_deadlock_is_retried_and_both_calls_are_done),
         cmocka_unit_test(who_waits_for_a_lock_is_out_of_time_at_the_deadline_of_the_step),
         cmocka_unit_test(who_gets_no_connection_is_out_of_time_at_the_deadline_of_the_step),

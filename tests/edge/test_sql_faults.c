@@ -316,24 +316,6 @@ TEST(engines_that_start_together_make_one_table)
         sql_rig_close(&others[i]);
 }
 
-/* The statement was described while the table was there; the calls wait for the one connection when
- * the first of them finds out that it is not there any more. */
-TEST(calls_that_wait_while_their_table_is_dropped_all_fail_by_its_name)
-{
-    struct sql_rig_call *calls[4];
-    sql_rig_open(rig, &postgres, SECTION("\"pool\": 1, \"pipeline\": 1, ", PAY));
-    sql_rig_wait(rig, sql_rig_call(rig, "pay", "e-1-1", ada_10));
-    sql_rig_run(rig, "DROP TABLE account");
-    for (uint32_t i = 0; i < 4; i++) {
-        char key[EDGE_KEY_BYTES];
-        snprintf(key, sizeof key, "e-2-%u", i);
-        calls[i] = sql_rig_call(rig, "pay", key, ada_10);
-    }
-    sql_rig_wait_all(rig);
-    for (uint32_t i = 0; i < 4; i++)
-        sql_rig_failed(rig, calls[i], "SQL.UndefinedTable", "account");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,7 +336,6 @@ int main(void)
         cmocka_unit_test(a_compensation_of_another_services_step_just_runs),
         cmocka_unit_test(a_table_of_keys_that_may_not_be_made_is_a_sentence_with_the_statement),
         cmocka_unit_test(a_table_of_keys_that_is_dropped_is_made_again),
-        cmocka_unit_test(calls_that_wait_while_their_table_is_dropped_all_fail_by_its_name),
         cmocka_unit_test(keys_of_a_schema_are_there_and_old_ones_are_deleted),
         cmocka_unit_test(engines_that_start_together_make_one_table),
     };
