@@ -61,12 +61,14 @@
  *   that the redrive policy allows, by its ApproximateReceiveCount. Then it is clear that it goes,
  *   and those that came with it are started at once. They have been received no more often than it,
  *   so none of them has gone before.
- * - Where the policy is not known (GetQueueAttributes is denied) the queue is asked for one message
- *   a receive while a bad one is about: it comes alone, and those behind it are not counted.
+ * - For this last time the queue is asked for one message a receive, so that the bad one comes
+ * alone and those behind it have one receive left, for an answer that is lost or an engine that
+ * ends. Where the policy is not known (GetQueueAttributes is denied) that is so all the time that a
+ * bad one is about. Else the queue's other groups would pay for it.
  * - Where there is no policy, its group waits until the queue's retention ends; that is said.
  * The policy is asked for again where a group waits and what is known is older than a minute. What
- * remains: a good one that has come with the bad one each time and is given back once more, since
- * the engine ends at that moment, is moved away too.
+ * remains: a good one that came with the bad one that last time all the same, as it does where the
+ * policy allows one receive only, and has to be given back since the engine ends, is moved away.
  *
  * Threads: the edge thread. Memory: a message with its input until it is deleted, at most
  * `messages_max` of the engine's (edge.h), and no poll while those hold SQS_IN_BYTES_MAX; for ids

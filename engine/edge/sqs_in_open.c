@@ -146,14 +146,15 @@ bool sqs_open_is_last(const struct sqs_message *message)
     return receives_max != SQS_RECEIVES_UNKNOWN && message->receives >= receives_max;
 }
 
-/* Its group waits until it is moved away. Where it is not known when that is, those behind it are
- * not to be received with it. */
+/* Its group waits until it is moved away. For the last time, or where it is not known when that is,
+ * those behind it are not to be received with it. */
 static void hold_group(const struct sqs_message *message)
 {
     struct sqs_queue *queue = message->queue;
     int64_t now_ms = batcher_now_ms();
     bool is_counted = queue->receives_max != SQS_RECEIVES_UNKNOWN && message->receives > 0;
-    if (queue->receives_max != SQS_RECEIVES_ANY && !is_counted)
+    bool is_next_last = !is_counted || message->receives + 1 >= queue->receives_max;
+    if (queue->receives_max != SQS_RECEIVES_ANY && is_next_last)
         queue->singly_ms = now_ms + (int64_t)queue->visibility_seconds * 2 * 1000;
     if (now_ms - queue->asked_ms > POLICY_AGE_MS)
         queue->asked = false;

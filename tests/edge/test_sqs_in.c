@@ -588,7 +588,7 @@ static void while_a_bad_one_of_an_unknown_policy_is_about_messages_come_singly(v
     assert_int_equal(number(request("ReceiveMessage"), "MaxNumberOfMessages"), 10);
 }
 
-static void a_policy_that_is_known_to_count_lets_messages_come_by_ten(void **state)
+static void of_a_known_policy_only_for_the_last_time_messages_come_singly(void **state)
 {
     (void)state;
     redrive = "{\"maxReceiveCount\":3}";
@@ -597,6 +597,10 @@ static void a_policy_that_is_known_to_count_lets_messages_come_by_ten(void **sta
     settle(0, EDGE_REFUSED);
     come(json_array());
     assert_int_equal(number(request("ReceiveMessage"), "MaxNumberOfMessages"), 10);
+    come(received(groups("a"), "2"));
+    settle(1, EDGE_REFUSED);
+    come(json_array());
+    assert_int_equal(number(request("ReceiveMessage"), "MaxNumberOfMessages"), 1);
 }
 
 static void where_a_group_waits_the_policy_is_asked_for_again(void **state)
@@ -1129,7 +1133,7 @@ int main(void)
         TEST(behind_one_that_cannot_be_a_start_its_group_goes_on_at_the_last_time),
         TEST(where_nothing_is_moved_away_a_group_waits_behind_a_bad_one),
         TEST(while_a_bad_one_of_an_unknown_policy_is_about_messages_come_singly),
-        TEST(a_policy_that_is_known_to_count_lets_messages_come_by_ten),
+        TEST(of_a_known_policy_only_for_the_last_time_messages_come_singly),
         TEST(where_a_group_waits_the_policy_is_asked_for_again),
         TEST(one_whose_input_can_be_no_payload_gives_back_its_group),
         TEST(what_cannot_be_a_start_is_left_to_the_queue_by_name),
