@@ -473,6 +473,34 @@ static void those_that_wait_behind_a_signal_are_taken_with_it(void **state)
     assert_true(edges_wait_ns(rig->edges) == UINT64_MAX);
 }
 
+static void one_that_comes_behind_those_that_wait_stays_behind_them(void **state)
+{
+    struct edge_rig *rig = *state;
+    edge_rig_open(rig, in_turn);
+    uint64_t saga_id = edge_rig_start(rig, "{}");
+    edge_rig_turns(rig, 4);
+    for (int i = 0; i < (int)CORE_SIGNALS_MAX; i++)
+        signal_to(saga_id, "paid", i, 'X');
+    edge_rig_turns(rig, 6);
+    for (int i = 0; i < 3; i++)
+        signal_to(saga_id, "paid", 100 + i, "BCD"[i]);
+    edge_rig_turns(rig, 2);
+    signal_to(saga_id, "sent", 1, 'A'); /* takes one of those that are kept */
+    rig_now_ms += 1000;
+    edge_rig_turns(rig, 3);
+    rig_now_ms += 1000;
+    edge_rig_turns(rig, 3);
+    assert_string_equal(post.order + CORE_SIGNALS_MAX, "AB");
+    signal_to(saga_id, "paid", 103, 'E');
+    edge_rig_turns(rig, 2);
+    signal_to(saga_id, "sent", 1, 'F'); /* ends it */
+    edge_rig_turns(rig, 3);
+    rig_now_ms += 1000;
+    edge_rig_turns(rig, 3);
+    assert_string_equal(post.order + CORE_SIGNALS_MAX, "ABFCDE");
+    assert_int_equal(counts(rig).messages_open, 0);
+}
+
 static void a_signal_that_waits_for_too_long_is_given_up(void **state)
 {
     struct edge_rig *rig = *state;
@@ -647,6 +675,7 @@ int main(void)
         EDGE_TEST(signals_that_cannot_be_kept_are_tried_ever_more_rarely),
         EDGE_TEST(where_no_signal_waits_the_engine_may_sleep),
         EDGE_TEST(those_that_wait_behind_a_signal_are_taken_with_it),
+        EDGE_TEST(one_that_comes_behind_those_that_wait_stays_behind_them),
         EDGE_TEST(a_signal_that_waits_for_too_long_is_given_up),
         EDGE_TEST(an_answer_by_token_ends_the_step),
         EDGE_TEST(a_failure_by_token_fails_the_step),

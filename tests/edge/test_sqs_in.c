@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/edge/sqs_in_parts.h"
 #include "tests/edge/sqs_rig.h"
 
 #define URL   "http://127.0.0.1:4566/000000000000/orders"
@@ -922,6 +923,24 @@ static void of_signals_the_last_ones_are_known_and_those_that_could_not_be_delet
         succeed("DeleteMessageBatch");
 }
 
+static void of_ids_the_last_ones_are_known_however_many_there_were(void **state)
+{
+    (void)state;
+    struct sqs_known *known = NULL;
+    char id[16];
+    assert_false(sqs_known_has(known, "0"));
+    for (uint32_t i = 0; i < 3 * SQS_IN_KNOWN_MAX + 7; i++) {
+        (void)snprintf(id, sizeof(id), "%u", i);
+        sqs_known_add(&known, id);
+        sqs_known_add(&known, id); /* counts once */
+    }
+    for (uint32_t i = 0; i < 3 * SQS_IN_KNOWN_MAX + 7; i++) {
+        (void)snprintf(id, sizeof(id), "%u", i);
+        assert_int_equal(sqs_known_has(known, id), i >= 2 * SQS_IN_KNOWN_MAX + 7);
+    }
+    free(known);
+}
+
 static void a_message_ends_a_step_by_its_token(void **state)
 {
     (void)state;
@@ -1153,6 +1172,7 @@ int main(void)
         TEST(a_signal_that_was_refused_and_comes_again_is_tried_again),
         TEST(a_notification_that_comes_as_two_messages_is_one_signal),
         TEST(of_signals_the_last_ones_are_known_and_those_that_could_not_be_deleted),
+        TEST(of_ids_the_last_ones_are_known_however_many_there_were),
         TEST(a_message_ends_a_step_by_its_token),
         TEST(a_queue_that_fails_rests_and_the_others_go_on),
         TEST(a_queue_that_does_not_exist_is_asked_for_again_with_its_attributes),
