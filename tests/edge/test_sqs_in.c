@@ -617,13 +617,18 @@ static void where_a_group_waits_the_policy_is_asked_for_again(void **state)
     settle(1, EDGE_REFUSED);
     assert_int_equal(take_back(), 1);
     rig.log[0] = 0;
-    redrive = "{\"maxReceiveCount\":3}";
     rig_answer_json((uint32_t)rig_find("GetQueueAttributes"), attributes(30));
-    assert_string_equal(rig.log, "");
+    assert_string_equal(rig.log, ""); /* it was said at the start */
+    rig.later_ms = 122000;
     come(received(groups("aa"), "3"));
     settle(2, EDGE_REFUSED);
-    assert_int_equal(rig.messages_count, 4);
-    settle(3, EDGE_SETTLED);
+    assert_int_equal(take_back(), 1);
+    redrive = "{\"maxReceiveCount\":4}";
+    rig_answer_json((uint32_t)rig_find("GetQueueAttributes"), attributes(30));
+    come(received(groups("aa"), "4"));
+    settle(3, EDGE_REFUSED);
+    assert_int_equal(rig.messages_count, 5);
+    settle(4, EDGE_SETTLED);
 }
 
 static void one_whose_input_can_be_no_payload_gives_back_its_group(void **state)
