@@ -16,6 +16,9 @@
 #define FRESH_MS   1000
 #define LIST_BYTES 16384u
 
+/* Who comes last, the thread that asks or the close, frees. */
+enum names_asking { NAMES_ASKED, NAMES_ANSWERED, NAMES_CLOSED };
+
 struct names_list {
     char text[LIST_BYTES];
     size_t count;
@@ -26,10 +29,10 @@ struct sql_names {
     char *hosts_text, *ports_text;
     const char *hosts[SQL_NAMES_MAX], *ports[SQL_NAMES_MAX];
     struct addrinfo hints;
-    /* The asking thread's from is_asking to is_answered. */
+    /* The asking thread's from is_asking to NAMES_ANSWERED. */
     struct addrinfo *found[SQL_NAMES_MAX];
     int errors[SQL_NAMES_MAX];
-    _Atomic bool is_answered;
+    _Atomic enum names_asking asking;
     bool is_asking, is_known;
     int64_t known_at_ms;
     struct names_list host, hostaddr, port;
@@ -104,6 +107,16 @@ enum status sql_names_open(const char *url, struct sql_names **ret_names, struct
     return status;
 }
 
+static void names_free(struct sql_names *names)
+{
+    for (uint32_t i = 0; i < names->hosts_count; i++)
+        if (names->found[i] != NULL)
+            freeaddrinfo(names->found[i]);
+    free(names->hosts_text);
+    free(names->ports_text);
+    free(names);
+}
+
 /* ---- asking ------------------------------------------------------------------------------------
  */
 
@@ -114,7 +127,8 @@ static void *look_up(void *context)
     for (uint32_t i = 0; i < names->hosts_count; i++)
         if (is_name(names->hosts[i]))
             names->errors[i] = getaddrinfo(names->hosts[i], NULL, &names->hints, &names->found[i]);
-    atomic_store(&names->is_answered, true);
+    if (atomic_exchange(&names->asking, NAMES_ANSWERED) == NAMES_CLOSED)
+        names_free(names);
     return NULL;
 }
 
@@ -141,7 +155,7 @@ static void ask(struct sql_names *names)
 {
     memset(names->found, 0, sizeof names->found);
     memset(names->errors, 0, sizeof names->errors);
-    atomic_store(&names->is_answered, false);
+    atomic_store(&names->asking, NAMES_ASKED);
     names->is_known = false;
     int error = start_thread(names);
     names->is_asking = error == 0;
@@ -226,7 +240,7 @@ enum sql_names_end sql_names_ask(struct sql_names *names, int64_t now_ms,
         *ret_reason = names->reason;
         return names->is_asking ? SQL_NAMES_WAIT : SQL_NAMES_FAILED;
     }
-    if (names->is_asking && !atomic_load(&names->is_answered))
+    if (names->is_asking && atomic_load(&names->asking) == NAMES_ASKED)
         return SQL_NAMES_WAIT;
     if (names->is_asking)
         take_answers(names, now_ms);
@@ -240,12 +254,7 @@ void sql_names_close(struct sql_names *names)
 {
     if (!names)
         return;
-    if (names->is_asking && !atomic_load(&names->is_answered))
+    if (names->is_asking && atomic_exchange(&names->asking, NAMES_CLOSED) == NAMES_ASKED)
         return; /* it is still being written to */
-    for (uint32_t i = 0; i < names->hosts_count; i++)
-        if (names->found[i] != NULL)
-            freeaddrinfo(names->found[i]);
-    free(names->hosts_text);
-    free(names->ports_text);
-    free(names);
+    names_free(names);
 }

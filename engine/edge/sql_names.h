@@ -8,8 +8,8 @@
  *
  * Threads: the edge thread; each asking has a thread of its own, "fly-names", at most one at a
  * time. Not getaddrinfo_a(3): what its thread calls, ThreadSanitizer does not survive. Memory:
- * owned; what is still asked for at the close is left to its thread until the process ends. Limits:
- * SQL_NAMES_MAX hosts, SQL_ADDRESSES_MAX addresses of each.
+ * owned; what is still asked for at the close is freed by its thread. Limits: SQL_NAMES_MAX hosts,
+ * SQL_ADDRESSES_MAX addresses of each.
  */
 #ifndef ENGINE_EDGE_SQL_NAMES_H
 #define ENGINE_EDGE_SQL_NAMES_H

@@ -158,6 +158,15 @@ TEST(a_server_whose_name_nobody_knows_is_named)
     assert_true(call->retryable);
 }
 
+/* What is still asked for is freed by whoever comes last, the thread that asks or the close. */
+TEST(a_name_that_is_still_asked_for_at_the_end_is_given_up)
+{
+    sql_rig_open_at(rig, &postgres, "nowhere.invalid", SECTION("", PAY));
+    struct sql_rig_call *call = sql_rig_call(rig, "pay", "e-1-1", ada_10);
+    edge_sql.turn(rig->module, NULL, 0);
+    assert_int_equal(call->answers, 0);
+}
+
 /* ---- compensations -----------------------------------------------------------------------------
  */
 
@@ -251,9 +260,10 @@ TEST(a_table_of_keys_that_may_not_be_made_is_a_sentence_with_the_statement)
     sql_rig_run(rig, "DROP OWNED BY poor");
 }
 
+/* By one connection: another that connects just then would make the table before the call comes. */
 TEST(a_table_of_keys_that_is_dropped_is_made_again)
 {
-    open_pay(rig);
+    sql_rig_open(rig, &postgres, SECTION("\"pool\": 1, ", PAY));
     sql_rig_done(rig, sql_rig_call(rig, "pay", "e-1-1", ada_10), refunded);
     sql_rig_run(rig, "DROP TABLE flyover_keys");
     struct sql_rig_call *call = sql_rig_call(rig, "pay", "e-2-1", ada_10);
@@ -336,6 +346,7 @@ int main(void)
         cmocka_unit_test(a_server_is_found_by_its_name),
         cmocka_unit_test(of_several_servers_one_that_is_there_is_taken),
         cmocka_unit_test(a_server_whose_name_nobody_knows_is_named),
+        cmocka_unit_test(a_name_that_is_still_asked_for_at_the_end_is_given_up),
         cmocka_unit_test(a_compensation_undoes_once_what_was_done),
         cmocka_unit_test(a_compensation_without_its_step_does_nothing_and_the_step_then_neither),
         cmocka_unit_test(a_compensation_waits_for_a_step_that_is_under_way_and_undoes_it),
