@@ -230,6 +230,8 @@ void sqs_in_free_config(struct sqs_in *in)
         free(in->queues[i].definition);
         free(in->queues[i].signal_name);
         free(in->queues[i].known_as);
+        free(in->queues[i].settled);
+        free(in->queues[i].undeleted);
         free_path(&in->queues[i].signal_name_at);
         free_path(&in->queues[i].signal_saga_at);
         free_path(&in->queues[i].known_at);

@@ -20,7 +20,7 @@ struct reading {
     struct flyover_bytes notification_id;
     struct problem *problem;
     /* What becomes of the message. at NULL: it has none. */
-    struct flyover_bytes name, token, error, cause, input;
+    struct flyover_bytes name, token, known_id, error, cause, input;
     uint64_t saga_id;
     char name_memory[SQS_URL_BYTES_MAX + EDGE_NAME_BYTES];
 };
@@ -377,6 +377,7 @@ static enum status read_signal(struct reading *reading)
     if (reading->name.count == 0 || reading->name.count >= EDGE_NAME_BYTES)
         return problem_set(reading->problem, STATUS_INVALID, "there is no signal's name at %s",
                            queue->signal_name ? queue->signal_name : queue->signal_name_at.text);
+    reading->known_id = id_of(reading);
     return make_input(reading);
 }
 
@@ -427,6 +428,15 @@ static const char *keep(uint8_t **at, struct flyover_bytes text)
     return kept;
 }
 
+static uint32_t receives_of(struct flyover_bytes received)
+{
+    uint32_t count = 0;
+    struct flyover_bytes text = sqs_system_text(received, "ApproximateReceiveCount");
+    for (uint32_t i = 0; i < text.count && i < 9 && text.at[i] >= '0' && text.at[i] <= '9'; i++)
+        count = count * 10 + (uint32_t)(text.at[i] - '0');
+    return count;
+}
+
 static struct sqs_message *keep_message(const struct reading *reading)
 {
     struct flyover_bytes received = reading->received, group = {0};
@@ -438,12 +448,13 @@ static struct sqs_message *keep_message(const struct reading *reading)
     receipt = receipt.at ? receipt : field_bytes("");
     struct sqs_message *message =
         malloc(sizeof(*message) + room_for(id) + room_for(receipt) + room_for(group) +
-               room_for(reading->name) + room_for(reading->token) + room_for(reading->error) +
-               room_for(reading->cause) + reading->input.count);
+               room_for(reading->name) + room_for(reading->token) + room_for(reading->known_id) +
+               room_for(reading->error) + room_for(reading->cause) + reading->input.count);
     if (!message)
         return NULL;
     *message = (struct sqs_message){.queue = reading->queue,
                                     .saga_id = reading->saga_id,
+                                    .receives = receives_of(received),
                                     .bytes = field_text(received, "Body").count,
                                     .input = {message->memory, reading->input.count}};
     if (reading->input.count > 0)
@@ -454,6 +465,7 @@ static struct sqs_message *keep_message(const struct reading *reading)
     message->group = keep(&at, group);
     message->name = keep(&at, reading->name);
     message->token = keep(&at, reading->token);
+    message->known_id = keep(&at, reading->known_id);
     message->error = keep(&at, reading->error);
     message->cause = keep(&at, reading->cause);
     message->deletion.message = message->visibility.message = message;
@@ -469,8 +481,8 @@ enum status sqs_message_read(struct sqs_queue *queue, struct flyover_bytes recei
                              ? read_all(&reading)
                              : no_message(&reading, "SQS gave no receipt handle with it");
     if (status != STATUS_OK) /* what was found of it so far is of no use */
-        reading.name = reading.token = reading.error = reading.cause = reading.input =
-            (struct flyover_bytes){0};
+        reading.name = reading.token = reading.known_id = reading.error = reading.cause =
+            reading.input = (struct flyover_bytes){0};
     *ret_message = status == STATUS_NO_MEMORY ? NULL : keep_message(&reading);
     return *ret_message ? status : STATUS_NO_MEMORY;
 }
