@@ -152,8 +152,8 @@ static enum status make_entry(const struct sns *sns, const struct edge_end *end,
     *message = (struct outbox_message){.entry = json_object()};
     enum status status = outbox_add_text(message, input, "Message", problem);
     if (status == STATUS_OK)
-        status =
-            outbox_add_attributes(message, input, sns->key_attribute ? end->key : NULL, problem);
+        status = outbox_add_attributes(message, input, sns->outbox.key_attribute ? end->key : NULL,
+                                       problem);
     if (status == STATUS_OK)
         status = outbox_add_fifo(message, input, end->key, fifo, problem);
     json_decref(input);

@@ -13,7 +13,6 @@ struct sqs_out {
     struct edge_thread *thread;
     struct aws *aws;
     struct outbox outbox;
-    bool key_attribute;
 };
 
 /* ---- a call becomes an entry -------------------------------------------------------------------
@@ -64,8 +63,8 @@ static enum status make_entry(const struct sqs_out *out, const struct edge_call 
     if (status == STATUS_OK)
         status = add_delay(message, call->input, problem);
     if (status == STATUS_OK)
-        status = outbox_add_attributes(message, call->input, out->key_attribute ? call->key : NULL,
-                                       problem);
+        status = outbox_add_attributes(message, call->input,
+                                       out->outbox.key_attribute ? call->key : NULL, problem);
     if (status == STATUS_OK)
         status = outbox_add_fifo(message, call->input, call->key, sqs_is_fifo(*ret_url), problem);
     return status;
@@ -188,40 +187,31 @@ static void error_name(const char *code, char ret_name[OUTBOX_ERROR_BYTES])
  */
 
 static const struct outbox_kind outbox_of_sqs = {
-    .ask = ask, .read = read_answer, .name = error_name};
+    .section = "sqs", .ask = ask, .read = read_answer, .name = error_name};
 
-static enum status read_config(const json_t *config, uint32_t *ret_connections, bool *ret_key,
-                               struct problem *problem)
+static void close_module(void *module)
 {
-    static const char *const known[] = {"connections", "key_attribute", NULL};
-    enum status status = section_check(config, "sqs", known, problem);
-    if (status != STATUS_OK)
-        return status;
-    return outbox_read_section(config, "sqs", ret_connections, ret_key, problem);
+    struct sqs_out *out = module;
+    outbox_close(&out->outbox);
+    free(out);
 }
 
 static enum status open_module(const struct edge_context *context, const json_t *config,
                                void **ret_module, struct problem *problem)
 {
-    bool key;
-    uint32_t connections;
-    enum status status = read_config(config, &connections, &key, problem);
-    if (status != STATUS_OK)
-        return status;
-    if (!context->aws)
-        return problem_set(problem, STATUS_INVALID,
-                           "sqs: needs a section \"aws\" beside it, which may be empty: aws: {}");
+    static const char *const known[] = {"connections", "key_attribute", NULL};
     struct sqs_out *out = calloc(1, sizeof(*out));
     if (!out)
         return problem_set(problem, STATUS_NO_MEMORY, "sqs: out of memory");
-    *out = (struct sqs_out){.thread = context->thread, .aws = context->aws, .key_attribute = key};
-    status = outbox_open(&out->outbox, context, &outbox_of_sqs, out, connections);
-    if (status != STATUS_OK) {
-        free(out);
-        return problem_set(problem, status, "sqs: out of memory");
-    }
-    *ret_module = out;
-    return STATUS_OK;
+    *out = (struct sqs_out){.thread = context->thread, .aws = context->aws};
+    enum status status = section_check(config, "sqs", known, problem);
+    if (status == STATUS_OK)
+        status = outbox_open(&out->outbox, context, &outbox_of_sqs, out, config, problem);
+    if (status != STATUS_OK)
+        close_module(out);
+    else
+        *ret_module = out;
+    return status;
 }
 
 static int64_t turn(void *module, const struct pollfd *fds, uint32_t fds_count)
@@ -229,13 +219,6 @@ static int64_t turn(void *module, const struct pollfd *fds, uint32_t fds_count)
     (void)fds;
     (void)fds_count;
     return outbox_turn(&((struct sqs_out *)module)->outbox);
-}
-
-static void close_module(void *module)
-{
-    struct sqs_out *out = module;
-    outbox_close(&out->outbox);
-    free(out);
 }
 
 static const char *const handlers[] = {"sendMessage", NULL};

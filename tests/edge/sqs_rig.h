@@ -53,6 +53,7 @@ struct rig {
     enum status bring_status;
     char log[65536];
     int64_t later_ms; /* whole seconds that the clock is ahead of the machine's */
+    bool without_aws; /* the configuration has no such section */
 };
 
 extern struct rig rig;
