@@ -17,17 +17,32 @@ static void on_batch(void *context, struct batcher_batch *batch);
 static void on_drop(void *context, struct batcher_item *item);
 
 enum status outbox_open(struct outbox *outbox, const struct edge_context *context,
-                        const struct outbox_kind *kind, void *module, uint32_t connections_max)
+                        const struct outbox_kind *kind, void *module, const json_t *config,
+                        struct problem *problem)
 {
-    *outbox = (struct outbox){.kind = kind, .module = module, .thread = context->thread};
-    const struct batcher_options options = {.items_max = BATCHER_ITEMS_MAX,
-                                            .bytes_max = OUTBOX_BATCH_BYTES,
-                                            .connections_max = connections_max,
-                                            .send = on_batch,
-                                            .drop = on_drop,
-                                            .context = outbox};
+    *outbox = (struct outbox){
+        .kind = kind, .module = module, .thread = context->thread, .key_attribute = true};
+    struct batcher_options options = {.items_max = BATCHER_ITEMS_MAX,
+                                      .bytes_max = OUTBOX_BATCH_BYTES,
+                                      .connections_max = OUTBOX_CONNECTIONS_DEFAULT,
+                                      .send = on_batch,
+                                      .drop = on_drop,
+                                      .context = outbox};
+    enum status status = section_count(config, kind->section, "connections", 1,
+                                       BATCHER_CONNECTIONS_MAX, &options.connections_max, problem);
+    if (status == STATUS_OK)
+        status =
+            section_flag(config, kind->section, "key_attribute", &outbox->key_attribute, problem);
+    if (status != STATUS_OK)
+        return status;
+    if (!context->aws)
+        return problem_set(problem, STATUS_INVALID,
+                           "%s: needs a section \"aws\" beside it, which may be empty: aws: {}",
+                           kind->section);
     outbox->scratch = malloc(OUTBOX_SCRATCH_BYTES);
-    return outbox->scratch ? batcher_open(&options, &outbox->batcher) : STATUS_NO_MEMORY;
+    status = outbox->scratch ? batcher_open(&options, &outbox->batcher) : STATUS_NO_MEMORY;
+    return status == STATUS_OK ? status
+                               : problem_set(problem, status, "%s: out of memory", kind->section);
 }
 
 void outbox_close(struct outbox *outbox)
@@ -294,16 +309,4 @@ void outbox_on_answer(void *context, const struct aws_answer *answer)
         send_each_alone(outbox, batch);
     else
         fail_all(outbox, batch, answer->retryable, answer->error, answer->message);
-}
-
-enum status outbox_read_section(const json_t *config, const char *path, uint32_t *ret_connections,
-                                bool *ret_key_attribute, struct problem *problem)
-{
-    *ret_connections = OUTBOX_CONNECTIONS_DEFAULT;
-    *ret_key_attribute = true;
-    enum status status = section_count(config, path, "connections", 1, BATCHER_CONNECTIONS_MAX,
-                                       ret_connections, problem);
-    if (status == STATUS_OK)
-        status = section_flag(config, path, "key_attribute", ret_key_attribute, problem);
-    return status;
 }

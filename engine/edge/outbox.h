@@ -51,7 +51,7 @@ struct outbox_outcome {
 };
 
 struct outbox_kind {
-    const char *service; /* of the messages' name: "SQS" in "SQS.AmazonSQSException" */
+    const char *section; /* of the configuration */
     /* Asks for all entries of the batch; on_end of the request is outbox_on_answer, on_retry
      * outbox_on_retry, its context the batch. */
     enum status (*ask)(void *module, struct batcher_batch *batch, uint32_t timeout_ms,
@@ -68,12 +68,15 @@ struct outbox {
     void *module;
     struct edge_thread *thread;
     struct batcher *batcher;
-    uint8_t *scratch; /* OUTBOX_SCRATCH_BYTES, for outbox_message.h */
+    uint8_t *scratch;   /* OUTBOX_SCRATCH_BYTES, for outbox_message.h */
+    bool key_attribute; /* outbox_message.h */
 };
 
+/* Reads the fields `connections` and `key_attribute` of the section `config`. STATUS_INVALID: one
+ * of them is wrong, or there is no aws. STATUS_NO_MEMORY. A failed one may be closed. */
 NODISCARD enum status outbox_open(struct outbox *outbox, const struct edge_context *context,
                                   const struct outbox_kind *kind, void *module,
-                                  uint32_t connections_max);
+                                  const json_t *config, struct problem *problem);
 void outbox_close(struct outbox *outbox);
 /* Copies the entry of `made`. Where that fails it has been answered, or told. */
 void outbox_add(struct outbox *outbox, const struct outbox_item *made, const char *key);
@@ -81,9 +84,5 @@ bool outbox_idle(const struct outbox *outbox);
 int64_t outbox_turn(struct outbox *outbox);
 void outbox_on_answer(void *batch, const struct aws_answer *answer);
 void outbox_on_retry(void *batch); /* on_retry of the request */
-/* Of a section: its fields `connections` and `key_attribute` (outbox_message.h). */
-NODISCARD enum status outbox_read_section(const json_t *config, const char *path,
-                                          uint32_t *ret_connections, bool *ret_key_attribute,
-                                          struct problem *problem);
 
 #endif

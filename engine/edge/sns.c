@@ -104,8 +104,8 @@ static enum status make_entry(const struct sns *sns, const struct edge_call *cal
     if (status == STATUS_OK)
         status = add_texts(message, input, problem);
     if (status == STATUS_OK)
-        status =
-            outbox_add_attributes(message, input, sns->key_attribute ? call->key : NULL, problem);
+        status = outbox_add_attributes(message, input, sns->outbox.key_attribute ? call->key : NULL,
+                                       problem);
     if (status == STATUS_OK)
         status = outbox_add_fifo(message, input, call->key,
                                  target->is_topic && sns_is_fifo(target->arn), problem);
@@ -227,22 +227,7 @@ static void error_name(const char *code, char ret_name[OUTBOX_ERROR_BYTES])
  */
 
 static const struct outbox_kind outbox_of_sns = {
-    .ask = ask, .read = read_answer, .name = error_name};
-
-static enum status read_config(const json_t *config, struct sns *sns, uint32_t *ret_connections,
-                               struct problem *problem)
-{
-    static const char *const known[] = {"connections", "key_attribute", "events", NULL};
-    enum status status = section_check(config, "sns", known, problem);
-    if (status == STATUS_OK)
-        status = outbox_read_section(config, "sns", ret_connections, &sns->key_attribute, problem);
-    if (status == STATUS_OK)
-        status = sns_events_read(&sns->events, json_object_get(config, "events"), problem);
-    if (status == STATUS_OK && !sns->aws)
-        return problem_set(problem, STATUS_INVALID,
-                           "sns: needs a section \"aws\" beside it, which may be empty: aws: {}");
-    return status;
-}
+    .section = "sns", .ask = ask, .read = read_answer, .name = error_name};
 
 static void close_module(void *module)
 {
@@ -255,23 +240,21 @@ static void close_module(void *module)
 static enum status open_module(const struct edge_context *context, const json_t *config,
                                void **ret_module, struct problem *problem)
 {
-    uint32_t connections;
+    static const char *const known[] = {"connections", "key_attribute", "events", NULL};
     struct sns *sns = calloc(1, sizeof(*sns));
     if (!sns)
         return problem_set(problem, STATUS_NO_MEMORY, "sns: out of memory");
     *sns = (struct sns){.thread = context->thread, .aws = context->aws};
-    enum status status = read_config(config, sns, &connections, problem);
-    if (status == STATUS_OK) {
-        status = outbox_open(&sns->outbox, context, &outbox_of_sns, sns, connections);
-        if (status != STATUS_OK)
-            (void)problem_set(problem, status, "sns: out of memory");
-    }
-    if (status != STATUS_OK) {
+    enum status status = section_check(config, "sns", known, problem);
+    if (status == STATUS_OK)
+        status = outbox_open(&sns->outbox, context, &outbox_of_sns, sns, config, problem);
+    if (status == STATUS_OK)
+        status = sns_events_read(&sns->events, json_object_get(config, "events"), problem);
+    if (status != STATUS_OK)
         close_module(sns);
-        return status;
-    }
-    *ret_module = sns;
-    return STATUS_OK;
+    else
+        *ret_module = sns;
+    return status;
 }
 
 static int64_t turn(void *module, const struct pollfd *fds, uint32_t fds_count)

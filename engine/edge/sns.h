@@ -53,7 +53,6 @@ struct sns {
     struct edge_thread *thread;
     struct aws *aws;
     struct outbox outbox;
-    bool key_attribute;
     struct sns_events events;
 };
 

@@ -181,8 +181,8 @@ static enum status make_entry(const struct sns *sns, const struct edge_end *end,
     *message = outbox_message_begin(&sns->outbox);
     enum status status = add_event(message, end, with_output, problem);
     if (status == STATUS_OK)
-        status =
-            outbox_add_attributes(message, input, sns->key_attribute ? end->key : NULL, problem);
+        status = outbox_add_attributes(message, input, sns->outbox.key_attribute ? end->key : NULL,
+                                       problem);
     if (status == STATUS_OK)
         status = outbox_add_fifo(message, input, end->key, fifo, problem);
     return status;

@@ -14,7 +14,6 @@ struct sqs_out {
     struct edge_thread *thread;
     struct aws *aws;
     struct outbox outbox;
-    bool key_attribute;
 };
 
 /* ---- a call becomes an entry -------------------------------------------------------------------
@@ -68,8 +67,8 @@ static enum status make_entry(const struct sqs_out *out, const struct edge_call 
     if (status == STATUS_OK)
         status = add_delay(message, input, problem);
     if (status == STATUS_OK)
-        status =
-            outbox_add_attributes(message, input, out->key_attribute ? call->key : NULL, problem);
+        status = outbox_add_attributes(message, input, out->outbox.key_attribute ? call->key : NULL,
+                                       problem);
     if (status == STATUS_OK)
         status = outbox_add_fifo(message, input, call->key, sqs_is_fifo(ret_url), problem);
     return status;
@@ -222,17 +221,7 @@ static void error_name(const char *code, char ret_name[OUTBOX_ERROR_BYTES])
  */
 
 static const struct outbox_kind outbox_of_sqs = {
-    .ask = ask, .read = read_answer, .name = error_name};
-
-static enum status read_config(const json_t *config, uint32_t *ret_connections, bool *ret_key,
-                               struct problem *problem)
-{
-    static const char *const known[] = {"connections", "key_attribute", NULL};
-    enum status status = section_check(config, "sqs", known, problem);
-    if (status != STATUS_OK)
-        return status;
-    return outbox_read_section(config, "sqs", ret_connections, ret_key, problem);
-}
+    .section = "sqs", .ask = ask, .read = read_answer, .name = error_name};
 
 static void close_module(void *module)
 {
@@ -244,25 +233,19 @@ static void close_module(void *module)
 static enum status open_module(const struct edge_context *context, const json_t *config,
                                void **ret_module, struct problem *problem)
 {
-    bool key;
-    uint32_t connections;
-    enum status status = read_config(config, &connections, &key, problem);
-    if (status != STATUS_OK)
-        return status;
-    if (!context->aws)
-        return problem_set(problem, STATUS_INVALID,
-                           "sqs: needs a section \"aws\" beside it, which may be empty: aws: {}");
+    static const char *const known[] = {"connections", "key_attribute", NULL};
     struct sqs_out *out = calloc(1, sizeof(*out));
     if (!out)
         return problem_set(problem, STATUS_NO_MEMORY, "sqs: out of memory");
-    *out = (struct sqs_out){.thread = context->thread, .aws = context->aws, .key_attribute = key};
-    status = outbox_open(&out->outbox, context, &outbox_of_sqs, out, connections);
-    if (status != STATUS_OK) {
+    *out = (struct sqs_out){.thread = context->thread, .aws = context->aws};
+    enum status status = section_check(config, "sqs", known, problem);
+    if (status == STATUS_OK)
+        status = outbox_open(&out->outbox, context, &outbox_of_sqs, out, config, problem);
+    if (status != STATUS_OK)
         close_module(out);
-        return problem_set(problem, status, "sqs: out of memory");
-    }
-    *ret_module = out;
-    return STATUS_OK;
+    else
+        *ret_module = out;
+    return status;
 }
 
 static int64_t turn(void *module, const struct pollfd *fds, uint32_t fds_count)

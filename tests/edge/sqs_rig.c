@@ -69,7 +69,7 @@ struct edge_context rig_context(void)
 {
     static char thread, aws;
     return (struct edge_context){.thread = (struct edge_thread *)&thread,
-                                 .aws = (struct aws *)&aws,
+                                 .aws = rig.without_aws ? NULL : (struct aws *)&aws,
                                  .name_retention_ms = 24 * 3600000};
 }
 

@@ -53,6 +53,7 @@ struct rig {
     enum status bring_status;
     char log[65536];
     int64_t later_ms; /* what the clocks have gone on since the set up */
+    bool without_aws; /* the configuration has no such section */
 };
 
 extern struct rig rig;

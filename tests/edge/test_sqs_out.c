@@ -403,6 +403,13 @@ static void a_wrong_section_is_refused_by_path(void **state)
     assert_non_null(strstr(rig_refused(&edge_sqs, "3"), "sqs:"));
 }
 
+static void without_a_section_for_aws_it_is_refused(void **state)
+{
+    (void)state;
+    rig.without_aws = true;
+    assert_non_null(strstr(rig_refused(&edge_sqs, "{}"), "sqs: needs a section \"aws\""));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -428,6 +435,7 @@ int main(void)
         TEST(a_message_that_is_too_large_is_refused),
         TEST(the_key_is_no_eleventh_attribute),
         TEST(a_wrong_section_is_refused_by_path),
+        TEST(without_a_section_for_aws_it_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
