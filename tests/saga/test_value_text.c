@@ -317,6 +317,32 @@ static void assert_large(char *text, bool is_taken)
     free(text);
 }
 
+/* The middle between two doubles, and what is just above it by a digit far behind. */
+static void numbers_of_any_length_are_rounded_right(void **state)
+{
+    (void)state;
+    static const uint32_t zeros[] = {1, 3, 5, 700, 752, 753, 754, 755, 760, 800, 2000};
+    char middle[2100], text[2200];
+    memset(middle, '0', sizeof middle);
+    for (size_t index = 0; index < sizeof zeros / sizeof zeros[0]; index++) {
+        int count = (int)zeros[index];
+        snprintf(text, sizeof text, "9007199254740993.%.*s", count, middle);
+        assert_taken(text);
+        snprintf(text, sizeof text, "9007199254740993.%.*s1", count, middle);
+        assert_taken(text);
+        snprintf(text, sizeof text, "-9007199254740993%.*s1e-%d", count, middle, count + 1);
+        assert_taken(text);
+        snprintf(text, sizeof text, "0.%.*s9007199254740993e%d", count, middle, count + 16);
+        assert_taken(text);
+        snprintf(text, sizeof text, "1%.*se-%d", count, middle, count);
+        assert_taken(text);
+    }
+    snprintf(text, sizeof text, "1%.*s.0", 308, middle);
+    assert_taken(text);
+    snprintf(text, sizeof text, "1%.*s.0", 309, middle);
+    assert_refused(text);
+}
+
 static void containers_of_all_sizes_get_the_smallest_head(void **state)
 {
     (void)state;
@@ -446,7 +472,9 @@ static void what_does_not_fit_is_refused_at_every_capacity(void **state)
         "\"list\": [1, 2.5, -3, 400, 70000, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, null], "
         "\"escaped \\\"key\\\"\": \"more than thirty-one bytes after an \\n escape \\u20ac\", "
         "\"\xc3\xa9\xe2\x82\xac\": [true, false, {}, [], \"\", \"\xf0\x9f\x98\x80\"]}";
+    static const char grown[] = "\"\\nthe head of this one grows at its end\"";
     judge_capacities(text, sizeof text - 1);
+    judge_capacities(grown, sizeof grown - 1);
     uint8_t out[1];
     size_t bytes;
     struct problem problem;
@@ -492,6 +520,7 @@ int main(void)
         cmocka_unit_test(text_that_jansson_takes_becomes_the_same_bytes),
         cmocka_unit_test(text_that_jansson_refuses_is_refused),
         cmocka_unit_test(strings_of_all_lengths_get_the_smallest_head),
+        cmocka_unit_test(numbers_of_any_length_are_rounded_right),
         cmocka_unit_test(containers_of_all_sizes_get_the_smallest_head),
         cmocka_unit_test(keys_that_are_there_twice_are_found_in_objects_of_any_size),
         cmocka_unit_test(nesting_is_taken_up_to_the_limit),
