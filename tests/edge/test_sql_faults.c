@@ -50,8 +50,8 @@ TEST(sessions_that_are_ended_under_the_load_lose_and_double_nothing)
         assert_true(rig->calls[i].is_done);
     assert_int_equal(sql_rig_number(rig, BALANCE_OF_ADA), 6000);
     assert_int_equal(sql_rig_number(rig, KEYS), 400);
-    assert_non_null(strstr(rig->log, "sql-away"));
-    assert_non_null(strstr(rig->log, "sql-back"));
+    assert_non_null(strstr(rig->log, "sql_away"));
+    assert_non_null(strstr(rig->log, "sql_back"));
 }
 
 TEST(a_server_that_crashes_in_a_transaction_and_comes_back_does_it_once)
@@ -66,7 +66,7 @@ TEST(a_server_that_crashes_in_a_transaction_and_comes_back_does_it_once)
         sql_rig_turn(rig);
     PQfinish(other);
     postgres_stop(&postgres, SIGQUIT);
-    while (!strstr(rig->log, "sql-away"))
+    while (!strstr(rig->log, "sql_away"))
         sql_rig_turn(rig);
     assert_int_equal(call->answers, 0);
     postgres_start(&postgres);
@@ -151,7 +151,7 @@ TEST(of_several_servers_one_that_is_there_is_taken)
 TEST(a_server_whose_name_nobody_knows_is_named)
 {
     sql_rig_open_at(rig, &postgres, "nowhere.invalid", SECTION("", PAY));
-    while (!strstr(rig->log, "sql-away"))
+    while (!strstr(rig->log, "sql_away"))
         sql_rig_turn(rig);
     struct sql_rig_call *call = sql_rig_call_with(rig, "pay", "e-1-1", ada_10, NULL, 50);
     sql_rig_failed(rig, call, "SQL.ConnectionFailed", "host \"nowhere.invalid\" has no address");
@@ -251,7 +251,7 @@ TEST(a_table_of_keys_that_may_not_be_made_is_a_sentence_with_the_statement)
     char ddl[512];
     sql_keys_ddl("flyover_keys", ddl, sizeof ddl);
     sql_rig_run(rig, ddl);
-    while (!strstr(rig->log, "sql-back"))
+    while (!strstr(rig->log, "sql_back"))
         sql_rig_turn(rig);
     sql_rig_failed(rig, sql_rig_call(rig, "pay", "e-2-1", ada_10), "SQL.KeysTableMissing",
                    "grant SELECT");
