@@ -253,9 +253,19 @@ static enum sql_sent send_kind(struct sql *sql, struct sql_connection *connectio
     return good ? SQL_SENT : SQL_BROKEN;
 }
 
+/* One call at a time does it, where it is only old. */
+static bool is_to_be_described(struct sql_statement *statement)
+{
+    int64_t now_ms = sql_now_ms();
+    if (statement->is_described && now_ms - statement->described_ms < SQL_DESCRIBED_MS)
+        return false;
+    statement->described_ms = now_ms;
+    return true;
+}
+
 enum sql_sent sql_send(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
 {
-    if (txn->kind == SQL_RUN && !txn->statement->is_described)
+    if (txn->kind == SQL_RUN && is_to_be_described(txn->statement))
         txn->kind = SQL_DESCRIBE;
     if (txn->kind == SQL_RUN)
         txn->version = txn->statement->version;
