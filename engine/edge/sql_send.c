@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/edge/json_path.h"
 #include "engine/edge/sql_parts.h"
 #include "engine/edge/sql_value.h"
 
@@ -124,7 +125,8 @@ static bool make_value(struct sql *sql, struct sql_txn *txn, const struct sql_pa
     const json_t *value = part->params[index];
     const char *path = json_string_value(value);
     if (path && path[0] == '$') {
-        value = sql_path_find(path, txn->call->input, context);
+        bool of_call = path[1] == '$';
+        value = json_path_get(of_call ? context : txn->call->input, path + of_call);
         if (!value) {
             sql_fail(sql, txn, false, "States.ParameterPathFailure",
                      "statement \"%s\": there is no %s in the step's input", txn->statement->name,
