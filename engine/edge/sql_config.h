@@ -38,7 +38,8 @@ struct sql_statement {
     enum sql_returns returns;
     uint32_t compensates; /* SQL_NO_STATEMENT */
     bool is_described;    /* all parts are, and nothing was found to be wrong since */
-    uint32_t version;     /* of their descriptions: what was prepared of another one is stale */
+    int64_t described_ms;
+    uint32_t version; /* of their descriptions: what was prepared of another one is stale */
     uint32_t parts_count;
     struct sql_part parts[SQL_PARTS_MAX];
 };

@@ -347,6 +347,7 @@ static void take_sync(struct sql *sql, struct sql_connection *connection)
     if (!connection->head)
         connection->tail = &connection->head;
     connection->depth--;
+    connection->answered_ms = sql_now_ms();
     txn->next = NULL;
     sql_on_end(sql, connection, txn);
 }
@@ -398,12 +399,23 @@ bool sql_connection_poll(const struct sql_connection *connection, struct pollfd 
     return true;
 }
 
+/* What was behind another may be out of time already when the server begins with it. */
+int64_t sql_connection_due_ms(const struct sql_connection *connection)
+{
+    if (connection->state == SQL_CLOSED)
+        return connection->retry_at_ms;
+    if (connection->state != SQL_READY)
+        return connection->give_up_ms;
+    if (!connection->head)
+        return INT64_MAX;
+    int64_t limit_ms = connection->head->limit_ms;
+    return (limit_ms > connection->answered_ms ? limit_ms : connection->answered_ms) + SQL_GRACE_MS;
+}
+
 /* A server that says nothing, neither yes nor no. */
 static bool is_dead(const struct sql_connection *connection, int64_t now_ms)
 {
-    if (connection->state == SQL_READY)
-        return connection->head && now_ms > connection->head->limit_ms + SQL_GRACE_MS;
-    return connection->state != SQL_CLOSED && now_ms > connection->give_up_ms;
+    return connection->state != SQL_CLOSED && now_ms > sql_connection_due_ms(connection);
 }
 
 void sql_connection_turn(struct sql *sql, struct sql_connection *connection, short happened)

@@ -219,6 +219,7 @@ static void on_described_in_doubt(struct sql *sql, struct sql_txn *txn)
 static void on_described(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
 {
     txn->statement->is_described = !txn->error && !txn->refused[0];
+    txn->statement->described_ms = sql_now_ms();
     if (txn->error)
         fail(sql, connection, txn);
     else if (txn->refused[0])

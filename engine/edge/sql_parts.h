@@ -7,10 +7,11 @@
  *
  * A statement is described before it is first run: its parameters' types say how values are
  * written, its columns how it is wrapped. Tables change under it, and the server tells a session so
- * by the error of what was prepared there before. Such a call is described anew and run again; if
- * that raised the statement's version, each connection prepares it anew before it runs it next.
- * Nothing here depends on what a transaction in front of it in the pipeline prepares, since that
- * may fail: it is prepared as "" too, until the server has said that it is there.
+ * by the error of what was prepared there before, or by nothing at all. Such a call is described
+ * anew and run again; if that raised the statement's version, each connection prepares it anew
+ * before it runs it next. Nothing here depends on what a transaction in front of it in the pipeline
+ * prepares, since that may fail: it is prepared as "" too, until the server has said that it is
+ * there.
  *
  * A transaction is one pipeline up to its sync, without BEGIN and COMMIT: the server runs it as one
  * and commits before it answers the sync, so that one that failed leaves nothing open for those
@@ -34,6 +35,7 @@
 #define SQL_TURNS_MAX      16u /* pipelines of one call, whatever they were for */
 #define SQL_COMMANDS_MAX   24u
 #define SQL_CLEAN_EVERY_MS 60000
+#define SQL_DESCRIBED_MS   60000 /* a description is good for, where nothing fails */
 #define SQL_BACKOFF_MS     100
 #define SQL_BACKOFF_MS_MAX 10000
 #define SQL_REASON_BYTES   768u
@@ -105,6 +107,7 @@ struct sql_connection {
     uint32_t failures;
     int64_t retry_at_ms, give_up_ms;
     struct sql_txn *head, **tail;
+    int64_t answered_ms; /* the one in front of `head` was */
     uint32_t depth;
     uint32_t fd;                      /* index in those of this turn, or SQL_NO_FD */
     uint32_t prepared[SQL_SLOTS_MAX]; /* the version; 0: it is not */
@@ -147,6 +150,8 @@ int64_t sql_now_ms(void);
 void sql_connection_begin(struct sql *sql, struct sql_connection *connection);
 /* What its socket is waited for; false: it has none. */
 bool sql_connection_poll(const struct sql_connection *connection, struct pollfd *ret_fd);
+/* When it is to be turned, whatever happens; INT64_MAX: it need not be. */
+int64_t sql_connection_due_ms(const struct sql_connection *connection);
 /* `happened`: revents of its socket. */
 void sql_connection_turn(struct sql *sql, struct sql_connection *connection, short happened);
 /* Whether one more may be given to it. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/edge/json_path.h"
 #include "engine/edge/sql_parts.h"
 #include "engine/edge/sql_value.h"
 
@@ -124,7 +125,8 @@ static bool make_value(struct sql *sql, struct sql_txn *txn, const struct sql_pa
     const json_t *value = part->params[index];
     const char *path = json_string_value(value);
     if (path && path[0] == '$') {
-        value = sql_path_find(path, txn->call->input, context);
+        bool of_call = path[1] == '$';
+        value = json_path_get(of_call ? context : txn->call->input, path + of_call);
         if (!value) {
             sql_fail(sql, txn, false, "States.ParameterPathFailure",
                      "statement \"%s\": there is no %s in the step's input", txn->statement->name,
@@ -253,9 +255,19 @@ static enum sql_sent send_kind(struct sql *sql, struct sql_connection *connectio
     return good ? SQL_SENT : SQL_BROKEN;
 }
 
+/* One call at a time does it, where it is only old. */
+static bool is_to_be_described(struct sql_statement *statement)
+{
+    int64_t now_ms = sql_now_ms();
+    if (statement->is_described && now_ms - statement->described_ms < SQL_DESCRIBED_MS)
+        return false;
+    statement->described_ms = now_ms;
+    return true;
+}
+
 enum sql_sent sql_send(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
 {
-    if (txn->kind == SQL_RUN && !txn->statement->is_described)
+    if (txn->kind == SQL_RUN && is_to_be_described(txn->statement))
         txn->kind = SQL_DESCRIBE;
     if (txn->kind == SQL_RUN)
         txn->version = txn->statement->version;

@@ -125,7 +125,8 @@ static enum status read_name(const struct section *section, struct sqs_queue *qu
         return read_path(
             section, "name", name,
             "wanted is what a message is known by: message-id, deduplication-id (of a FIFO "
-            "queue), attribute:NAME, or where in the body it is, such as $.order.id",
+            "queue), attribute:NAME, or where in the body it is, such as $.order.id or "
+            "$['order id']",
             &queue->known_at);
     }
     return STATUS_OK;

@@ -69,9 +69,8 @@ TEST(many_calls_on_a_small_pool_are_all_done)
     for (uint32_t i = 0; i < rig->calls_count; i++)
         assert_true(rig->calls[i].is_done);
     assert_int_equal(sql_rig_number(rig, "SELECT sum(balance) FROM account"), 20000 - 5500);
-    assert_int_equal(sql_rig_number(rig, "SELECT count(*) FROM pg_stat_activity "
-                                         "WHERE application_name = 'flyover'"),
-                     2);
+    sql_rig_until(rig, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'flyover'",
+                  2);
 }
 
 TEST(a_list_of_statements_is_one_transaction_and_its_last_one_has_the_result)
@@ -257,25 +256,28 @@ TEST(a_deadlock_is_retried_and_both_calls_are_done)
     sql_rig_run(rig, "SELECT pg_advisory_lock(1)");
     sql_rig_call(rig, "one", "e-1-1", "{}");
     sql_rig_call(rig, "two", "e-2-1", "{}");
-    sql_rig_until(rig, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted",
+    sql_rig_until(rig,
+                  "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND "
+                  "NOT granted",
                   2);
     sql_rig_run(rig, "SELECT pg_advisory_unlock(1)");
     sql_rig_done(rig, &rig->calls[0], "null");
     sql_rig_done(rig, &rig->calls[1], "null");
-    assert_int_equal(rig->calls[0].retries + rig->calls[1].retries, 1);
+    assert_true(rig->calls[0].retries + rig->calls[1].retries > 0);
     assert_int_equal(sql_rig_number(rig, "SELECT sum(balance) FROM account"), 154);
 }
 
 TEST(who_waits_for_a_lock_is_out_of_time_at_the_deadline_of_the_step)
 {
-    open_pay(rig);
+    sql_rig_open(rig, &postgres, SECTION("\"pool\": 1, \"pipeline\": 4, ", PAY));
+    sql_rig_wait(rig, sql_rig_call(rig, "pay", "e-0-1", ada_10)); /* there is a session */
     sql_rig_run(rig, "BEGIN");
     sql_rig_run(rig, "UPDATE account SET balance = 40 WHERE id = 'ada'");
-    struct sql_rig_call *call = sql_rig_call_with(rig, "pay", "e-1-1", ada_10, NULL, 2000);
+    struct sql_rig_call *call = sql_rig_call_with(rig, "pay", "e-1-1", ada_10, NULL, 500);
     sql_rig_failed(rig, call, "States.Timeout", "holds the lock");
     assert_true(call->retryable);
     sql_rig_run(rig, "COMMIT");
-    assert_int_equal(sql_rig_number(rig, KEYS), 0);
+    assert_int_equal(sql_rig_number(rig, KEYS), 1);
     sql_rig_done(rig, sql_rig_call(rig, "pay", "e-1-1", ada_10),
                  "{\"id\": \"ada\", \"balance\": \"30\"}");
 }
