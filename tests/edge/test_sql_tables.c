@@ -297,6 +297,33 @@ TEST(what_a_duplicate_did_not_prepare_fails_nothing_behind_it)
     assert_int_equal(sql_rig_number(rig, BALANCE_OF_ADA), 60);
 }
 
+/* As in a pool of sessions that others use too, whose statements have the same names. */
+TEST(what_others_did_to_a_session_is_mended_and_the_call_is_done)
+{
+    static const char *const mischief[] = {"DEALLOCATE flyover_7", "DEALLOCATE ALL",
+                                           "DEALLOCATE flyover_7; PREPARE flyover_7(int) AS "
+                                           "SELECT $1",
+                                           "DEALLOCATE ALL; PREPARE flyover_7 AS SELECT 1"};
+    sql_rig_open(rig, &postgres,
+                 SECTION("\"pool\": 1, ", PAY ", \"spoil\": {\"sql\": \"SELECT spoil($1)\", "
+                                              "\"params\": [\"$\"]}"));
+    sql_rig_run(rig, "CREATE FUNCTION spoil(command text) RETURNS void LANGUAGE plpgsql AS "
+                     "'BEGIN EXECUTE command; END'");
+    sql_rig_wait(rig, sql_rig_call(rig, "pay", "e-0-1", ada_10));
+    for (uint32_t i = 0; i < sizeof mischief / sizeof *mischief; i++) {
+        char key[32], input[128];
+        snprintf(key, sizeof key, "e-1-%u", i);
+        snprintf(input, sizeof input, "\"%s\"", mischief[i]);
+        sql_rig_done(rig, sql_rig_call(rig, "spoil", key, input), "null");
+        snprintf(key, sizeof key, "e-2-%u", i);
+        const struct sql_rig_call *call = sql_rig_call(rig, "pay", key, ada_10);
+        sql_rig_wait(rig, call);
+        assert_int_equal(call->retries, 1);
+    }
+    all_are_done(rig);
+    assert_int_equal(sql_rig_number(rig, BALANCE_OF_ADA), 50);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +345,7 @@ int main(void)
             a_call_that_was_done_is_answered_though_its_statement_cannot_be_run_any_more),
         cmocka_unit_test(a_call_that_was_done_is_answered_though_its_statement_is_refused),
         cmocka_unit_test(what_a_duplicate_did_not_prepare_fails_nothing_behind_it),
+        cmocka_unit_test(what_others_did_to_a_session_is_mended_and_the_call_is_done),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);
 }
