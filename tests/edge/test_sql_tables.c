@@ -348,10 +348,12 @@ TEST(what_a_duplicate_did_not_prepare_fails_nothing_behind_it)
 /* As in a pool of sessions that others use too, whose statements have the same names. */
 TEST(what_others_did_to_a_session_is_mended_and_the_call_is_done)
 {
-    static const char *const mischief[] = {"DEALLOCATE flyover_7", "DEALLOCATE ALL",
-                                           "DEALLOCATE flyover_7; PREPARE flyover_7(int) AS "
-                                           "SELECT $1",
-                                           "DEALLOCATE ALL; PREPARE flyover_7 AS SELECT 1"};
+    static const char *const mischief[] = {
+        "DEALLOCATE flyover_7",
+        "DEALLOCATE ALL",
+        "DEALLOCATE flyover_7; PREPARE flyover_7(int) AS SELECT $1",
+        "DEALLOCATE ALL; PREPARE flyover_7 AS SELECT 1",
+    };
     sql_rig_open(rig, &postgres,
                  SECTION("\"pool\": 1, ", PAY ", \"spoil\": {\"sql\": \"SELECT spoil($1)\", "
                                               "\"params\": [\"$\"]}"));
