@@ -183,17 +183,16 @@ void sql_fail_by_doubt(struct sql *sql, struct sql_txn *txn)
 static void fail(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
 {
     bool of_keys = txn->error_slot < SQL_SLOT_PARTS;
-    bool of_session = is_of_session(txn->error);
     struct sql_error error = sql_error_of(PQresultErrorField(txn->error, PG_DIAG_SQLSTATE), NULL);
     connection->spent |=
         is_state(txn->error, "25006") || (of_keys && is_state(txn->error, "42P01"));
-    if ((of_session || error.retry_here) && sql_queue_again(sql, txn))
+    if (error.retry_here && sql_queue_again(sql, txn))
         return;
-    if (!of_session && may_be_stale(txn))
+    if (may_be_stale(txn))
         doubt(sql, txn);
     else if (txn->kind == SQL_DESCRIBE && !txn->doubt && !error.retryable)
         ask_for_key(sql, txn);
-    else if (of_keys && is_state(txn->error, "42") && !of_session)
+    else if (of_keys && is_state(txn->error, "42") && !error.retry_here)
         fail_by_keys(sql, txn);
     else
         fail_by_server(sql, txn);

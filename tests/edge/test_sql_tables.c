@@ -180,7 +180,19 @@ TEST(a_result_of_another_shape_fails_no_call_on_any_connection)
     assert_int_equal(calls[1]->retries, 0);
 }
 
-/* The call was described, and waits to write its key. */
+/* It was described then. The sessions are looked at from outside of the transaction, in which they
+ * would always be the same. */
+static void until_it_waits_to_write_its_key(struct sql_rig *rig, const struct sql_rig_call *call)
+{
+    PGconn *other = postgres_connect(&postgres);
+    while (!call->answers &&
+           !postgres_number(other,
+                            "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+                            "WHERE NOT granted AND query LIKE 'INSERT INTO flyover_keys%'"))
+        sql_rig_turn(rig);
+    PQfinish(other);
+}
+
 TEST(a_table_that_changes_between_description_and_run_does_not_fail_the_call)
 {
     open_items(rig);
@@ -188,17 +200,53 @@ TEST(a_table_that_changes_between_description_and_run_does_not_fail_the_call)
     sql_rig_wait(rig, sql_rig_call(rig, "list", "e-1-1", "1"));
     sql_rig_run(rig, "BEGIN; LOCK TABLE flyover_keys IN EXCLUSIVE MODE");
     const struct sql_rig_call *call = sql_rig_call(rig, "add", "e-2-1", "[1, 1]");
-    PGconn *other = postgres_connect(&postgres); /* within a transaction it is always the same */
-    while (!call->answers &&
-           !postgres_number(other,
-                            "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "
-                            "WHERE NOT granted AND query LIKE 'INSERT INTO flyover_keys%'"))
-        sql_rig_turn(rig);
-    PQfinish(other);
+    until_it_waits_to_write_its_key(rig, call);
     sql_rig_run(rig, "ALTER TABLE item DROP COLUMN note");
     sql_rig_run(rig, "COMMIT");
     sql_rig_done(rig, call, "{\"id\": 1, \"n\": 1}");
     assert_int_equal(call->retries, 1);
+}
+
+/* An empty array was written as one, which as JSON is an empty object. */
+TEST(a_value_is_not_read_as_another_type_than_it_was_written_for)
+{
+    sql_rig_open(rig, &postgres,
+                 SECTION("\"pool\": 2, ", PAY ", \"fill\": {\"sql\": \"INSERT INTO basket VALUES "
+                                              "($1)\", \"params\": [\"$\"]}"));
+    sql_rig_run(rig, "CREATE TABLE basket (items text[])");
+    sql_rig_wait(rig, sql_rig_call(rig, "pay", "e-1-1", ada_10));
+    sql_rig_run(rig, "BEGIN; LOCK TABLE flyover_keys IN EXCLUSIVE MODE");
+    const struct sql_rig_call *call = sql_rig_call(rig, "fill", "e-2-1", "[]");
+    until_it_waits_to_write_its_key(rig, call);
+    sql_rig_run(rig, "ALTER TABLE basket ALTER items TYPE jsonb USING to_jsonb(items)");
+    sql_rig_run(rig, "COMMIT");
+    sql_rig_done(rig, call, "null");
+    assert_int_equal(sql_rig_number(rig, "SELECT count(*) FROM basket WHERE items = '[]'"), 1);
+}
+
+/* Once it is there for certain, and until then as "". */
+TEST(what_is_outdated_is_prepared_anew_under_its_name)
+{
+    sql_rig_open(rig, &postgres,
+                 SECTION("\"pool\": 1, ",
+                         ADD ", \"look\": {\"sql\": \"SELECT parameter_types::text AS types FROM "
+                             "pg_prepared_statements WHERE name = 'flyover_7'\", "
+                             "\"returns\": \"row\"}"));
+    sql_rig_run(rig, "CREATE TABLE item (id integer, n integer)");
+    sql_rig_run(rig, "INSERT INTO item VALUES (1, 0)");
+    for (int i = 0; i < 2; i++) {
+        char key[32];
+        for (int j = 0; j < 2; j++) {
+            snprintf(key, sizeof key, "e-%d-%d", i, j);
+            sql_rig_wait(rig, sql_rig_call(rig, "add", key, i ? "[1, 0.5]" : "[1, 1]"));
+        }
+        snprintf(key, sizeof key, "e-%d-9", i);
+        sql_rig_done(rig, sql_rig_call(rig, "look", key, "{}"),
+                     i ? "{\"types\": \"{integer,numeric,text}\"}"
+                       : "{\"types\": \"{integer,integer,text}\"}");
+        sql_rig_run(rig, "ALTER TABLE item ALTER n TYPE numeric");
+    }
+    all_are_done(rig);
 }
 
 /* The server goes on with what "*" was, and with what is numeric now as a number. */
@@ -297,6 +345,35 @@ TEST(what_a_duplicate_did_not_prepare_fails_nothing_behind_it)
     assert_int_equal(sql_rig_number(rig, BALANCE_OF_ADA), 60);
 }
 
+/* As in a pool of sessions that others use too, whose statements have the same names. */
+TEST(what_others_did_to_a_session_is_mended_and_the_call_is_done)
+{
+    static const char *const mischief[] = {
+        "DEALLOCATE flyover_7",
+        "DEALLOCATE ALL",
+        "DEALLOCATE flyover_7; PREPARE flyover_7(int) AS SELECT $1",
+        "DEALLOCATE ALL; PREPARE flyover_7 AS SELECT 1",
+    };
+    sql_rig_open(rig, &postgres,
+                 SECTION("\"pool\": 1, ", PAY ", \"spoil\": {\"sql\": \"SELECT spoil($1)\", "
+                                              "\"params\": [\"$\"]}"));
+    sql_rig_run(rig, "CREATE FUNCTION spoil(command text) RETURNS void LANGUAGE plpgsql AS "
+                     "'BEGIN EXECUTE command; END'");
+    sql_rig_wait(rig, sql_rig_call(rig, "pay", "e-0-1", ada_10));
+    for (uint32_t i = 0; i < sizeof mischief / sizeof *mischief; i++) {
+        char key[32], input[128];
+        snprintf(key, sizeof key, "e-1-%u", i);
+        snprintf(input, sizeof input, "\"%s\"", mischief[i]);
+        sql_rig_done(rig, sql_rig_call(rig, "spoil", key, input), "null");
+        snprintf(key, sizeof key, "e-2-%u", i);
+        const struct sql_rig_call *call = sql_rig_call(rig, "pay", key, ada_10);
+        sql_rig_wait(rig, call);
+        assert_int_equal(call->retries, 1);
+    }
+    all_are_done(rig);
+    assert_int_equal(sql_rig_number(rig, BALANCE_OF_ADA), 50);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +387,8 @@ int main(void)
         cmocka_unit_test(a_type_that_is_made_anew_fails_no_call),
         cmocka_unit_test(a_result_of_another_shape_fails_no_call_on_any_connection),
         cmocka_unit_test(a_table_that_changes_between_description_and_run_does_not_fail_the_call),
+        cmocka_unit_test(a_value_is_not_read_as_another_type_than_it_was_written_for),
+        cmocka_unit_test(what_is_outdated_is_prepared_anew_under_its_name),
         cmocka_unit_test(a_change_that_fails_nothing_is_seen_within_a_minute),
         cmocka_unit_test(
             a_table_that_is_being_altered_is_waited_for_until_the_deadline_of_the_step),
@@ -318,6 +397,7 @@ int main(void)
             a_call_that_was_done_is_answered_though_its_statement_cannot_be_run_any_more),
         cmocka_unit_test(a_call_that_was_done_is_answered_though_its_statement_is_refused),
         cmocka_unit_test(what_a_duplicate_did_not_prepare_fails_nothing_behind_it),
+        cmocka_unit_test(what_others_did_to_a_session_is_mended_and_the_call_is_done),
     };
     return cmocka_run_group_tests(tests, open_group, close_group);
 }

@@ -116,6 +116,8 @@ TEST(an_sqlstate_is_an_error_of_its_name_and_kind)
     is_error("40001", NULL, "SQL.SerializationFailure", true, true);
     is_error("40P01", NULL, "SQL.DeadlockDetected", true, true);
     is_error("57014", NULL, "States.Timeout", true, false);
+    is_error("26000", NULL, "SQL.ConnectionLost", true, true);
+    is_error("42P05", NULL, "SQL.ConnectionLost", true, true);
     is_error("57P01", NULL, "SQL.ConnectionLost", true, true);
     is_error(NULL, NULL, "SQL.ConnectionLost", true, true);
     is_error("53300", NULL, "SQL.TooManyConnections", true, true);
