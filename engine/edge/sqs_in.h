@@ -68,7 +68,8 @@
  * - Where there is no policy, its group waits until the queue's retention ends; that is said.
  * The policy is asked for again where a group waits and what is known is older than a minute. What
  * remains: a good one that came with the bad one that last time all the same, as it does where the
- * policy allows one receive only, and has to be given back since the engine ends, is moved away.
+ * policy allows one receive only, or where a poll was under way for longer than the visibility, is
+ * moved away if it has to be given back, since the engine ends, or since the policy is not known.
  *
  * Threads: the edge thread. Memory: a message with its input until it is deleted, at most
  * `messages_max` of the engine's (edge.h), and no poll while those hold SQS_IN_BYTES_MAX; for ids
