@@ -62,13 +62,14 @@
  *   and those that came with it are started at once. They have been received no more often than it,
  *   so none of them has gone before.
  * - For this last time the queue is asked for one message a receive, so that the bad one comes
- * alone and those behind it have one receive left, for an answer that is lost or an engine that
- * ends. Where the policy is not known (GetQueueAttributes is denied) that is so all the time that a
- * bad one is about. Else the queue's other groups would pay for it.
+ *   alone and those behind it have one receive left, for an answer that is lost or an engine that
+ *   ends; not before, since the queue's other groups pay for it. Where the policy is not known
+ *   (GetQueueAttributes is denied) it is so for as long as a bad one is about.
  * - Where there is no policy, its group waits until the queue's retention ends; that is said.
  * The policy is asked for again where a group waits and what is known is older than a minute. What
  * remains: a good one that came with the bad one that last time all the same, as it does where the
- * policy allows one receive only, and has to be given back since the engine ends, is moved away.
+ * policy allows one receive only, or where a poll was under way for longer than the visibility, is
+ * moved away if it has to be given back, since the engine ends, or since the policy is not known.
  *
  * Threads: the edge thread. Memory: a message with its input until it is deleted, at most
  * `messages_max` of the engine's (edge.h), and no poll while those hold SQS_IN_BYTES_MAX; for ids

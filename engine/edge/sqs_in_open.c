@@ -153,8 +153,8 @@ static void hold_group(const struct sqs_message *message)
 {
     struct sqs_queue *queue = message->queue;
     int64_t now_ms = batcher_now_ms();
-    bool is_counted = queue->receives_max != SQS_RECEIVES_UNKNOWN && message->receives > 0;
-    if (!is_counted || message->receives + 1 >= queue->receives_max)
+    static_assert(SQS_RECEIVES_UNKNOWN == 0, "then any receive may be the last");
+    if (message->receives == 0 || message->receives + 1 >= queue->receives_max)
         queue->singly_ms = now_ms + (int64_t)queue->visibility_seconds * 2 * 1000;
     if (now_ms - queue->asked_ms > POLICY_AGE_MS)
         queue->asked = false;

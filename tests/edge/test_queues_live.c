@@ -469,6 +469,12 @@ static void each_message_starts_one_saga_and_the_queue_is_empty(void **state)
     assert_int_equal(in_queue(queue), 0);
 }
 
+static bool is_empty(void)
+{
+    settle_all();
+    return in_queue(queue) == 0;
+}
+
 static void through_faults_each_message_is_one_name_and_the_queue_is_empty(void **state)
 {
     (void)state;
@@ -480,10 +486,7 @@ static void through_faults_each_message_is_one_name_and_the_queue_is_empty(void 
     wanted = 300;
     run_until(all_known);
     /* What was given away with an answer that was lost, or whose deletion was, comes again. */
-    do {
-        turn();
-        settle_all();
-    } while (in_queue(queue) > 0);
+    run_until(is_empty);
     assert_int_equal(json_object_size(names), 300);
 }
 
@@ -537,48 +540,6 @@ static void what_cannot_be_a_start_goes_where_the_redrive_policy_says(void **sta
     json_decref(left);
 }
 
-static void send_to_group(const char *group, const char *body, uint32_t number)
-{
-    char input[1024];
-    (void)snprintf(input, sizeof(input),
-                   "{\"QueueUrl\":\"%s\",\"MessageBody\":\"%s\",\"MessageGroupId\":\"%s\","
-                   "\"MessageDeduplicationId\":\"d%u\"}",
-                   queue, body, group, number);
-    json_decref(ask("sqs", "SendMessage", input));
-}
-
-static bool is_empty(void)
-{
-    settle_all();
-    return in_queue(queue) == 0;
-}
-
-/* The policy allows each message as many receives as it takes to move the bad one. */
-static void good_ones_of_a_group_stay_when_a_bad_one_goes(void **state)
-{
-    (void)state;
-    skip_where_missing();
-    char dead[RIG_URL_BYTES], attributes[512];
-    make_queue("-dead.fifo", "\"FifoQueue\":\"true\"", dead);
-    (void)snprintf(attributes, sizeof(attributes),
-                   "\"FifoQueue\":\"true\",\"RedrivePolicy\":\"{\\\"maxReceiveCount\\\":2,"
-                   "\\\"deadLetterTargetArn\\\":\\\"arn:aws:sqs:%s:%s:%s\\\"}\"",
-                   RIG_REGION, RIG_ACCOUNT, strrchr(dead, '/') + 1);
-    make_queue(".fifo", attributes, queue);
-    send_to_group("a", "this is no order", 0);
-    for (uint32_t i = 1; i <= 4; i++)
-        send_to_group("a", "1234" + i - 1, i);
-    open_in(",\"visibility_seconds\":5");
-    run_until(is_empty);
-    assert_int_equal(rig.messages_count, 4);
-    for (uint32_t i = 1; i < 4; i++)
-        assert_true(json_integer_value(rig.messages[i - 1].input) >
-                    json_integer_value(rig.messages[i].input));
-    json_t *left = drain(dead, 2);
-    assert_int_equal(came(left), 1);
-    json_decref(left);
-}
-
 static bool is_said_to_be_missing(void)
 {
     return strstr(rig.log, "there is no such queue") != NULL;
@@ -620,6 +581,11 @@ static void a_queue_that_is_purged_goes_on(void **state)
     assert_int_equal(in_queue(queue), 0);
 }
 
+static bool is_said_to_fail(void)
+{
+    return strstr(rig.log, "sqs_in_queue_fails") != NULL;
+}
+
 static void an_endpoint_that_is_down_is_waited_for(void **state)
 {
     (void)state;
@@ -628,8 +594,7 @@ static void an_endpoint_that_is_down_is_waited_for(void **state)
     send(5, "{\"order\":%d}");
     json_decref(rig_tell(&proxy, "{\"down\":true}"));
     open_in("");
-    while (!strstr(rig.log, "sqs_in_queue_fails"))
-        turn();
+    run_until(is_said_to_fail);
     json_decref(rig_tell(&proxy, "{\"down\":false}"));
     wanted = 5;
     run_until(all_known);
@@ -649,7 +614,6 @@ int main(void)
         TEST(through_faults_each_message_is_one_name_and_the_queue_is_empty),
         TEST(the_order_of_a_fifo_group_is_kept_through_faults),
         TEST(what_cannot_be_a_start_goes_where_the_redrive_policy_says),
-        TEST(good_ones_of_a_group_stay_when_a_bad_one_goes),
         TEST(a_queue_that_comes_later_is_found),
         TEST(a_queue_that_is_purged_goes_on),
         TEST(an_endpoint_that_is_down_is_waited_for),
