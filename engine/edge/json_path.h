@@ -1,5 +1,8 @@
 /*
- * json_path: a reference path, "$.order.lines[0].id": names and indexes, no more.
+ * json_path: a reference path: $, $.order.lines[0].id, $['a name'].x. Names and indexes, no more; a
+ * name with a space, a quote or one of .[$*?()@ in it needs the brackets.
+ *
+ * Threads: any. Memory: none.
  */
 #ifndef ENGINE_EDGE_JSON_PATH_H
 #define ENGINE_EDGE_JSON_PATH_H

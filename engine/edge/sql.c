@@ -30,6 +30,7 @@ void sql_txn_free(struct sql_txn *txn)
 {
     PQclear(txn->error);
     PQclear(txn->answer);
+    PQclear(txn->doubt);
     free(txn);
 }
 
@@ -129,6 +130,8 @@ static void give_up(struct sql *sql, struct sql_txn *txn)
     if (!txn->call) {
         sql->clean_at_ms = sql_now_ms() + SQL_CLEAN_EVERY_MS;
         sql_txn_free(txn);
+    } else if (txn->doubt) {
+        sql_fail_by_doubt(sql, txn);
     } else if (!is_connected(sql) && sql->away) {
         sql_fail(sql, txn, true, sql->away_error, "%s: %s", sql->where, sql->reason);
     } else {
@@ -274,15 +277,8 @@ static int64_t next_ms(const struct sql *sql, int64_t now_ms)
         sooner(&at_ms, sql->clean_at_ms);
     for (const struct sql_txn *txn = sql->delayed; txn; txn = txn->next)
         sooner(&at_ms, txn->due_ms);
-    for (uint32_t i = 0; i < sql->connections_count; i++) {
-        const struct sql_connection *connection = &sql->connections[i];
-        if (connection->state == SQL_CLOSED)
-            sooner(&at_ms, connection->retry_at_ms);
-        else if (connection->state != SQL_READY)
-            sooner(&at_ms, connection->give_up_ms);
-        else if (connection->head)
-            sooner(&at_ms, connection->head->limit_ms + SQL_GRACE_MS);
-    }
+    for (uint32_t i = 0; i < sql->connections_count; i++)
+        sooner(&at_ms, sql_connection_due_ms(&sql->connections[i]));
     return at_ms == INT64_MAX ? -1 : at_ms > now_ms ? at_ms - now_ms + 1 : 0;
 }
 

@@ -36,6 +36,10 @@
  * text, a number as its shortest decimal form that is the same; arrays and objects as JSON, or an
  * array as an array if the type is one. Null is NULL.
  *
+ * Tables may change while the engine runs. A call that fails by what a session has prepared is run
+ * again by what the tables are now; what fails nothing (another column in a "*", a date that has
+ * become a timestamp) is seen within a minute.
+ *
  * Results are JSON as PostgreSQL's to_json makes it (timestamps in ISO 8601, json as it is), but
  * numeric is text, since no digit of it may be lost. What JSON here cannot hold (a number that
  * overflows, nested too deep) comes as its text. More than SQL_OUTPUT_BYTES_MAX of JSON:

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/edge/sql_value.h"
+#include "engine/edge/json_path.h"
 
 #define URL_BYTES_MAX 4096u
 
@@ -226,7 +226,7 @@ static enum status read_params(struct reader *reader, const char *path, const js
     json_array_foreach((json_t *)list, index, param)
     {
         const char *text = json_string_value(param);
-        if (text && text[0] == '$' && !sql_path_is_valid(text))
+        if (text && text[0] == '$' && !json_path_is(text + (text[1] == '$')))
             return REFUSE(reader, path,
                           "\"%.128s\" is no path; write $.a.b[0] of the input, or $$.key, $$.saga, "
                           "$$.step, $$.output",

@@ -28,7 +28,7 @@ struct sql_part {
     const json_t *params[SQL_PARAMS_MAX]; /* a path is a string that begins with '$' */
     int64_t expect_rows;                  /* SQL_ANY_ROWS */
     const char *error;
-    /* What the server says of it; `wrapped` is NULL until it was asked, "" if it runs as it is. */
+    /* What the server said of it; `wrapped` is NULL until it was asked, "" if it runs as it is. */
     unsigned types[SQL_PARAMS_MAX];
     char *wrapped;
 };
@@ -37,6 +37,9 @@ struct sql_statement {
     const char *name;
     enum sql_returns returns;
     uint32_t compensates; /* SQL_NO_STATEMENT */
+    bool is_described;    /* all parts are, and nothing was found to be wrong since */
+    int64_t described_ms;
+    uint32_t version; /* of their descriptions: what was prepared of another one is stale */
     uint32_t parts_count;
     struct sql_part parts[SQL_PARTS_MAX];
 };

@@ -90,7 +90,9 @@ static void close_socket(struct sql_connection *connection)
     connection->pg = NULL;
     connection->state = SQL_CLOSED;
     connection->unsent = connection->spent = false;
+    connection->forgetting = false;
     memset(connection->prepared, 0, sizeof connection->prepared);
+    memset(connection->preparing, 0, sizeof connection->preparing);
 }
 
 void sql_connection_lost(struct sql *sql, struct sql_connection *connection, const char *error,
@@ -279,11 +281,18 @@ static void set_up_more(struct sql *sql, struct sql_connection *connection)
 /* ---- results -----------------------------------------------------------------------------------
  */
 
+static void take_prepared(struct sql_connection *connection, const struct sql_txn *txn, bool good)
+{
+    uint32_t slot = txn->commands[txn->at].slot;
+    connection->preparing[slot] = false;
+    connection->prepared[slot] = good ? sql_version_of(txn, slot) : 0;
+}
+
 static void take_error(struct sql_connection *connection, struct sql_txn *txn, PGresult *result)
 {
     bool of_command = txn->at < txn->commands_count;
     if (of_command && txn->commands[txn->at].verb == SQL_PREPARE)
-        connection->prepared[txn->commands[txn->at].slot] = false;
+        take_prepared(connection, txn, false);
     if (txn->error || PQresultStatus(result) == PGRES_PIPELINE_ABORTED) {
         PQclear(result);
         return;
@@ -294,7 +303,7 @@ static void take_error(struct sql_connection *connection, struct sql_txn *txn, P
 
 static struct sql_part *part_at(struct sql_txn *txn, uint32_t slot)
 {
-    struct sql_part *parts = ((struct sql_statement *)txn->statement)->parts;
+    struct sql_part *parts = txn->statement->parts;
     return &parts[slot - parts[0].slot];
 }
 
@@ -302,11 +311,8 @@ static void take_description(struct sql *sql, struct sql_connection *connection,
                              struct sql_txn *txn, const PGresult *result)
 {
     struct sql_part *part = part_at(txn, txn->commands[txn->at].slot);
-    const struct sql_statement *statement = txn->statement;
-    bool is_last = part == &statement->parts[statement->parts_count - 1];
     struct problem problem;
-    if (sql_wrap(connection->pg, sql->config->keys_table, statement->returns, is_last, part, result,
-                 &problem) ||
+    if (sql_wrap(connection->pg, sql->config->keys_table, txn->statement, part, result, &problem) ||
         txn->refused[0])
         return;
     snprintf(txn->refused, sizeof txn->refused, "%.127s", problem.text);
@@ -324,7 +330,9 @@ static void take_result(struct sql *sql, struct sql_connection *connection, stru
     uint8_t verb = txn->commands[txn->at].verb;
     if (verb == SQL_DESCRIBED)
         take_description(sql, connection, txn, result);
-    if (verb == SQL_EXECUTE && txn->kind != SQL_DESCRIBE) {
+    if (verb == SQL_PREPARE)
+        take_prepared(connection, txn, true);
+    if (verb == SQL_EXECUTE) {
         PQclear(txn->answer);
         txn->answer = result;
     } else {
@@ -339,6 +347,7 @@ static void take_sync(struct sql *sql, struct sql_connection *connection)
     if (!connection->head)
         connection->tail = &connection->head;
     connection->depth--;
+    connection->answered_ms = sql_now_ms();
     txn->next = NULL;
     sql_on_end(sql, connection, txn);
 }
@@ -390,12 +399,23 @@ bool sql_connection_poll(const struct sql_connection *connection, struct pollfd 
     return true;
 }
 
+/* What was behind another may be out of time already when the server begins with it. */
+int64_t sql_connection_due_ms(const struct sql_connection *connection)
+{
+    if (connection->state == SQL_CLOSED)
+        return connection->retry_at_ms;
+    if (connection->state != SQL_READY)
+        return connection->give_up_ms;
+    if (!connection->head)
+        return INT64_MAX;
+    int64_t limit_ms = connection->head->limit_ms;
+    return (limit_ms > connection->answered_ms ? limit_ms : connection->answered_ms) + SQL_GRACE_MS;
+}
+
 /* A server that says nothing, neither yes nor no. */
 static bool is_dead(const struct sql_connection *connection, int64_t now_ms)
 {
-    if (connection->state == SQL_READY)
-        return connection->head && now_ms > connection->head->limit_ms + SQL_GRACE_MS;
-    return connection->state != SQL_CLOSED && now_ms > connection->give_up_ms;
+    return connection->state != SQL_CLOSED && now_ms > sql_connection_due_ms(connection);
 }
 
 void sql_connection_turn(struct sql *sql, struct sql_connection *connection, short happened)
@@ -427,7 +447,7 @@ bool sql_connection_has_room(const struct sql *sql, const struct sql_connection 
            connection->depth < sql->config->pipeline;
 }
 
-void sql_connection_give(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
+static void give(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
 {
     enum sql_sent sent = sql_send(sql, connection, txn);
     if (sent == SQL_NOT_SENT)
@@ -440,4 +460,39 @@ void sql_connection_give(struct sql *sql, struct sql_connection *connection, str
         lose(sql, connection);
     else
         connection->unsent = PQflush(connection->pg) == 1;
+}
+
+/* Without memory for it what is outdated is just not used. */
+void sql_connection_forget(struct sql *sql, struct sql_connection *connection)
+{
+    struct sql_txn *forget = connection->forgetting ? NULL : calloc(1, sizeof *forget);
+    if (!forget)
+        return;
+    forget->kind = SQL_FORGET;
+    forget->limit_ms = sql_now_ms() + sql->config->timeout_ms;
+    connection->forgetting = true;
+    give(sql, connection, forget);
+}
+
+static bool is_outdated(const struct sql_connection *connection, const struct sql_txn *txn)
+{
+    if (txn->kind != SQL_RUN)
+        return false;
+    const struct sql_statement *statement = txn->statement;
+    for (uint32_t i = 0; i < statement->parts_count; i++) {
+        uint32_t prepared = connection->prepared[statement->parts[i].slot];
+        if (prepared && prepared != statement->version)
+            return true;
+    }
+    return false;
+}
+
+void sql_connection_give(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
+{
+    if (is_outdated(connection, txn))
+        sql_connection_forget(sql, connection);
+    if (connection->state == SQL_READY)
+        give(sql, connection, txn);
+    else
+        sql_queue_in_front(sql, txn);
 }

@@ -109,50 +109,90 @@ static void fail_by_bytes(struct sql *sql, struct sql_txn *txn, const char *byte
              txn->statement->name, atoi(bytes), SQL_OUTPUT_BYTES_MAX);
 }
 
-/* The text was prepared or described when the tables were others, or by others on this session. */
-static bool is_stale(const PGresult *error)
+/* What the session has prepared is not what was prepared here: others use it too. */
+static bool is_of_session(const PGresult *error)
 {
-    return is_state(error, "26000") || is_state(error, "42P05") || is_state(error, "0A000") ||
-           is_state(error, "42");
+    return is_state(error, "26000") || is_state(error, "42P05") || is_state(error, "08P01");
 }
 
-static void forget_statement(struct sql *sql, struct sql_connection *connection,
-                             struct sql_txn *txn)
+static bool was_prepared_by_itself(const struct sql_txn *txn)
 {
-    struct sql_txn *forget = calloc(1, sizeof *forget);
-    if (!forget)
-        return;
-    forget->kind = SQL_FORGET;
-    forget->limit_ms = sql_now_ms() + sql->config->timeout_ms;
-    for (uint32_t i = 0; i < txn->statement->parts_count; i++) {
-        struct sql_part *part = (struct sql_part *)sql->parts[txn->statement->parts[i].slot];
-        free(part->wrapped);
-        part->wrapped = NULL;
+    for (uint32_t i = 0; i < txn->commands_count; i++) {
+        const struct sql_command *command = &txn->commands[i];
+        if (command->slot == txn->error_slot &&
+            (command->verb == SQL_PREPARE || command->verb == SQL_PARSE))
+            return true;
     }
-    sql_connection_give(sql, connection, forget);
+    return false;
 }
 
-static bool is_worth_another(const struct sql_txn *txn)
+/* An internal error is that of a type that was dropped and made again. */
+static bool may_be_stale(const struct sql_txn *txn)
 {
-    const char *state = PQresultErrorField(txn->error, PG_DIAG_SQLSTATE);
-    return sql_error_of(state, NULL).retry_here || is_state(txn->error, "42P05") ||
-           (is_state(txn->error, "0A000") && txn->kind == SQL_RUN && txn->attempts == 0);
+    static const char *const states[] = {"0A000", "22", "42", "XX000"};
+    if (txn->kind != SQL_RUN || txn->error_slot < SQL_SLOT_PARTS)
+        return false;
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        if (is_state(txn->error, states[i]))
+            return true;
+    }
+    return false;
+}
+
+static void set_aside(struct sql_txn *txn)
+{
+    PQclear(txn->doubt);
+    txn->doubt = txn->error;
+    txn->doubt_slot = txn->error_slot;
+    txn->error = NULL;
+}
+
+/* Whether it was so only because the tables are others than when it was described (a value that the
+ * old type has no room for, an operator that the new one has not) is known when it is described
+ * anew: if it is the same, this is the error. A plan of a session that has other columns now is
+ * stale in any case, though the description of what runs as it is does not say so. */
+static void doubt(struct sql *sql, struct sql_txn *txn)
+{
+    if (is_state(txn->error, "0A000") && !was_prepared_by_itself(txn) &&
+        txn->version == txn->statement->version)
+        txn->statement->version++;
+    set_aside(txn);
+    go_on(sql, txn, SQL_DESCRIBE);
+}
+
+/* The statement cannot be run, but it may have been, by an engine that did not hear of it. */
+static void ask_for_key(struct sql *sql, struct sql_txn *txn)
+{
+    set_aside(txn);
+    go_on(sql, txn, SQL_READ);
+}
+
+void sql_fail_by_doubt(struct sql *sql, struct sql_txn *txn)
+{
+    if (!txn->doubt) {
+        sql_fail(sql, txn, false, "SQL.BadStatement", "statement \"%s\": %s", txn->statement->name,
+                 txn->refused);
+        return;
+    }
+    txn->error = txn->doubt;
+    txn->error_slot = txn->doubt_slot;
+    txn->doubt = NULL;
+    fail_by_server(sql, txn);
 }
 
 static void fail(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
 {
     bool of_keys = txn->error_slot < SQL_SLOT_PARTS;
+    struct sql_error error = sql_error_of(PQresultErrorField(txn->error, PG_DIAG_SQLSTATE), NULL);
     connection->spent |=
         is_state(txn->error, "25006") || (of_keys && is_state(txn->error, "42P01"));
-    if (txn->kind != SQL_DESCRIBE && is_stale(txn->error))
-        forget_statement(sql, connection, txn);
-    if (is_worth_another(txn)) {
-        if (txn->kind == SQL_DESCRIBE || txn->kind == SQL_RUN)
-            txn->kind = SQL_DESCRIBE;
-        if (sql_queue_again(sql, txn))
-            return;
-    }
-    if (of_keys && is_state(txn->error, "42") && !is_state(txn->error, "42P05"))
+    if (error.retry_here && sql_queue_again(sql, txn))
+        return;
+    if (may_be_stale(txn))
+        doubt(sql, txn);
+    else if (txn->kind == SQL_DESCRIBE && !txn->doubt && !error.retryable)
+        ask_for_key(sql, txn);
+    else if (of_keys && is_state(txn->error, "42") && !error.retry_here)
         fail_by_keys(sql, txn);
     else
         fail_by_server(sql, txn);
@@ -161,13 +201,30 @@ static void fail(struct sql *sql, struct sql_connection *connection, struct sql_
 /* ---- ends --------------------------------------------------------------------------------------
  */
 
+/* The run failed, and the statement may be another now. */
+static void on_described_in_doubt(struct sql *sql, struct sql_txn *txn)
+{
+    if (txn->version == txn->statement->version || txn->attempts + 1 >= SQL_ATTEMPTS_MAX) {
+        sql_fail_by_doubt(sql, txn);
+        return;
+    }
+    txn->attempts++;
+    edge_count_retry(sql->thread, txn->call);
+    PQclear(txn->doubt);
+    txn->doubt = NULL;
+    go_on(sql, txn, SQL_RUN);
+}
+
 static void on_described(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
 {
+    txn->statement->is_described = !txn->error && !txn->refused[0];
+    txn->statement->described_ms = sql_now_ms();
     if (txn->error)
         fail(sql, connection, txn);
     else if (txn->refused[0])
-        sql_fail(sql, txn, false, "SQL.BadStatement", "statement \"%s\": %s", txn->statement->name,
-                 txn->refused);
+        ask_for_key(sql, txn);
+    else if (txn->doubt)
+        on_described_in_doubt(sql, txn);
     else
         go_on(sql, txn, SQL_RUN);
 }
@@ -214,18 +271,27 @@ static void on_run(struct sql *sql, struct sql_connection *connection, struct sq
         fail(sql, connection, txn);
 }
 
-static void on_read(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
+/* The call was done before, or its compensation was. */
+static void on_key(struct sql *sql, struct sql_txn *txn)
 {
-    if (txn->error)
-        fail(sql, connection, txn);
-    else if (!txn->answer || PQntuples(txn->answer) == 0)
-        go_on(sql, txn, SQL_RUN); /* the retention took it between the two */
-    else if (PQgetvalue(txn->answer, 0, 1)[0] == 't')
+    if (PQgetvalue(txn->answer, 0, 1)[0] == 't')
         sql_fail(sql, txn, false, "SQL.Compensated",
                  "statement \"%s\": the step was compensated before it was done; nothing is done",
                  txn->statement->name);
     else
         done(sql, txn, PQgetisnull(txn->answer, 0, 0) ? NULL : PQgetvalue(txn->answer, 0, 0));
+}
+
+static void on_read(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
+{
+    if (txn->error)
+        fail(sql, connection, txn);
+    else if (txn->answer && PQntuples(txn->answer) > 0)
+        on_key(sql, txn);
+    else if (txn->doubt || txn->refused[0])
+        sql_fail_by_doubt(sql, txn);
+    else
+        go_on(sql, txn, SQL_RUN); /* the retention took it between the two */
 }
 
 static void on_buried(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
@@ -238,6 +304,14 @@ static void on_buried(struct sql *sql, struct sql_connection *connection, struct
         go_on(sql, txn, SQL_RUN);
     else
         fail(sql, connection, txn);
+}
+
+static void on_forgotten(struct sql_connection *connection, struct sql_txn *txn)
+{
+    connection->forgetting = false;
+    if (!txn->error)
+        memset(connection->prepared, 0, sizeof connection->prepared);
+    sql_txn_free(txn);
 }
 
 /* Where as many were deleted as may be at once, there are more. */
@@ -253,12 +327,14 @@ static void on_cleaned(struct sql *sql, struct sql_txn *txn)
 
 void sql_on_end(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
 {
+    if (is_of_session(txn->error))
+        sql_connection_forget(sql, connection);
     switch (txn->kind) {
     case SQL_DESCRIBE: on_described(sql, connection, txn); break;
     case SQL_RUN: on_run(sql, connection, txn); break;
     case SQL_READ: on_read(sql, connection, txn); break;
     case SQL_BURY: on_buried(sql, connection, txn); break;
     case SQL_CLEAN: on_cleaned(sql, txn); break;
-    case SQL_FORGET: sql_txn_free(txn); break;
+    case SQL_FORGET: on_forgotten(connection, txn); break;
     }
 }

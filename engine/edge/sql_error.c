@@ -10,6 +10,8 @@ struct row {
     const char *todo;
 };
 
+#define NOT_OURS "; the session is not ours alone: pool by session, not by transaction"
+
 /* The first that fits. PostgreSQL 15, appendix A. */
 static const struct row rows[] = {
     {"23505", "SQL.UniqueViolation", false, false, ""},
@@ -23,6 +25,9 @@ static const struct row rows[] = {
     {"22003", "SQL.NumericValueOutOfRange", false, false, ""},
     {"22012", "SQL.DivisionByZero", false, false, ""},
     {"22", "SQL.DataException", false, false, ""},
+    {"26000", "SQL.ConnectionLost", true, true, NOT_OURS},
+    {"42P05", "SQL.ConnectionLost", true, true, NOT_OURS},
+    {"08P01", "SQL.ConnectionLost", true, true, NOT_OURS},
     {"42P01", "SQL.UndefinedTable", false, false,
      "; make the table, or name its schema in the statement or in the role's search_path"},
     {"42703", "SQL.UndefinedColumn", false, false, "; mend the statement or the table"},
@@ -42,8 +47,6 @@ static const struct row rows[] = {
     {"55P03", "SQL.LockNotAvailable", true, true, ""},
     {"25006", "SQL.ReadOnlyTransaction", true, true,
      "; it is a replica: name the primary, or add target_session_attrs=read-write to the url"},
-    {"26000", "SQL.ConnectionLost", true, true,
-     "; the session is not ours alone: pool by session, not by transaction"},
     {"57014", "States.Timeout", true, false,
      "; it was out of time: give the step more of it, or look who holds the lock"},
     {"57P", "SQL.ConnectionLost", true, true, ""},

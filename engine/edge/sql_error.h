@@ -17,7 +17,7 @@
  * | 40001, 40P01, 55P03, 25006 | SQL.SerializationFailure, .DeadlockDetected, .LockNotAvailable,
  *   .ReadOnlyTransaction | yes, here first |
  * | 57014 | States.Timeout | yes |
- * | 57P01, 57P02, 57P03, 08, no SQLSTATE | SQL.ConnectionLost | yes, here first |
+ * | 57P01, 57P02, 57P03, 08, 26000, 42P05, no SQLSTATE | SQL.ConnectionLost | yes, here first |
  * | 53300, other 53, 58 | SQL.TooManyConnections, .InsufficientResources, .SystemError | yes |
  * | all else | SQL.StateXXXXX | no |
  *

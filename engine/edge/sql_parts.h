@@ -5,6 +5,14 @@
  *                ▲            │ lost                     │ again, or its next part
  *                └────────────┴──────── delayed ◄────────┘
  *
+ * A statement is described before it is first run: its parameters' types say how values are
+ * written, its columns how it is wrapped. Tables change under it, and the server tells a session so
+ * by the error of what was prepared there before, or by nothing at all. Such a call is described
+ * anew and run again; if that raised the statement's version, each connection prepares it anew
+ * before it runs it next. Nothing here depends on what a transaction in front of it in the pipeline
+ * prepares, since that may fail: it is prepared as "" too, until the server has said that it is
+ * there.
+ *
  * A transaction is one pipeline up to its sync, without BEGIN and COMMIT: the server runs it as one
  * and commits before it answers the sync, so that one that failed leaves nothing open for those
  * behind it on the same connection (PostgreSQL 15, 34.5.1.1 and 55.2.4).
@@ -27,6 +35,7 @@
 #define SQL_TURNS_MAX      16u /* pipelines of one call, whatever they were for */
 #define SQL_COMMANDS_MAX   24u
 #define SQL_CLEAN_EVERY_MS 60000
+#define SQL_DESCRIBED_MS   60000 /* a description is good for, where nothing fails */
 #define SQL_BACKOFF_MS     100
 #define SQL_BACKOFF_MS_MAX 10000
 #define SQL_REASON_BYTES   768u
@@ -55,7 +64,12 @@ enum sql_kind {
     SQL_FORGET    /* what is prepared on the connection */
 };
 
-enum sql_verb { SQL_PREPARE, SQL_DESCRIBED, SQL_EXECUTE };
+enum sql_verb {
+    SQL_PREPARE, /* under its name */
+    SQL_PARSE,   /* as "", for this transaction alone */
+    SQL_DESCRIBED,
+    SQL_EXECUTE
+};
 
 struct sql_command {
     uint8_t verb; /* enum sql_verb */
@@ -65,15 +79,18 @@ struct sql_command {
 struct sql_txn {
     struct sql_txn *next;
     struct edge_call *call; /* NULL: housekeeping */
-    const struct sql_statement *statement;
+    struct sql_statement *statement;
     enum sql_kind kind;
+    uint32_t version; /* the statement's when it was sent to be run */
     uint32_t attempts, turns;
     int64_t limit_ms, due_ms;
     struct sql_command commands[SQL_COMMANDS_MAX];
     uint32_t commands_count, at;
     PGresult *error; /* the first; owned */
     uint32_t error_slot;
-    PGresult *answer;  /* of the last command that was executed; owned */
+    PGresult *answer; /* of the last command that was executed; owned */
+    PGresult *doubt;  /* the error, while it is found out whether it is the answer; owned */
+    uint32_t doubt_slot;
     char refused[128]; /* SQL_DESCRIBE: why the statement cannot be run as it is configured */
 };
 
@@ -90,9 +107,12 @@ struct sql_connection {
     uint32_t failures;
     int64_t retry_at_ms, give_up_ms;
     struct sql_txn *head, **tail;
+    int64_t answered_ms; /* the one in front of `head` was */
     uint32_t depth;
-    uint32_t fd; /* index in those of this turn, or SQL_NO_FD */
-    bool prepared[SQL_SLOTS_MAX];
+    uint32_t fd;                      /* index in those of this turn, or SQL_NO_FD */
+    uint32_t prepared[SQL_SLOTS_MAX]; /* the version; 0: it is not */
+    bool preparing[SQL_SLOTS_MAX];    /* sent, not answered */
+    bool forgetting;                  /* the same of SQL_FORGET */
 };
 
 struct sql {
@@ -130,11 +150,15 @@ int64_t sql_now_ms(void);
 void sql_connection_begin(struct sql *sql, struct sql_connection *connection);
 /* What its socket is waited for; false: it has none. */
 bool sql_connection_poll(const struct sql_connection *connection, struct pollfd *ret_fd);
+/* When it is to be turned, whatever happens; INT64_MAX: it need not be. */
+int64_t sql_connection_due_ms(const struct sql_connection *connection);
 /* `happened`: revents of its socket. */
 void sql_connection_turn(struct sql *sql, struct sql_connection *connection, short happened);
 /* Whether one more may be given to it. */
 bool sql_connection_has_room(const struct sql *sql, const struct sql_connection *connection);
 void sql_connection_give(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn);
+/* All that is prepared there is to be prepared anew. It may be lost by this. */
+void sql_connection_forget(struct sql *sql, struct sql_connection *connection);
 /* Closes it; what was under way is queued again or answered. */
 void sql_connection_lost(struct sql *sql, struct sql_connection *connection, const char *error,
                          const char *reason);
@@ -147,17 +171,22 @@ enum sql_sent {
     SQL_BROKEN    /* libpq says no: the connection is lost */
 };
 enum sql_sent sql_send(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn);
+/* Of what it has to be prepared in, to run `txn`. */
+uint32_t sql_version_of(const struct sql_txn *txn, uint32_t slot);
 
 /* ---- sql_wrap.c: what the server said of a part, and how it is run then ------------------------
  */
-/* Empty: `part` runs as it is. False: *ret_problem says why it cannot be run. */
-bool sql_wrap(PGconn *pg, const char *keys_table, enum sql_returns returns, bool is_last,
+/* Raises the statement's version if it is another than before. False: *ret_problem says why it
+ * cannot be run. */
+bool sql_wrap(PGconn *pg, const char *keys_table, struct sql_statement *statement,
               struct sql_part *part, const PGresult *described, struct problem *ret_problem);
 
 /* ---- sql_end.c: what its end means ------------------------------------------------------------
  */
 /* `txn` has no place in any queue; `connection` may be given more, but is not closed here. */
 void sql_on_end(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn);
+/* By what is in doubt. */
+void sql_fail_by_doubt(struct sql *sql, struct sql_txn *txn);
 /* Answers the call and frees the transaction. */
 __attribute__((format(printf, 5, 6))) void sql_fail(struct sql *sql, struct sql_txn *txn,
                                                     bool retryable, const char *error,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/edge/json_path.h"
 #include "engine/edge/sql_parts.h"
 #include "engine/edge/sql_value.h"
 
@@ -34,14 +35,34 @@ static void note(struct sql_txn *txn, enum sql_verb verb, uint32_t slot)
         (struct sql_command){.verb = (uint8_t)verb, .slot = (uint16_t)slot};
 }
 
-static bool prepare(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn,
-                    uint32_t slot, const char *name)
+uint32_t sql_version_of(const struct sql_txn *txn, uint32_t slot)
 {
-    if (connection->prepared[slot])
+    return slot < SQL_SLOT_PARTS ? 1 : txn->version;
+}
+
+/* The types are said, so that what is prepared is what was described. The key's follows. */
+static bool prepare_as(struct sql *sql, struct sql_connection *connection, uint32_t slot,
+                       const char *name)
+{
+    const struct sql_part *part = slot < SQL_SLOT_PARTS ? NULL : sql->parts[slot];
+    return PQsendPrepare(connection->pg, name, text_of(sql, slot),
+                         part ? (int)part->params_count : 0, part ? part->types : NULL);
+}
+
+/* `name` becomes "" where what has that name is not there for certain. */
+static bool prepare(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn,
+                    uint32_t slot, char *name)
+{
+    if (!connection->forgetting && connection->prepared[slot] == sql_version_of(txn, slot))
         return true;
-    note(txn, SQL_PREPARE, slot);
-    connection->prepared[slot] = true;
-    return PQsendPrepare(connection->pg, name, text_of(sql, slot), 0, NULL);
+    bool is_free =
+        !connection->forgetting && !connection->preparing[slot] && !connection->prepared[slot];
+    if (is_free)
+        connection->preparing[slot] = true;
+    else
+        name[0] = 0;
+    note(txn, is_free ? SQL_PREPARE : SQL_PARSE, slot);
+    return prepare_as(sql, connection, slot, name);
 }
 
 static bool execute(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn,
@@ -104,7 +125,8 @@ static bool make_value(struct sql *sql, struct sql_txn *txn, const struct sql_pa
     const json_t *value = part->params[index];
     const char *path = json_string_value(value);
     if (path && path[0] == '$') {
-        value = sql_path_find(path, txn->call->input, context);
+        bool of_call = path[1] == '$';
+        value = json_path_get(of_call ? context : txn->call->input, path + of_call);
         if (!value) {
             sql_fail(sql, txn, false, "States.ParameterPathFailure",
                      "statement \"%s\": there is no %s in the step's input", txn->statement->name,
@@ -142,14 +164,15 @@ static bool make_values(struct sql *sql, struct sql_txn *txn, struct values *val
 /* ---- the kinds ---------------------------------------------------------------------------------
  */
 
-static bool send_describe(struct sql_connection *connection, struct sql_txn *txn)
+/* A table that is being altered is waited for here. */
+static bool send_describe(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
 {
-    bool good = true;
+    bool good = limit(sql, connection, txn);
     for (uint32_t i = 0; good && i < txn->statement->parts_count; i++) {
         const struct sql_part *part = &txn->statement->parts[i];
         good = PQsendPrepare(connection->pg, "", part->sql, 0, NULL) &&
                PQsendDescribePrepared(connection->pg, "");
-        note(txn, SQL_EXECUTE, part->slot);
+        note(txn, SQL_PARSE, part->slot);
         note(txn, SQL_DESCRIBED, part->slot);
     }
     return good;
@@ -210,7 +233,6 @@ static bool send_clean(struct sql *sql, struct sql_connection *connection, struc
 
 static bool send_forget(struct sql_connection *connection, struct sql_txn *txn)
 {
-    memset(connection->prepared, 0, sizeof connection->prepared);
     note(txn, SQL_EXECUTE, SQL_SLOT_CLEAN);
     return PQsendQueryParams(connection->pg, "DEALLOCATE ALL", 0, NULL, NULL, NULL, NULL, 0);
 }
@@ -221,8 +243,11 @@ static enum sql_sent send_kind(struct sql *sql, struct sql_connection *connectio
     bool good = false;
     switch (txn->kind) {
     case SQL_RUN: return send_run(sql, connection, txn);
-    case SQL_DESCRIBE: good = send_describe(connection, txn); break;
-    case SQL_READ: good = execute_key(sql, connection, txn, SQL_SLOT_READ, txn->call->key); break;
+    case SQL_DESCRIBE: good = send_describe(sql, connection, txn); break;
+    case SQL_READ:
+        good = limit(sql, connection, txn) &&
+               execute_key(sql, connection, txn, SQL_SLOT_READ, txn->call->key);
+        break;
     case SQL_BURY: good = send_bury(sql, connection, txn); break;
     case SQL_CLEAN: good = send_clean(sql, connection, txn); break;
     case SQL_FORGET: good = send_forget(connection, txn); break;
@@ -230,21 +255,22 @@ static enum sql_sent send_kind(struct sql *sql, struct sql_connection *connectio
     return good ? SQL_SENT : SQL_BROKEN;
 }
 
-/* Not so any more where another call found out, while this one waited, that the tables are others.
- */
-static bool is_described(const struct sql_statement *statement)
+/* One call at a time does it, where it is only old. */
+static bool is_to_be_described(struct sql_statement *statement)
 {
-    for (uint32_t i = 0; i < statement->parts_count; i++) {
-        if (!statement->parts[i].wrapped)
-            return false;
-    }
+    int64_t now_ms = sql_now_ms();
+    if (statement->is_described && now_ms - statement->described_ms < SQL_DESCRIBED_MS)
+        return false;
+    statement->described_ms = now_ms;
     return true;
 }
 
 enum sql_sent sql_send(struct sql *sql, struct sql_connection *connection, struct sql_txn *txn)
 {
-    if (txn->kind == SQL_RUN && !is_described(txn->statement))
+    if (txn->kind == SQL_RUN && is_to_be_described(txn->statement))
         txn->kind = SQL_DESCRIBE;
+    if (txn->kind == SQL_RUN)
+        txn->version = txn->statement->version;
     txn->commands_count = txn->at = 0;
     txn->turns++;
     enum sql_sent sent = send_kind(sql, connection, txn);

@@ -1,7 +1,5 @@
 #include "engine/edge/sql_value.h"
 
-#include <assert.h>
-#include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,86 +7,6 @@
 
 /* One less than the engine's, since an output is a value of another there. */
 #define DEPTH_MAX 30u
-
-/* ---- paths -------------------------------------------------------------------------------------
- */
-
-struct path_step {
-    const char *name; /* NULL: an index */
-    size_t name_bytes;
-    size_t index;
-};
-
-static bool read_index(const char **at, struct path_step *ret_step)
-{
-    size_t index = 0;
-    const char *digit = *at;
-    for (; isdigit((unsigned char)*digit) && digit - *at < 9; digit++)
-        index = index * 10 + (size_t)(*digit - '0');
-    if (digit == *at || *digit != ']')
-        return false;
-    *at = digit + 1;
-    *ret_step = (struct path_step){.index = index};
-    return true;
-}
-
-static bool read_quoted(const char **at, struct path_step *ret_step)
-{
-    char quote = **at;
-    const char *begin = *at + 1;
-    const char *end = strchr(begin, quote);
-    if (!end || end[1] != ']')
-        return false;
-    *at = end + 2;
-    *ret_step = (struct path_step){.name = begin, .name_bytes = (size_t)(end - begin)};
-    return true;
-}
-
-static bool read_step(const char **at, struct path_step *ret_step)
-{
-    if (**at == '[') {
-        ++*at;
-        return **at == '\'' || **at == '"' ? read_quoted(at, ret_step) : read_index(at, ret_step);
-    }
-    if (**at != '.')
-        return false;
-    const char *begin = ++*at;
-    *at += strcspn(begin, ".[ \t\n$*?()@'\"");
-    *ret_step = (struct path_step){.name = begin, .name_bytes = (size_t)(*at - begin)};
-    return *at > begin;
-}
-
-bool sql_path_is_valid(const char *path)
-{
-    const char *at = path + (path[0] == '$') + (path[0] == '$' && path[1] == '$');
-    if (at == path)
-        return false;
-    struct path_step step;
-    while (*at) {
-        if (!read_step(&at, &step))
-            return false;
-    }
-    return true;
-}
-
-static const json_t *take_step(const json_t *value, const struct path_step *step)
-{
-    if (!step->name)
-        return json_array_get(value, step->index);
-    return json_object_getn(value, step->name, step->name_bytes);
-}
-
-const json_t *sql_path_find(const char *path, const json_t *input, const json_t *call)
-{
-    assert(sql_path_is_valid(path));
-    bool of_call = path[1] == '$';
-    const json_t *value = of_call ? call : input;
-    const char *at = path + 1 + of_call;
-    struct path_step step;
-    while (value && *at && read_step(&at, &step))
-        value = take_step(value, &step);
-    return value;
-}
 
 /* ---- to text -----------------------------------------------------------------------------------
  */

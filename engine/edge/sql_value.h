@@ -1,6 +1,5 @@
 /*
- * sql_value: JSON to the text that PostgreSQL reads, and back; and the paths that parameters are
- * taken by.
+ * sql_value: JSON to the text that PostgreSQL reads, and back.
  *
  * Threads: any; nothing is kept. Memory: what is returned owned is freed by free() or json_decref.
  */
@@ -18,12 +17,6 @@
 #define SQL_TYPE_JSONB    3802u
 #define SQL_TYPE_NUMERIC  1700u
 #define SQL_TYPE_NUMERICS 1231u
-
-/* $, $.a.b, $['a'], $.list[0], and the same after $$. */
-bool sql_path_is_valid(const char *path);
-/* Of `input` where the path begins with $, of `call` where it begins with $$. NULL: it is not
- * there. Borrows. */
-const json_t *sql_path_find(const char *path, const json_t *input, const json_t *call);
 
 enum sql_text_end {
     SQL_TEXT_OK,

@@ -108,10 +108,24 @@ static bool check(const struct sql_part *part, enum sql_returns returns, bool re
     return status == STATUS_OK;
 }
 
-bool sql_wrap(PGconn *pg, const char *keys_table, enum sql_returns returns, bool is_last,
+/* Takes `text`. True: it is another than before. */
+static bool describe(struct sql_part *part, char *text, const PGresult *described)
+{
+    bool changed = !part->wrapped || strcmp(part->wrapped, text) != 0;
+    for (uint32_t i = 0; i < part->params_count; i++) {
+        changed |= part->types[i] != PQparamtype(described, (int)i);
+        part->types[i] = PQparamtype(described, (int)i);
+    }
+    free(part->wrapped);
+    part->wrapped = text;
+    return changed;
+}
+
+bool sql_wrap(PGconn *pg, const char *keys_table, struct sql_statement *statement,
               struct sql_part *part, const PGresult *described, struct problem *ret_problem)
 {
-    enum sql_returns wanted = is_last ? returns : SQL_RETURNS_NONE;
+    bool is_last = part == &statement->parts[statement->parts_count - 1];
+    enum sql_returns wanted = is_last ? statement->returns : SQL_RETURNS_NONE;
     bool returns_rows = wanted != SQL_RETURNS_NONE || part->expect_rows != SQL_ANY_ROWS;
     if (!check(part, wanted, returns_rows, described, ret_problem))
         return false;
@@ -124,9 +138,6 @@ bool sql_wrap(PGconn *pg, const char *keys_table, enum sql_returns returns, bool
         problem_set(ret_problem, STATUS_NO_MEMORY, "no memory for its text");
         return false;
     }
-    for (uint32_t i = 0; i < part->params_count; i++)
-        part->types[i] = PQparamtype(described, (int)i);
-    free(part->wrapped);
-    part->wrapped = text;
+    statement->version += describe(part, text, described);
     return true;
 }

@@ -22,7 +22,7 @@
  *     message-id        default; of a notification the MessageId of SNS
  *     deduplication-id  default of a FIFO queue: "orders.fifo/ID"
  *     attribute:NAME    a message attribute
- *     $.path            text or a whole number in the body
+ *     $.path, $['path'] text or a whole number in the body
  * With `attributes` the input has messageId (of a notification that of SNS) and sentTimestamp where
  * the message is known by its id alone, since what is sent again under a name has to be the same
  * input, or it is refused.

@@ -105,7 +105,8 @@ static enum status read_name(const struct section *section, struct sqs_queue *qu
         return wrong(
             section, "name",
             "wanted is what a message is known by: message-id, deduplication-id (of a FIFO "
-            "queue), attribute:NAME, or where in the body it is, such as $.order.id");
+            "queue), attribute:NAME, or where in the body it is, such as $.order.id or "
+            "$['order id']");
     }
     return STATUS_OK;
 }

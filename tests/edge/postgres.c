@@ -71,15 +71,18 @@ static bool find_binaries(struct postgres *postgres)
     return is_there;
 }
 
-static int choose_port(void)
+/* The server may take it too, since neither listens on a port that the other has (SO_REUSEADDR). */
+static int hold_port(int *ret_port)
 {
+    int yes = 1;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t count = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, count), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &count), 0);
-    close(fd);
-    return ntohs(address.sin_port);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes), 0);
+    *ret_port = ntohs(address.sin_port);
+    return fd;
 }
 
 bool postgres_open(struct postgres *postgres)
@@ -99,7 +102,7 @@ bool postgres_open(struct postgres *postgres)
     int status;
     wait_for(spawn(postgres, "initdb", arguments, -1), &status);
     assert_int_equal(status, 0);
-    postgres->port = choose_port();
+    postgres->held = hold_port(&postgres->port);
     postgres->log = -1;
     return true;
 }
@@ -119,6 +122,7 @@ void postgres_close(struct postgres *postgres)
 {
     if (postgres->pid)
         postgres_stop(postgres, SIGINT);
+    close(postgres->held);
     remove_directory(postgres);
 }
 

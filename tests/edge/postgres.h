@@ -16,6 +16,7 @@ struct postgres {
     char directory[64]; /* the socket's too */
     char binaries[128];
     int port;
+    int held; /* a socket that has the port, so that no one else takes it while it is stopped */
     pid_t pid;
     int log;         /* the server's stderr */
     bool is_durable; /* fsync; for measuring. Before postgres_start */

