@@ -88,9 +88,9 @@ enum edge_message_kind {
 
 /* What has become of a message. */
 enum edge_settlement {
-    EDGE_SETTLED,  /* durable now, or was before: delete it */
-    EDGE_REFUSED,  /* it can never be: leave it to the queue's redrive policy; the sentence says why
-                    */
+    EDGE_SETTLED, /* durable now, or was before: delete it */
+    EDGE_REFUSED, /* it can never be: leave it to the queue's redrive policy; the sentence says why,
+                     and is the module's to log, with what it knows of the message */
     EDGE_GIVEN_UP, /* the engine ends, has no room, or does not know the definition (yet): it may
                       come again */
 };

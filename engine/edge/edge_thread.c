@@ -217,11 +217,13 @@ static const char *kind_text(enum edge_message_kind kind)
     return "a message";
 }
 
-/* Here, and not where it was refused, since there may be many: edge_log counts those too many. */
-static void say_why(struct edge_thread *thread, const struct edge_letter *letter)
+/* Why it is given up. Of one that is refused its module says more: which it is, and where it comes
+ * from. Here, and not where that was found, since there may be many: edge_log counts those too
+ * many.
+ */
+static void say_why_kept(struct edge_thread *thread, const struct edge_letter *letter)
 {
-    const char *event = letter->settlement == EDGE_REFUSED ? "message_refused" : "message_kept";
-    edge_log(thread, 4, event, "%s: %s: %s", thread->modules[letter->module].kind->section,
+    edge_log(thread, 4, "message_kept", "%s: %s: %s", thread->modules[letter->module].kind->section,
              kind_text(letter->kind), letter->sentence);
 }
 
@@ -236,8 +238,8 @@ static void settle(struct edge_thread *thread, struct edge_letter *letter)
     if (letter->next != NULL)
         letter->next->prev = letter->prev;
     --*open_of(thread, letter->kind);
-    if (letter->sentence != NULL)
-        say_why(thread, letter);
+    if (letter->sentence != NULL && letter->settlement == EDGE_GIVEN_UP)
+        say_why_kept(thread, letter);
     module->kind->on_message_settled(module->state, letter->handle, letter->settlement,
                                      letter->sentence == NULL ? "" : letter->sentence);
     free(letter->sentence);

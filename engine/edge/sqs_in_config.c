@@ -211,6 +211,8 @@ void sqs_in_free_config(struct sqs_in *in)
         free(in->queues[i].signal_name);
         free(in->queues[i].signal_saga);
         free(in->queues[i].known_as);
+        free(in->queues[i].settled);
+        free(in->queues[i].undeleted);
     }
     free(in->queues);
 }

@@ -252,6 +252,11 @@ static enum status read_start(const struct reading *reading, struct sqs_message 
 /* ---- signals and answers -----------------------------------------------------------------------
  */
 
+static char *copy(const char *text)
+{
+    return text ? strdup(text) : NULL;
+}
+
 static uint64_t saga_id_of(const json_t *value)
 {
     if (json_is_integer(value))
@@ -276,13 +281,9 @@ static enum status read_signal(const struct reading *reading, struct sqs_message
         return problem_set(reading->problem, STATUS_INVALID, "there is no signal's name at %s",
                            queue->signal_name);
     message->name = strdup(name);
+    message->known_id = copy(id_of(reading));
     message->input = queue->attributes ? with_attributes(reading) : json_incref(reading->body);
     return STATUS_OK;
-}
-
-static char *copy(const char *text)
-{
-    return text ? strdup(text) : NULL;
 }
 
 static enum status read_answer(const struct reading *reading, struct sqs_message *message)
@@ -327,6 +328,8 @@ enum status sqs_message_read(struct sqs_queue *queue, const json_t *received,
     message->id = strdup(id ? id : "without an id");
     message->receipt_handle = strdup(receipt ? receipt : "");
     message->group = queue->fifo ? copy(system_text(received, "MessageGroupId")) : NULL;
+    const char *receives = system_text(received, "ApproximateReceiveCount");
+    message->receives = receives ? (uint32_t)strtoul(receives, NULL, 10) : 0;
     message->bytes = json_string_length(json_object_get(received, "Body"));
     message->deletion.message = message->visibility.message = message;
     struct reading reading = {.queue = queue, .received = received, .problem = problem};
@@ -346,6 +349,7 @@ void sqs_message_free(struct sqs_message *message)
     free(message->group);
     free(message->name);
     free(message->token);
+    free(message->known_id);
     free(message->error);
     free(message->cause);
     json_decref(message->input);

@@ -5,6 +5,7 @@
  *     sqs_in_poll.c      asks a queue for messages, and rests where it fails
  *     sqs_in_message.c   what SQS gives becomes something that can be brought, or a sentence
  *     sqs_in_open.c      messages that are open: brought, settled, kept visible
+ *     sqs_in_known.c     ids of signals that were settled
  *     sqs_in_receipts.c  deletes, and changes of visibility, in batches
  *     sqs_in.c           the module
  */
@@ -18,7 +19,12 @@
 
 enum sqs_known_by { SQS_BY_MESSAGE_ID, SQS_BY_DEDUPLICATION_ID, SQS_BY_ATTRIBUTE, SQS_BY_PATH };
 
+/* In place of how often the RedrivePolicy has a message received. */
+#define SQS_RECEIVES_UNKNOWN 0u
+#define SQS_RECEIVES_ANY     UINT32_MAX /* there is no policy */
+
 struct sqs_in;
+struct sqs_known;
 
 struct sqs_queue {
     struct sqs_in *in;
@@ -35,15 +41,20 @@ struct sqs_queue {
     /* Found out. */
     bool asked, ready;           /* for its attributes; they are known, or will not be */
     uint32_t visibility_seconds; /* in force */
+    uint32_t receives_max;       /* by its RedrivePolicy, or one of the two above */
+    int64_t asked_ms;            /* for its attributes, the last time */
     bool visibility_sent;        /* it is said with each receive */
     /* Now. */
     uint32_t polls, polls_wanted;
     uint32_t failures; /* since it last answered */
     char failure[64];
     int64_t retry_ms;
+    int64_t singly_ms;                /* until then a receive asks for one message */
     struct sqs_message *first, *last; /* open */
     /* Since the start. */
     uint64_t received, refused;
+    /* Of signals: those that were settled last; and of them those that could not be deleted. */
+    struct sqs_known *settled, *undeleted;
 };
 
 /* A receipt that is to be deleted, or to be visible again in `seconds`. */
@@ -68,6 +79,8 @@ struct sqs_message {
     bool open, brought;
     char *id, *receipt_handle, *group; /* group: NULL if it has none */
     char *name, *token;                /* or NULL; of a start or signal, of an answer */
+    char *known_id;                    /* of a signal: the same whenever it is delivered; or NULL */
+    uint32_t receives;                 /* this one included; 0: the queue does not say */
     char *error, *cause;               /* of an answer that failed */
     uint64_t saga_id;
     json_t *input;
@@ -113,12 +126,22 @@ NODISCARD enum status sqs_message_read(struct sqs_queue *queue, const json_t *re
                                        struct sqs_message **ret_message, struct problem *problem);
 void sqs_message_free(struct sqs_message *message);
 
+/* ---- sqs_in_known.c ----------------------------------------------------------------------------
+ */
+/* Both accept that there are none yet (NULL). The one that is added may take the place of the
+ * oldest; where there is no memory it is not kept. To be freed by free(). */
+bool sqs_known_has(const struct sqs_known *known, const char *id);
+void sqs_known_add(struct sqs_known **known, const char *id);
+
 /* ---- sqs_in_open.c -----------------------------------------------------------------------------
  */
 /* Takes it, behind those of its group. */
 void sqs_open_add(struct sqs_message *message, int64_t now_ms);
-/* Counts and logs; takes it, and leaves it to the queue, with those behind it. */
+/* Counts and logs; takes it, and leaves it to the queue. Those behind it in its group are released,
+ * unless it is the last time that the queue gives it. */
 void sqs_open_refuse(struct sqs_message *message, const char *why);
+/* When it is received the next time the queue's RedrivePolicy moves it away. */
+bool sqs_open_is_last(const struct sqs_message *message);
 /* Makes it visible at once; takes it. */
 void sqs_open_release(struct sqs_message *message);
 void sqs_open_settled(struct sqs_message *message, enum edge_settlement settlement,

@@ -15,6 +15,7 @@
 #define PAUSE_MAX_MS     60000
 #define PAUSE_LEAST_MS   100
 #define ATTRIBUTES_MS    15000u
+#define RECEIVES_MAX     1000 /* SQS's, of a RedrivePolicy */
 #define HOUR_MS          3600000.0
 
 struct poll {
@@ -101,6 +102,20 @@ static void decide_visibility(struct sqs_queue *queue, int64_t of_queue)
         queue->visibility_sent ? SQS_IN_VISIBILITY_SECONDS : (uint32_t)of_queue;
 }
 
+/* {"deadLetterTargetArn": ..., "maxReceiveCount": "5"} */
+static void decide_receives(struct sqs_queue *queue, const json_t *attributes)
+{
+    const char *text = json_string_value(json_object_get(attributes, "RedrivePolicy"));
+    json_t *policy = text ? json_loads(text, 0, NULL) : NULL;
+    const json_t *count = json_object_get(policy, "maxReceiveCount");
+    const char *digits = json_string_value(count);
+    json_int_t most = digits ? strtoll(digits, NULL, 10) : json_integer_value(count);
+    queue->receives_max = !text                              ? SQS_RECEIVES_ANY
+                          : most > 0 && most <= RECEIVES_MAX ? (uint32_t)most
+                                                             : SQS_RECEIVES_UNKNOWN;
+    json_decref(policy);
+}
+
 static void warn(const struct sqs_queue *queue, const json_t *attributes)
 {
     struct edge_thread *thread = queue->in->thread;
@@ -115,9 +130,10 @@ static void warn(const struct sqs_queue *queue, const json_t *attributes)
                  (double)queue->in->name_retention_ms / HOUR_MS);
     if (!json_object_get(attributes, "RedrivePolicy"))
         edge_log(thread, 4, "sqs_in_redrive",
-                 "%s has no RedrivePolicy: a message that cannot be used comes again every %u s, "
+                 "%s has no RedrivePolicy: a message that cannot be used comes again every %u s%s, "
                  "until its retention ends",
-                 queue->url, queue->visibility_seconds);
+                 queue->url, queue->visibility_seconds,
+                 queue->fifo ? ", and those behind it in its group wait" : "");
     if (queue->known_by == SQS_BY_DEDUPLICATION_ID && by_content && strcmp(by_content, "true") == 0)
         edge_log(
             thread, 4, "sqs_in_content",
@@ -137,8 +153,14 @@ static void on_attributes(void *context, const struct aws_answer *answer)
         return;
     }
     const json_t *attributes = json_object_get(answer->json, "Attributes");
+    bool was_ready = queue->ready;
     queue->ready = true;
     decide_visibility(queue, attribute(attributes, "VisibilityTimeout"));
+    queue->receives_max = SQS_RECEIVES_UNKNOWN;
+    if (answer->ok)
+        decide_receives(queue, attributes);
+    if (was_ready)
+        return;
     if (answer->ok)
         warn(queue, attributes);
     else
@@ -162,6 +184,7 @@ static void ask_attributes(struct sqs_queue *queue)
         .context = queue};
     struct problem problem = {0};
     queue->asked = true;
+    queue->asked_ms = batcher_now_ms();
     if (sqs_send(queue->in->aws, &request, &problem) == STATUS_OK)
         return;
     const struct aws_answer none = {.error = "", .message = problem.text};
@@ -204,7 +227,7 @@ static void take_messages(struct sqs_queue *queue, const json_t *messages)
         if (queue->in->draining || was_refused(refused, refused_count, message->group)) {
             sqs_open_release(message);
         } else if (status != STATUS_OK) {
-            if (message->group && refused_count < RECEIVE_MAX)
+            if (message->group && !sqs_open_is_last(message) && refused_count < RECEIVE_MAX)
                 refused[refused_count++] = group_of(received);
             sqs_open_refuse(message, problem.text);
         } else {
@@ -257,10 +280,10 @@ static void add_attempt_id(json_t *body)
 
 static json_t *receive_body(const struct sqs_queue *queue, uint32_t most)
 {
-    json_t *body =
-        json_pack("{s:s, s:i, s:i, s:[s, s, s]}", "QueueUrl", queue->url, "MaxNumberOfMessages",
-                  (int)most, "WaitTimeSeconds", (int)queue->wait_seconds, "AttributeNames",
-                  "MessageGroupId", "MessageDeduplicationId", "SentTimestamp");
+    json_t *body = json_pack("{s:s, s:i, s:i, s:[s, s, s, s]}", "QueueUrl", queue->url,
+                             "MaxNumberOfMessages", (int)most, "WaitTimeSeconds",
+                             (int)queue->wait_seconds, "AttributeNames", "MessageGroupId",
+                             "MessageDeduplicationId", "SentTimestamp", "ApproximateReceiveCount");
     if (queue->attributes || queue->known_by == SQS_BY_ATTRIBUTE)
         json_object_set_new(body, "MessageAttributeNames", json_pack("[s]", "All"));
     if (queue->visibility_sent)
@@ -316,10 +339,11 @@ static void poll_queue(struct sqs_queue *queue)
     const struct sqs_in *in = queue->in;
     if (!queue->asked)
         ask_attributes(queue);
-    while (queue->ready && queue->polls < queue->polls_wanted &&
-           batcher_now_ms() >= queue->retry_ms) {
+    int64_t now_ms = batcher_now_ms();
+    uint32_t wanted = now_ms < queue->singly_ms ? 1 : in->receive_max;
+    while (queue->ready && queue->polls < queue->polls_wanted && now_ms >= queue->retry_ms) {
         uint32_t most = room_for(queue);
-        if (most == 0 || !receive(queue, most < in->receive_max ? most : in->receive_max))
+        if (most == 0 || !receive(queue, most < wanted ? most : wanted))
             return;
     }
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/edge/edge_parts.h"
 #include "tests/edge/edge_rig.h"
 
 /* Messages that come in: starts, signals, answers by token. */
@@ -155,7 +156,7 @@ static void a_name_with_another_input_is_refused(void **state)
     assert_int_equal(post.refused, 1);
     assert_string_equal(post.sentence, "the name 'm-1' was given to saga 1 with another input: "
                                        "take another name, or the same input");
-    assert_non_null(strstr(edge_rig_log, "4 message_refused post: a start: the name 'm-1' was "));
+    assert_string_equal(edge_rig_log, ""); /* the module says it */
     assert_int_equal(counts(rig).refused, 1);
     assert_int_equal(counts(rig).messages_open, 0);
 }
@@ -414,6 +415,92 @@ static void one_that_is_waited_for_passes_those_that_wait_and_these_keep_their_o
     assert_int_equal(counts(rig).messages_open, 1);
 }
 
+/* A saga that keeps no more, and these many that wait for it. */
+static uint64_t fill_with_signals(struct edge_rig *rig, uint32_t waiting)
+{
+    edge_rig_open(rig, signalled);
+    echo.holds = true;
+    uint64_t full = edge_rig_start(rig, "{}");
+    edge_rig_turns(rig, 4);
+    for (uint32_t i = 0; i < CORE_SIGNALS_MAX + waiting; i++)
+        signal_to(full, "paid", (int)i, 'A');
+    edge_rig_turns(rig, 6);
+    assert_int_equal(post.settled, CORE_SIGNALS_MAX);
+    return full;
+}
+
+static void signals_that_cannot_be_kept_are_tried_ever_more_rarely(void **state)
+{
+    struct edge_rig *rig = *state;
+    fill_with_signals(rig, 3);
+    assert_int_equal(edges_wait_ns(rig->edges), 1000000);
+    for (int64_t ms = 1; ms < EDGE_SIGNAL_WAIT_MS; ms++) {
+        rig_now_ms++;
+        edges_turn(rig->edges);
+        assert_in_range(edges_wait_ns(rig->edges), 1, 256000000);
+    }
+    /* Of its name to its saga only the first is: 1 + 2 + 4 + ... ms, and then every 256. */
+    const struct edge_letter *first = rig->edges->kept.first;
+    assert_in_range(first->tries, 30, 9 + EDGE_SIGNAL_WAIT_MS / 256);
+    assert_null(first->next_in_queue);
+    assert_int_equal(first->behind->tries, 0);
+}
+
+static void where_no_signal_waits_the_engine_may_sleep(void **state)
+{
+    struct edge_rig *rig = *state;
+    edge_rig_open(rig, signalled);
+    assert_true(edges_wait_ns(rig->edges) == UINT64_MAX);
+    edge_rig_start(rig, "{}");
+    edge_rig_turns(rig, 6);
+    assert_true(edges_wait_ns(rig->edges) == UINT64_MAX);
+}
+
+static void those_that_wait_behind_a_signal_are_taken_with_it(void **state)
+{
+    struct edge_rig *rig = *state;
+    uint64_t full = fill_with_signals(rig, 3);
+    signal_to(full, "paid", 1000, 'B');
+    rig_now_ms += 300;
+    edge_rig_turns(rig, 1);
+    echo_answer(&echo, 0, "{}");
+    rig_now_ms += 300;
+    edge_rig_turns(rig, 6);
+    /* Two more were taken; then the saga was over, and the others can never be. */
+    assert_int_equal(post.settled + post.refused, CORE_SIGNALS_MAX + 4);
+    assert_int_equal(counts(rig).messages_open, 0);
+    assert_int_equal(post.order[CORE_SIGNALS_MAX + 3], 'B');
+    assert_true(edges_wait_ns(rig->edges) == UINT64_MAX);
+}
+
+static void one_that_comes_behind_those_that_wait_stays_behind_them(void **state)
+{
+    struct edge_rig *rig = *state;
+    edge_rig_open(rig, in_turn);
+    uint64_t saga_id = edge_rig_start(rig, "{}");
+    edge_rig_turns(rig, 4);
+    for (int i = 0; i < (int)CORE_SIGNALS_MAX; i++)
+        signal_to(saga_id, "paid", i, 'X');
+    edge_rig_turns(rig, 6);
+    for (int i = 0; i < 3; i++)
+        signal_to(saga_id, "paid", 100 + i, "BCD"[i]);
+    edge_rig_turns(rig, 2);
+    signal_to(saga_id, "sent", 1, 'A'); /* takes one of those that are kept */
+    rig_now_ms += 1000;
+    edge_rig_turns(rig, 3);
+    rig_now_ms += 1000;
+    edge_rig_turns(rig, 3);
+    assert_string_equal(post.order + CORE_SIGNALS_MAX, "AB");
+    signal_to(saga_id, "paid", 103, 'E');
+    edge_rig_turns(rig, 2);
+    signal_to(saga_id, "sent", 1, 'F'); /* ends it */
+    edge_rig_turns(rig, 3);
+    rig_now_ms += 1000;
+    edge_rig_turns(rig, 3);
+    assert_string_equal(post.order + CORE_SIGNALS_MAX, "ABFCDE");
+    assert_int_equal(counts(rig).messages_open, 0);
+}
+
 static void a_signal_that_waits_for_too_long_is_given_up(void **state)
 {
     struct edge_rig *rig = *state;
@@ -585,6 +672,10 @@ int main(void)
         EDGE_TEST(a_signal_that_nobody_waits_for_is_refused),
         EDGE_TEST(signals_that_a_saga_cannot_keep_wait_in_their_order_and_no_other),
         EDGE_TEST(one_that_is_waited_for_passes_those_that_wait_and_these_keep_their_order),
+        EDGE_TEST(signals_that_cannot_be_kept_are_tried_ever_more_rarely),
+        EDGE_TEST(where_no_signal_waits_the_engine_may_sleep),
+        EDGE_TEST(those_that_wait_behind_a_signal_are_taken_with_it),
+        EDGE_TEST(one_that_comes_behind_those_that_wait_stays_behind_them),
         EDGE_TEST(a_signal_that_waits_for_too_long_is_given_up),
         EDGE_TEST(an_answer_by_token_ends_the_step),
         EDGE_TEST(a_failure_by_token_fails_the_step),
