@@ -207,7 +207,8 @@ static void on_success(struct aws_job *job, const struct http_answer *answer)
     struct aws_answer out = {.http = *answer, .ok = true, .error = "", .message = ""};
     throttle_refund(&job->target->throttle, job->paid);
     throttle_on_answer(&job->target->throttle, false, now_ms_of(job->aws));
-    out.json = read_body(answer);
+    if (!job->request.reads_body)
+        out.json = read_body(answer);
     end_job(job, &out);
     json_decref(out.json);
 }

@@ -103,6 +103,7 @@ void edge_flight_free(struct edge_flight *flight)
     json_decref(flight->call.input);
     json_decref(flight->call.output);
     free(flight->answer);
+    free(flight->undo);
     free(flight);
 }
 

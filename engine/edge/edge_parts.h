@@ -56,6 +56,7 @@ struct edge_flight {
     struct edge_call call;           /* first, so that either is the other */
     struct edge_flight *next, *prev; /* the engine's: all that are out, the newest first */
     struct edge_answer *answer;      /* owned; NULL: not yet */
+    uint8_t *undo;                   /* owned; `value` of a compensation; NULL: it has none */
     uint32_t lane;                   /* of `edges` */
     uint32_t module;
     uint32_t branch, generation;
@@ -182,9 +183,10 @@ void edge_thread_free_ends(struct edge_thread *thread);
 json_t *edge_value_to_json(struct flyover_bytes value);
 /* NULL: no memory. `output` is borrowed; what can be no payload fails. */
 struct edge_answer *edge_answer_done(const json_t *output, uint8_t *scratch);
+struct edge_answer *edge_answer_value(struct flyover_bytes output);
 struct edge_answer *edge_answer_failed(bool retryable, const char *error, const char *cause);
 /* Copies the message. STATUS_TOO_LARGE, STATUS_INVALID, STATUS_NO_MEMORY. */
-NODISCARD enum status edge_letter_write(const struct edge_message *message, uint8_t *scratch,
+NODISCARD enum status edge_letter_write(const struct edge_message *message,
                                         struct edge_letter **ret_letter, struct problem *problem);
 
 /* ---- the engine's side -------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 #include <assert.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/edge/sooner.h"
@@ -61,7 +62,7 @@ void sqs_open_add(struct sqs_message *message, int64_t now_ms)
 static void forget(struct sqs_message *message)
 {
     if (!message->open && !message->deletion.busy && !message->visibility.busy)
-        sqs_message_free(message);
+        free(message);
 }
 
 /* It leaves the list, and its group is free for the one behind it. */

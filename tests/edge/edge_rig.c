@@ -173,12 +173,10 @@ enum status post_bring(const struct edge_message *message, char letter, struct p
 void post_start(const char *name, const char *json, char letter)
 {
     struct problem problem = {0};
-    json_t *input = json_loads(json, JSON_DECODE_ANY, NULL);
     const struct edge_message message = {
-        .kind = EDGE_START, .definition = "test", .name = name, .input = input};
+        .kind = EDGE_START, .definition = "test", .name = name, .input = edge_rig_value(json)};
     if (post_bring(&message, letter, &problem) != STATUS_OK)
         fail_msg("%s", problem.text);
-    json_decref(input);
 }
 
 static bool wants_end(const void *module, const char *definition, const char *outcome)
@@ -364,18 +362,23 @@ void edge_rig_turns(struct edge_rig *rig, uint32_t count)
         edge_rig_turn(rig);
 }
 
-uint64_t edge_rig_start(struct edge_rig *rig, const char *json)
+struct flyover_bytes edge_rig_value(const char *json)
 {
     static uint8_t bytes[FLYOVER_PAYLOAD_BYTES_MAX];
     size_t count;
-    uint64_t saga_id;
-    struct problem problem = {0};
     json_t *input = parse(json);
     assert_int_equal(value_from_json(input, bytes, sizeof bytes, &count), STATUS_OK);
     json_decref(input);
+    return (struct flyover_bytes){bytes, (uint32_t)count};
+}
+
+uint64_t edge_rig_start(struct edge_rig *rig, const char *json)
+{
+    uint64_t saga_id;
+    struct problem problem = {0};
     const struct partition_start_options options = {
         .plan = rig->rig->plan,
-        .input = {bytes, (uint32_t)count},
+        .input = edge_rig_value(json),
         .token = 1,
         .wants_output = true,
     };

@@ -77,6 +77,7 @@ void edge_rig_crash(struct edge_rig *rig);
 void edge_rig_turn(struct edge_rig *rig);
 void edge_rig_turns(struct edge_rig *rig, uint32_t count);
 /* Starts with this JSON as its input; the reply will have all. */
+struct flyover_bytes edge_rig_value(const char *json); /* valid until the next */
 uint64_t edge_rig_start(struct edge_rig *rig, const char *json);
 
 /* The index-th of those that wait: done with this JSON (NULL: its input), or failed. */
