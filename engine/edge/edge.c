@@ -171,6 +171,20 @@ static bool on_answer(struct edges *edges, struct edge_flight *flight)
     return true;
 }
 
+/* What is out is at work for as long as the edges live: nobody outside sends heartbeats. */
+static void beat(struct edges *edges)
+{
+    struct partition *partition = edges->options.partition;
+    int64_t now_ms = partition_now_ms(partition);
+    if (edges->in_flight == 0 || now_ms < edges->beat_ms)
+        return;
+    edges->beat_ms = now_ms + EDGE_BEAT_MS;
+    /* Of one that is late, or finds no room in the journal, the answer will say so, or the next. */
+    for (const struct edge_flight *flight = edges->flights; flight != NULL; flight = flight->next)
+        (void)!remote_beat(partition, edges->lanes[flight->lane].lane, flight->branch,
+                           flight->generation);
+}
+
 /* ---- messages -----------------------------------------------------------------------------------
  */
 
@@ -491,6 +505,7 @@ bool edges_turn(struct edges *edges)
     worked |= settle_durable(edges);
     if (!edges->is_draining)
         worked |= hand_out_all(edges);
+    beat(edges);
     if (edges->has_orders)
         edge_thread_wake(&edges->thread);
     edges->has_orders = false;
@@ -499,9 +514,12 @@ bool edges_turn(struct edges *edges)
 
 uint64_t edges_wait_ns(const struct edges *edges)
 {
-    if (edges->kept.first == NULL)
+    int64_t at_ms = edges->kept.first == NULL ? INT64_MAX : edges->again_ms;
+    if (edges->in_flight > 0 && edges->beat_ms < at_ms)
+        at_ms = edges->beat_ms;
+    if (at_ms == INT64_MAX)
         return UINT64_MAX;
-    int64_t left_ms = edges->again_ms - partition_now_ms(edges->options.partition);
+    int64_t left_ms = at_ms - partition_now_ms(edges->options.partition);
     return left_ms <= 0 ? 0 : (uint64_t)left_ms * NS_A_MS;
 }
 

@@ -37,6 +37,7 @@
 #define EDGE_ID_BYTES    17u /* 16 digits and the end */
 #define EDGE_LINES_MAX   127u
 #define EDGE_TOPICS_MAX  32u
+#define EDGE_BEAT_MS     250 /* a quarter of the least HeartbeatSeconds */
 
 /* How a call fails that there is no memory for. */
 #define EDGE_NO_MEMORY       "Flyover.NoMemory"
@@ -220,6 +221,7 @@ struct edges {
     struct edge_queue kept;   /* and those that find no room, of one name to one saga the first */
     struct edge_queue unsettled; /* that wait for their block */
     int64_t again_ms;            /* when the first of `kept` is tried again */
+    int64_t beat_ms;             /* when what is out beats again */
     bool has_orders;             /* that the thread was not woken for */
     bool is_watching;            /* the ends of sagas */
     struct edge_counts counts;   /* but for lanes */

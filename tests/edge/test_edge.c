@@ -41,6 +41,8 @@ static const char retried[] =
                    "\"Retry\":[{\"ErrorEquals\":[\"Echo.Busy\"],\"IntervalSeconds\":1,"
                    "\"MaxAttempts\":2}],\"End\":true"));
 static const char in_time[] = SAGA("A", TASK("A", "echo.say", "\"TimeoutSeconds\":5,\"End\":true"));
+static const char beating[] =
+    SAGA("A", TASK("A", "echo.say", "\"HeartbeatSeconds\":1,\"End\":true"));
 static const char of_both[] =
     "{\"StartAt\":\"W\",\"States\":{\"W\":{\"Type\":\"Choice\",\"Choices\":[{\"Variable\":\"$.to\","
     "\"StringEquals\":\"echo\",\"Next\":\"A\"}],\"Default\":\"B\"}," TASK(
@@ -416,6 +418,25 @@ static void an_answer_that_is_late_is_dropped_and_counted(void **state)
     assert_int_equal(lane(rig, 0).late, 1);
 }
 
+static void what_is_out_needs_no_heartbeats_from_outside(void **state)
+{
+    struct edge_rig *rig = *state;
+    edge_rig_open(rig, beating);
+    echo.holds = true;
+    edge_rig_start(rig, "{}");
+    edge_rig_turns(rig, 4);
+    for (int i = 0; i < 20; i++) {
+        assert_true(edges_wait_ns(rig->edges) <= 250000000);
+        rig_now_ms += 250;
+        edge_rig_turns(rig, 4);
+    }
+    assert_int_equal(rig->replies, 0);
+    echo_answer(&echo, 0, "1");
+    edge_rig_turns(rig, 4);
+    assert_int_equal(rig->reply.outcome, OUTCOME_SUCCEEDED);
+    assert_true(edges_wait_ns(rig->edges) == UINT64_MAX);
+}
+
 static void what_is_out_when_the_engine_dies_is_asked_for_again_with_the_same_key(void **state)
 {
     struct edge_rig *rig = *state;
@@ -530,6 +551,7 @@ int main(void)
         EDGE_TEST(all_lanes_may_be_full_and_answered_at_once),
         EDGE_TEST(an_answer_for_which_the_journal_has_no_room_waits_in_its_order),
         EDGE_TEST(an_answer_that_is_late_is_dropped_and_counted),
+        EDGE_TEST(what_is_out_needs_no_heartbeats_from_outside),
         EDGE_TEST(what_is_out_when_the_engine_dies_is_asked_for_again_with_the_same_key),
         EDGE_TEST(an_answer_that_was_durable_is_not_asked_for_again),
         EDGE_TEST(what_is_out_at_the_close_goes_back_in_its_order),
