@@ -194,7 +194,7 @@ static void set_up(struct sql *sql, struct sql_connection *connection)
              "SET client_min_messages = error; SET statement_timeout = %lld; "
              "SELECT to_regclass('%s') IS NOT NULL",
              (long long)sql->config->timeout_ms, sql->config->keys_table);
-    connection->keys_found = false;
+    connection->keys_found = connection->keys_refused = false;
     connection->failed[0] = 0;
     ask(sql, connection, SQL_SETTING_UP, text);
 }
@@ -242,7 +242,7 @@ static void refuse_keys(struct sql *sql, struct sql_connection *connection, cons
 
 static void on_set_up(struct sql *sql, struct sql_connection *connection)
 {
-    if (connection->failed[0] && connection->state == SQL_MAKING_KEYS)
+    if (connection->failed[0] && connection->keys_refused)
         refuse_keys(sql, connection, connection->failed);
     else if (connection->failed[0])
         sql_connection_lost(sql, connection, "SQL.ConnectionFailed", connection->failed);
@@ -252,14 +252,26 @@ static void on_set_up(struct sql *sql, struct sql_connection *connection)
         be_ready(sql, connection);
 }
 
-/* A table that is there by now was made by somebody else, and that is as good. */
+/* A table that is there by now was made by somebody else, and that is as good. The second is said
+ * where both were at it. */
+static bool is_made(const char *state)
+{
+    return strcmp(state, "42P07") == 0 || strcmp(state, "23505") == 0;
+}
+
+/* A server that was out of time, or of memory, has refused nothing. */
 static void take_failure(struct sql_connection *connection, const PGresult *result)
 {
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    if (connection->state != SQL_MAKING_KEYS || !state || strcmp(state, "42P07") != 0)
-        snprintf(connection->failed, sizeof connection->failed, "%s",
-                 message ? message : "the connection broke");
+    if (state && connection->state == SQL_MAKING_KEYS) {
+        if (is_made(state))
+            return;
+        connection->keys_refused =
+            !sql_error_of(state, NULL).retryable || strcmp(state, "25006") == 0;
+    }
+    snprintf(connection->failed, sizeof connection->failed, "%s",
+             message ? message : "the connection broke");
 }
 
 static void set_up_more(struct sql *sql, struct sql_connection *connection)

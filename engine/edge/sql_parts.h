@@ -100,10 +100,10 @@ struct sql_connection {
     enum sql_state state;
     PGconn *pg;
     PostgresPollingStatusType polling;
-    bool unsent;      /* libpq has bytes that the socket did not take */
-    bool spent;       /* is closed as soon as nothing is under way */
-    bool keys_found;  /* while it is set up */
-    char failed[256]; /* the same: why it cannot be; "" */
+    bool unsent;                   /* libpq has bytes that the socket did not take */
+    bool spent;                    /* is closed as soon as nothing is under way */
+    bool keys_found, keys_refused; /* while it is set up */
+    char failed[256];              /* the same: why it cannot be; "" */
     uint32_t failures;
     int64_t retry_at_ms, give_up_ms;
     struct sql_txn *head, **tail;

@@ -285,6 +285,21 @@ TEST(a_table_of_keys_that_may_not_be_made_is_a_sentence_with_the_statement)
 }
 
 /* By one connection: another that connects just then would make the table before the call comes. */
+TEST(a_table_of_keys_that_cannot_be_made_in_time_is_made_later)
+{
+    sql_rig_open(rig, &postgres, SECTION("\"pool\": 1, ", PAY));
+    sql_rig_run(rig, "BEGIN; SELECT pg_advisory_xact_lock(7307135)");
+    struct sql_rig_call *call = sql_rig_call(rig, "pay", "e-1-1", ada_10);
+    sql_rig_until(rig, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted",
+                  1);
+    sql_rig_run(rig, "SELECT pg_cancel_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
+                     "AND NOT granted");
+    sql_rig_until_said(rig, "sql-away");
+    assert_int_equal(call->answers, 0);
+    sql_rig_run(rig, "COMMIT");
+    sql_rig_done(rig, call, refunded);
+}
+
 TEST(a_table_of_keys_that_is_dropped_is_made_again)
 {
     sql_rig_open(rig, &postgres, SECTION("\"pool\": 1, ", PAY));
@@ -360,6 +375,7 @@ int main(void)
         cmocka_unit_test(a_compensation_whose_key_is_gone_asks_for_a_human),
         cmocka_unit_test(a_compensation_of_another_services_step_just_runs),
         cmocka_unit_test(a_table_of_keys_that_may_not_be_made_is_a_sentence_with_the_statement),
+        cmocka_unit_test(a_table_of_keys_that_cannot_be_made_in_time_is_made_later),
         cmocka_unit_test(a_table_of_keys_that_is_dropped_is_made_again),
         cmocka_unit_test(keys_of_a_schema_are_there_and_old_ones_are_deleted),
         cmocka_unit_test(engines_that_start_together_make_one_table),
