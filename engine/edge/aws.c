@@ -60,10 +60,13 @@ static enum status take_config(struct aws *aws, const json_t *config, struct pro
             return status;
     }
     struct url url;
-    if (aws->endpoint_url != NULL && !url_split(aws->endpoint_url, &url))
+    if (aws->endpoint_url != NULL && !url_split(aws->endpoint_url, &url)) {
+        char shown[URL_SHOWN_BYTES];
+        url_show(aws->endpoint_url, shown);
         return problem_set(problem, STATUS_INVALID,
-                           "aws.endpoint_url: \"%.200s\" is no URL; write it as http://HOST:PORT",
-                           aws->endpoint_url);
+                           "aws.endpoint_url: \"%s\" is no URL; write it as http://HOST:PORT",
+                           shown);
+    }
     return STATUS_OK;
 }
 

@@ -53,6 +53,7 @@ struct aws_request {
     uint32_t timeout_ms;  /* of all attempts together */
     uint32_t patience_ms; /* of each, as http.h has it; 0: it waits as long as it may */
     size_t answer_bytes_max;
+    bool reads_body; /* it is the caller's to read where it is ok: `json` of the answer is NULL */
     bool once; /* it must not be asked twice by aws itself: a lost answer comes back as such */
     void (*on_end)(void *context, const struct aws_answer *answer);
     void (*on_retry)(void *context); /* may be NULL */

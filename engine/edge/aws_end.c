@@ -136,7 +136,7 @@ static bool correct_clock(struct aws_job *job, const struct http_answer *answer)
     job->corrected = true;
     char origin[ENDPOINT_URL_BYTES];
     copy_origin(job, origin);
-    world_log(&aws->world, 4, "aws-clock",
+    world_log(&aws->world, 4, "aws_clock",
               "this machine's clock is %lld s %s that of %s: requests are signed with the "
               "corrected time; set the clock, for instance with chrony",
               llabs(skew_ms) / 1000, skew_ms > 0 ? "behind" : "ahead of", origin);
@@ -207,7 +207,8 @@ static void on_success(struct aws_job *job, const struct http_answer *answer)
     struct aws_answer out = {.http = *answer, .ok = true, .error = "", .message = ""};
     throttle_refund(&job->target->throttle, job->paid);
     throttle_on_answer(&job->target->throttle, false, now_ms_of(job->aws));
-    out.json = read_body(answer);
+    if (!job->request.reads_body)
+        out.json = read_body(answer);
     end_job(job, &out);
     json_decref(out.json);
 }

@@ -58,9 +58,12 @@ static enum status find_way(struct aws *aws, const struct aws_request *request, 
     if (status != STATUS_OK)
         return status;
     struct url parts;
-    if (request->url != NULL && !url_split(request->url, &parts))
+    if (request->url != NULL && !url_split(request->url, &parts)) {
+        char shown[URL_SHOWN_BYTES];
+        url_show(request->url, shown);
         return problem_set(problem, STATUS_INVALID,
-                           "\"%.200s\" is no URL; write it as https://HOST/PATH", request->url);
+                           "\"%s\" is no URL; write it as https://HOST/PATH", shown);
+    }
     if (request->url != NULL)
         way->endpoint.from = "the request";
     way->base = request->url != NULL ? request->url : way->endpoint.url;

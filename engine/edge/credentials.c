@@ -126,7 +126,7 @@ void credentials_failed(struct credentials *credentials, bool may_help, const ch
     bool valid = is_valid(credentials);
     credentials->again_ms = now_ms_of(credentials) + pause_ms(credentials);
     credentials->failures++;
-    world_log(credentials->options.world, valid ? 4 : 3, "aws-credentials", "%s%s",
+    world_log(credentials->options.world, valid ? 4 : 3, "aws_credentials", "%s%s",
               credentials->sentence, valid ? "; the old ones are used until they expire" : "");
     end_fetch(credentials);
 }
@@ -179,7 +179,7 @@ void credentials_got(struct credentials *credentials, const struct http_answer *
     }
     credentials->failures = 0;
     credentials->again_ms = 0;
-    world_log(credentials->options.world, 6, "aws-credentials", "access key %s of %s, for %lld s",
+    world_log(credentials->options.world, 6, "aws_credentials", "access key %s of %s, for %lld s",
               key_id, credentials->place, (long long)lifetime / 1000);
     end_fetch(credentials);
 }

@@ -278,11 +278,13 @@ static enum status take_instance(struct credentials *credentials, struct problem
     size_t bytes = strlen(host);
     while (bytes > 0 && host[bytes - 1] == '/')
         bytes--;
+    char shown[URL_SHOWN_BYTES];
+    url_show(host, shown);
     if (!url_split(host, &url) || bytes >= sizeof credentials->url)
         return problem_set(problem, STATUS_INVALID,
-                           "AWS_EC2_METADATA_SERVICE_ENDPOINT: \"%.200s\" is no URL; write it as "
+                           "AWS_EC2_METADATA_SERVICE_ENDPOINT: \"%s\" is no URL; write it as "
                            "http://HOST",
-                           host);
+                           shown);
     credentials->kind = CREDENTIALS_OF_INSTANCE;
     snprintf(credentials->url, sizeof credentials->url, "%.*s", (int)bytes, host);
     snprintf(credentials->place, sizeof credentials->place, "the instance's metadata at %s",

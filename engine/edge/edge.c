@@ -9,6 +9,9 @@
 #include "engine/edge/edge_parts.h"
 #include "engine/partition/remote.h"
 
+#define NS_A_MS        1000000u
+#define WAIT_DOUBLINGS 8u /* a letter that finds no room is tried every 256 ms at the least */
+
 /* A turn: what the thread says, messages that found no room before, messages that are durable now,
  * calls for lanes that may have more. */
 
@@ -100,6 +103,7 @@ void edge_flight_free(struct edge_flight *flight)
     json_decref(flight->call.input);
     json_decref(flight->call.output);
     free(flight->answer);
+    free(flight->undo);
     free(flight);
 }
 
@@ -301,8 +305,7 @@ static void take_letter(struct edges *edges, struct edge_letter *letter)
 {
     edges->counts.messages++;
     edges->counts.messages_open++;
-    edges->has_fresh |= letter->kind != EDGE_START;
-    append(letter->kind == EDGE_START ? &edges->starts : &edges->answers, letter);
+    append(letter->kind == EDGE_START ? &edges->starts : &edges->fresh, letter);
 }
 
 /* In their order: the first that finds no room holds up the others. */
@@ -320,49 +323,118 @@ static bool try_starts(struct edges *edges)
     return worked;
 }
 
-/* Signals of one name to one saga keep their order. */
-static bool waits_behind(const struct edge_queue *kept, const struct edge_letter *letter)
+/* What waits of its name to its saga, the first: signals of one name keep their order. */
+static struct edge_letter *find_ahead(const struct edge_queue *kept,
+                                      const struct edge_letter *letter)
 {
-    const struct edge_letter *at = kept->first;
-    if (letter->kind != EDGE_SIGNAL)
-        return false;
+    struct edge_letter *at = letter->kind == EDGE_SIGNAL ? kept->first : NULL;
     while (at != NULL && (at->kind != EDGE_SIGNAL || at->saga_id != letter->saga_id ||
                           strcmp(at->name, letter->name) != 0))
         at = at->next_in_queue;
-    return at != NULL;
+    return at;
 }
 
-/* It has waited for longer than it may. */
-static bool is_given_up(struct edge_letter *letter, int64_t now_ms)
+static void follow(struct edge_letter *ahead, struct edge_letter *letter)
 {
+    struct edge_letter *last = ahead->behind == NULL ? ahead : ahead->last;
+    last->behind = letter;
+    ahead->last = letter;
+}
+
+/* After 1, 2, 4, ... ms, on multiples of these: so those that wait for long are tried in one turn,
+ * and the engine sleeps between. */
+static void wait_again(struct edge_letter *letter, int64_t now_ms)
+{
+    int64_t pause_ms =
+        INT64_C(1) << (letter->tries < WAIT_DOUBLINGS ? letter->tries : WAIT_DOUBLINGS);
+    int64_t end_ms = letter->since_ms + EDGE_SIGNAL_WAIT_MS + 1;
+    letter->tries++;
+    letter->again_ms = (now_ms / pause_ms + 1) * pause_ms;
+    if (letter->again_ms > end_ms)
+        letter->again_ms = end_ms;
+}
+
+/* False: it is kept, to be tried again. */
+static bool try_letter(struct edges *edges, struct edge_letter *letter, int64_t now_ms)
+{
+    if (on_letter(edges, letter))
+        return true;
     if (letter->since_ms == 0)
         letter->since_ms = now_ms;
-    return now_ms - letter->since_ms > EDGE_SIGNAL_WAIT_MS;
+    if (now_ms - letter->since_ms > EDGE_SIGNAL_WAIT_MS) {
+        settle(edges, letter, EDGE_GIVEN_UP);
+        return true;
+    }
+    wait_again(letter, now_ms);
+    return false;
+}
+
+static void keep(struct edges *edges, struct edge_letter *letter)
+{
+    append(&edges->kept, letter);
+    if (letter->again_ms < edges->again_ms)
+        edges->again_ms = letter->again_ms;
+}
+
+/* Those behind it too, for as long as there is room. */
+static bool try_with_behind(struct edges *edges, struct edge_letter *letter, int64_t now_ms)
+{
+    bool worked = false;
+    while (letter != NULL) {
+        struct edge_letter *behind = letter->behind, *last = letter->last;
+        if (!try_letter(edges, letter, now_ms)) {
+            keep(edges, letter);
+            break;
+        }
+        worked = true;
+        letter = behind;
+        if (letter != NULL)
+            letter->last = last;
+    }
+    return worked;
+}
+
+static bool try_kept(struct edges *edges, int64_t now_ms)
+{
+    struct edge_letter *letter, *next = edges->kept.first;
+    bool worked = false;
+    if (now_ms < edges->again_ms)
+        return false;
+    edges->again_ms = INT64_MAX;
+    edge_queue_init(&edges->kept);
+    while ((letter = next) != NULL) {
+        next = letter->next_in_queue;
+        if (letter->again_ms > now_ms)
+            keep(edges, letter);
+        else
+            worked |= try_with_behind(edges, letter, now_ms);
+    }
+    return worked;
+}
+
+static bool try_fresh(struct edges *edges, int64_t now_ms)
+{
+    bool worked = false;
+    while (edges->fresh.first != NULL) {
+        struct edge_letter *letter = take_first(&edges->fresh);
+        struct edge_letter *ahead = find_ahead(&edges->kept, letter);
+        letter->since_ms = ahead == NULL ? 0 : now_ms;
+        if (ahead != NULL)
+            follow(ahead, letter);
+        else
+            worked |= try_with_behind(edges, letter, now_ms);
+    }
+    return worked;
 }
 
 /* Each that finds no room, or comes too early, holds up no other, but of its name to its saga. */
 static bool try_answers(struct edges *edges)
 {
-    struct edge_letter *letter, *next = edges->answers.first;
-    bool worked = false;
-    int64_t now_ms = next == NULL ? 0 : partition_now_ms(edges->options.partition);
-    if (next == NULL || (now_ms == edges->tried_ms && !edges->has_fresh))
+    if (edges->fresh.first == NULL && edges->kept.first == NULL)
         return false;
-    edges->tried_ms = now_ms;
-    edges->has_fresh = false;
-    edge_queue_init(&edges->answers);
-    while ((letter = next) != NULL) {
-        next = letter->next_in_queue;
-        bool done = !waits_behind(&edges->answers, letter) && on_letter(edges, letter);
-        if (!done && is_given_up(letter, now_ms)) {
-            settle(edges, letter, EDGE_GIVEN_UP);
-            done = true;
-        }
-        if (!done)
-            append(&edges->answers, letter);
-        worked |= done;
-    }
-    return worked;
+    int64_t now_ms = partition_now_ms(edges->options.partition);
+    bool worked = try_kept(edges, now_ms);
+    return try_fresh(edges, now_ms) || worked;
 }
 
 static bool settle_durable(struct edges *edges)
@@ -423,6 +495,14 @@ bool edges_turn(struct edges *edges)
         edge_thread_wake(&edges->thread);
     edges->has_orders = false;
     return worked;
+}
+
+uint64_t edges_wait_ns(const struct edges *edges)
+{
+    if (edges->kept.first == NULL)
+        return UINT64_MAX;
+    int64_t left_ms = edges->again_ms - partition_now_ms(edges->options.partition);
+    return left_ms <= 0 ? 0 : (uint64_t)left_ms * NS_A_MS;
 }
 
 bool edges_drain(struct edges *edges)

@@ -92,6 +92,9 @@ NODISCARD enum status edges_open(const struct edges_options *options, struct edg
 /* True if it did something. Before partition_poll, and again after it. The thread wakes the engine
  * by partition_wake. */
 bool edges_turn(struct edges *edges);
+/* How long the engine may sleep after a turn that did nothing, as far as the edges are concerned:
+ * until a signal that found no room is tried again, which it is after 1, 2, 4, ... 256 ms. */
+uint64_t edges_wait_ns(const struct edges *edges);
 /* Of each reply that partition_next_reply gives, whoever takes it: modules may want to hear of
  * sagas that end. */
 void edges_hear_end(struct edges *edges, const struct reply *reply);

@@ -55,6 +55,24 @@ struct edge_answer *edge_answer_failed(bool retryable, const char *error, const 
     return answer;
 }
 
+static struct edge_answer *answer_too_large(void)
+{
+    return edge_answer_failed(false, "States.DataLimitExceeded",
+                              "the output is larger than 262144 bytes");
+}
+
+struct edge_answer *edge_answer_value(struct flyover_bytes output)
+{
+    if (output.count > FLYOVER_PAYLOAD_BYTES_MAX)
+        return answer_too_large();
+    struct edge_answer *answer = new_answer(output.count, 0);
+    if (answer == NULL)
+        return NULL;
+    answer->is_done = true;
+    memcpy(answer->bytes, output.at, output.count);
+    return answer;
+}
+
 struct edge_answer *edge_answer_done(const json_t *output, uint8_t *scratch)
 {
     size_t bytes = 0;
@@ -62,17 +80,11 @@ struct edge_answer *edge_answer_done(const json_t *output, uint8_t *scratch)
     if (output != NULL)
         status = value_from_json(output, scratch, FLYOVER_PAYLOAD_BYTES_MAX, &bytes);
     if (status == STATUS_TOO_LARGE)
-        return edge_answer_failed(false, "States.DataLimitExceeded",
-                                  "the output is larger than 262144 bytes");
+        return answer_too_large();
     if (status != STATUS_OK)
         return edge_answer_failed(false, "Flyover.BadOutput",
                                   "the output is nested more than 32 deep");
-    struct edge_answer *answer = new_answer((uint32_t)bytes, 0);
-    if (answer == NULL)
-        return NULL;
-    answer->is_done = true;
-    memcpy(answer->bytes, scratch, bytes);
-    return answer;
+    return edge_answer_value((struct flyover_bytes){scratch, (uint32_t)bytes});
 }
 
 /* ---- messages ----------------------------------------------------------------------------------
@@ -105,39 +117,34 @@ static enum status check(const struct edge_message *message, struct problem *pro
     return STATUS_OK;
 }
 
-/* Into scratch; a failed answer has none. */
-static enum status write_input(const struct edge_message *message, uint8_t *scratch,
-                               size_t *ret_bytes, struct problem *problem)
+/* A failed answer has none. */
+static enum status check_input(const struct edge_message *message, struct flyover_bytes *ret_input,
+                               struct problem *problem)
 {
     static const uint8_t nil = 0xc0;
-    *ret_bytes = 1;
-    *scratch = nil;
-    if (message->input == NULL || message->error != NULL)
-        return STATUS_OK;
-    enum status status =
-        value_from_json(message->input, scratch, FLYOVER_PAYLOAD_BYTES_MAX, ret_bytes);
-    if (status == STATUS_TOO_LARGE)
-        return problem_set(problem, status, "its body is larger than a payload, %u bytes, may be",
-                           FLYOVER_PAYLOAD_BYTES_MAX);
-    if (status != STATUS_OK)
-        return problem_set(problem, STATUS_INVALID,
-                           "its body is nested deeper than a payload, %u, may be",
-                           FLYOVER_DEPTH_MAX);
     const char *reason;
-    if (!value_check((struct flyover_bytes){scratch, (uint32_t)*ret_bytes}, &reason))
+    *ret_input = (struct flyover_bytes){&nil, 1};
+    if (message->input.count == 0 || message->error != NULL)
+        return STATUS_OK;
+    if (message->input.count > FLYOVER_PAYLOAD_BYTES_MAX)
+        return problem_set(problem, STATUS_TOO_LARGE,
+                           "its body is larger than a payload, %u bytes, may be",
+                           FLYOVER_PAYLOAD_BYTES_MAX);
+    if (!value_check(message->input, &reason))
         return problem_set(problem, STATUS_INVALID, "its body is no payload: %s", reason);
+    *ret_input = message->input;
     return STATUS_OK;
 }
 
-enum status edge_letter_write(const struct edge_message *message, uint8_t *scratch,
-                              struct edge_letter **ret_letter, struct problem *problem)
+enum status edge_letter_write(const struct edge_message *message, struct edge_letter **ret_letter,
+                              struct problem *problem)
 {
-    size_t input_bytes;
+    struct flyover_bytes input = {0};
     char error[FLYOVER_ERROR_NAME_BYTES_MAX + 1] = "",
                                               cause[FLYOVER_ERROR_CAUSE_BYTES_MAX + 1] = "";
     enum status status = check(message, problem);
     if (status == STATUS_OK)
-        status = write_input(message, scratch, &input_bytes, problem);
+        status = check_input(message, &input, problem);
     if (status != STATUS_OK)
         return status;
     if (message->error != NULL)
@@ -145,16 +152,16 @@ enum status edge_letter_write(const struct edge_message *message, uint8_t *scrat
     if (message->cause != NULL)
         cause[clean(message->cause, sizeof cause - 1, cause)] = '\0';
     struct edge_letter *letter =
-        malloc(sizeof *letter + input_bytes + bytes_of(message->definition) +
+        malloc(sizeof *letter + input.count + bytes_of(message->definition) +
                bytes_of(message->name) + bytes_of(message->token) + sizeof error + sizeof cause);
     if (letter == NULL)
         return problem_set(problem, STATUS_NO_MEMORY, "out of memory");
     *letter = (struct edge_letter){.kind = message->kind,
                                    .handle = message->handle,
                                    .saga_id = message->saga_id,
-                                   .input = {letter->bytes, (uint32_t)input_bytes}};
-    uint8_t *at = letter->bytes + input_bytes;
-    memcpy(letter->bytes, scratch, input_bytes);
+                                   .input = {letter->bytes, input.count}};
+    uint8_t *at = letter->bytes + input.count;
+    memcpy(letter->bytes, input.at, input.count);
     letter->definition = put(&at, message->definition);
     letter->name = put(&at, message->name);
     letter->token = put(&at, message->token);

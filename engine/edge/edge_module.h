@@ -64,10 +64,16 @@ struct edge_call {
     json_t *input;                       /* what Parameters made; never NULL; lent */
     json_t *output; /* compensation: of the step that is undone; NULL: nil. Lent. `input` is then
                        what the Compensate's Parameters made, or {"input", "output"} */
+    /* Of a kind that reads values, in place of both: what `input` would say, as msgpack that was
+     * checked. Lent. */
+    struct flyover_bytes value;
 };
 
 /* `output` is stolen; NULL: null. */
 void edge_done(struct edge_thread *thread, struct edge_call *call, json_t *output);
+/* The same as msgpack that passes value_check; copied. */
+void edge_done_value(struct edge_thread *thread, struct edge_call *call,
+                     struct flyover_bytes output);
 /* `error` and the cause are cut at EDGE_ERROR_BYTES and EDGE_CAUSE_BYTES; the journal keeps
  * FLYOVER_ERROR_NAME_BYTES_MAX and _CAUSE_BYTES_MAX of them. What is no UTF-8 becomes '?'. */
 __attribute__((format(printf, 5, 6))) void edge_failed(struct edge_thread *thread,
@@ -88,9 +94,9 @@ enum edge_message_kind {
 
 /* What has become of a message. */
 enum edge_settlement {
-    EDGE_SETTLED,  /* durable now, or was before: delete it */
-    EDGE_REFUSED,  /* it can never be: leave it to the queue's redrive policy; the sentence says why
-                    */
+    EDGE_SETTLED, /* durable now, or was before: delete it */
+    EDGE_REFUSED, /* it can never be: leave it to the queue's redrive policy; the sentence says why,
+                     and is the module's to log, with what it knows of the message */
     EDGE_GIVEN_UP, /* the engine ends, has no room, or does not know the definition (yet): it may
                       come again */
 };
@@ -102,9 +108,9 @@ struct edge_message {
     const char *name; /* of the start: less than EDGE_NAME_BYTES; or of the signal */
     const char *token;
     uint64_t saga_id;
-    const json_t *input;
-    const char *error, *cause; /* EDGE_ANSWER that failed; NULL: it is done */
-    void *handle;              /* the module's own, given back by on_message_settled */
+    struct flyover_bytes input; /* msgpack; count 0: nil */
+    const char *error, *cause;  /* EDGE_ANSWER that failed; NULL: it is done */
+    void *handle;               /* the module's own, given back by on_message_settled */
 };
 
 /* How many more EDGE_START may be brought now: ask outside for no more than these. And how many
@@ -166,6 +172,8 @@ struct edge_kind {
     /* The names of handlers, ended by NULL. NULL: `handlers` tells them. */
     const char *const *names;
     const char *const *(*handlers)(const void *module);
+    /* Its calls come as `value`, where a tree of json would be most of the work. */
+    bool reads_values;
     /* Checks `config` (the section; borrowed until it returns) and takes what it needs of it; asks
      * nothing of the network. The sentence begins with the path of the field: "sql.statements.pay:
      * ". */

@@ -208,7 +208,8 @@ static struct edges *new_edges(const struct edges_options *options)
     edges->options = *options;
     set_defaults(&edges->options);
     edge_queue_init(&edges->starts);
-    edge_queue_init(&edges->answers);
+    edge_queue_init(&edges->fresh);
+    edge_queue_init(&edges->kept);
     edge_queue_init(&edges->unsettled);
     struct edge_thread *thread = &edges->thread;
     thread->partition = options->partition;

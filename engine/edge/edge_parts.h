@@ -56,6 +56,7 @@ struct edge_flight {
     struct edge_call call;           /* first, so that either is the other */
     struct edge_flight *next, *prev; /* the engine's: all that are out, the newest first */
     struct edge_answer *answer;      /* owned; NULL: not yet */
+    uint8_t *undo;                   /* owned; `value` of a compensation; NULL: it has none */
     uint32_t lane;                   /* of `edges` */
     uint32_t module;
     uint32_t branch, generation;
@@ -66,13 +67,17 @@ struct edge_flight {
 
 struct edge_letter {
     struct edge_letter *next, *prev;   /* the thread's: all that are open */
-    struct edge_letter *next_in_queue; /* the engine's */
+    struct edge_letter *next_in_queue; /* the engine's, as those that wait with it */
+    /* Signals of its name to its saga that came later, and wait for it; and the last of these. */
+    struct edge_letter *behind, *last;
     enum edge_message_kind kind;
     uint32_t module;
     void *handle;
     uint64_t saga_id;
     uint64_t block_no;      /* that makes it true */
     int64_t since_ms;       /* that it waits for room; 0: it does not */
+    int64_t again_ms;       /* when it is tried again */
+    uint32_t tries;         /* in vain */
     const char *definition; /* "" or NULL where it has none, as those below; in `bytes` */
     const char *name;
     const char *token;
@@ -178,9 +183,10 @@ void edge_thread_free_ends(struct edge_thread *thread);
 json_t *edge_value_to_json(struct flyover_bytes value);
 /* NULL: no memory. `output` is borrowed; what can be no payload fails. */
 struct edge_answer *edge_answer_done(const json_t *output, uint8_t *scratch);
+struct edge_answer *edge_answer_value(struct flyover_bytes output);
 struct edge_answer *edge_answer_failed(bool retryable, const char *error, const char *cause);
 /* Copies the message. STATUS_TOO_LARGE, STATUS_INVALID, STATUS_NO_MEMORY. */
-NODISCARD enum status edge_letter_write(const struct edge_message *message, uint8_t *scratch,
+NODISCARD enum status edge_letter_write(const struct edge_message *message,
                                         struct edge_letter **ret_letter, struct problem *problem);
 
 /* ---- the engine's side -------------------------------------------------------------------------
@@ -209,11 +215,11 @@ struct edges {
     uint32_t lanes_count;
     uint32_t in_flight;
     struct edge_flight *flights;
-    struct edge_queue starts;    /* that wait for room */
-    struct edge_queue answers;   /* and signals: the same */
+    struct edge_queue starts; /* that wait for room */
+    struct edge_queue fresh;  /* answers and signals that were not tried yet */
+    struct edge_queue kept;   /* and those that find no room, of one name to one saga the first */
     struct edge_queue unsettled; /* that wait for their block */
-    int64_t tried_ms;            /* when all of `answers` were tried last */
-    bool has_fresh;              /* in `answers`: one that was not tried yet */
+    int64_t again_ms;            /* when the first of `kept` is tried again */
     bool has_orders;             /* that the thread was not woken for */
     bool is_watching;            /* the ends of sagas */
     struct edge_counts counts;   /* but for lanes */

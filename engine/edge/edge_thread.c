@@ -10,6 +10,7 @@
 #include "engine/edge/edge_parts.h"
 #include "engine/edge/http.h"
 #include "engine/edge/sooner.h"
+#include "engine/saga/value.h"
 
 #define NS_A_MS       1000000u
 #define DRAIN_LOOK_MS 20
@@ -132,6 +133,13 @@ void edge_done(struct edge_thread *thread, struct edge_call *call, json_t *outpu
     json_decref(output);
 }
 
+void edge_done_value(struct edge_thread *thread, struct edge_call *call,
+                     struct flyover_bytes output)
+{
+    if (!thread->is_ending)
+        send_answer(thread, call, edge_answer_value(output));
+}
+
 void edge_failed(struct edge_thread *thread, struct edge_call *call, bool retryable,
                  const char *error, const char *cause_format, ...)
 {
@@ -189,7 +197,7 @@ enum status edge_bring(struct edge_thread *thread, void *module, const struct ed
     uint32_t *open = open_of(thread, message->kind);
     if (room_of(thread, *open) == 0)
         return problem_set(problem, STATUS_BUSY, "there is no room for another message now");
-    enum status status = edge_letter_write(message, thread->scratch, &letter, problem);
+    enum status status = edge_letter_write(message, &letter, problem);
     if (status != STATUS_OK)
         return status;
     letter->module = index_of(thread, module);
@@ -217,11 +225,13 @@ static const char *kind_text(enum edge_message_kind kind)
     return "a message";
 }
 
-/* Here, and not where it was refused, since there may be many: edge_log counts those too many. */
-static void say_why(struct edge_thread *thread, const struct edge_letter *letter)
+/* Why it is given up. Of one that is refused its module says more: which it is, and where it comes
+ * from. Here, and not where that was found, since there may be many: edge_log counts those too
+ * many.
+ */
+static void say_why_kept(struct edge_thread *thread, const struct edge_letter *letter)
 {
-    const char *event = letter->settlement == EDGE_REFUSED ? "message_refused" : "message_kept";
-    edge_log(thread, 4, event, "%s: %s: %s", thread->modules[letter->module].kind->section,
+    edge_log(thread, 4, "message_kept", "%s: %s: %s", thread->modules[letter->module].kind->section,
              kind_text(letter->kind), letter->sentence);
 }
 
@@ -236,8 +246,8 @@ static void settle(struct edge_thread *thread, struct edge_letter *letter)
     if (letter->next != NULL)
         letter->next->prev = letter->prev;
     --*open_of(thread, letter->kind);
-    if (letter->sentence != NULL)
-        say_why(thread, letter);
+    if (letter->sentence != NULL && letter->settlement == EDGE_GIVEN_UP)
+        say_why_kept(thread, letter);
     module->kind->on_message_settled(module->state, letter->handle, letter->settlement,
                                      letter->sentence == NULL ? "" : letter->sentence);
     free(letter->sentence);
@@ -246,6 +256,30 @@ static void settle(struct edge_thread *thread, struct edge_letter *letter)
 
 /* ---- orders -------------------------------------------------------------------------------------
  */
+
+static struct flyover_bytes or_nil(struct flyover_bytes value)
+{
+    static const uint8_t nil = 0xc0;
+    return value.count > 0 ? value : (struct flyover_bytes){&nil, 1};
+}
+
+/* False: no memory. */
+static bool take_value(struct edge_flight *flight)
+{
+    struct flyover_bytes input = or_nil((struct flyover_bytes){flight->bytes, flight->input_bytes});
+    flight->call.value = input;
+    if (flight->call.phase != FLYOVER_COMPENSATION || flight->is_made)
+        return true;
+    struct flyover_bytes output =
+        or_nil((struct flyover_bytes){flight->bytes + flight->input_bytes, flight->output_bytes});
+    size_t capacity = (size_t)input.count + output.count + 32; /* and the names of both */
+    flight->undo = malloc(capacity);
+    if (flight->undo == NULL)
+        return false;
+    size_t bytes = value_make_undo(input, output, flight->undo, capacity);
+    flight->call.value = (struct flyover_bytes){flight->undo, (uint32_t)bytes};
+    return true;
+}
 
 /* False: no memory; what was made is the call's all the same. */
 static bool unpack(struct edge_flight *flight)
@@ -269,7 +303,7 @@ static void on_call(struct edge_thread *thread, struct edge_flight *flight)
 {
     const struct edge_module *module = &thread->modules[flight->module];
     thread->calls_open++;
-    if (unpack(flight))
+    if (module->kind->reads_values ? take_value(flight) : unpack(flight))
         module->kind->call(module->state, &flight->call);
     else
         edge_failed(thread, &flight->call, true, EDGE_NO_MEMORY, EDGE_NO_MEMORY_CAUSE);

@@ -83,11 +83,13 @@ static enum status take_url(const char *url, const char *service, struct endpoin
 {
     struct url parts;
     size_t bytes = strlen(url);
+    char shown[URL_SHOWN_BYTES];
+    url_show(url, shown);
     if (bytes >= sizeof endpoint->url || !url_split(url, &parts) || parts.query_bytes > 0)
         return problem_set(problem, STATUS_INVALID,
-                           "the endpoint of %s, \"%.200s\" (from %s), is no URL; write it as "
+                           "the endpoint of %s, \"%s\" (from %s), is no URL; write it as "
                            "http://HOST:PORT or https://HOST",
-                           service, url, endpoint->from);
+                           service, shown, endpoint->from);
     while (bytes > 0 && url[bytes - 1] == '/')
         bytes--;
     memcpy(endpoint->url, url, bytes);

@@ -6,6 +6,7 @@
 #include "engine/edge/http_form.h"
 #include "engine/edge/http_invoke.h"
 #include "engine/edge/json_text.h"
+#include "engine/edge/url.h"
 
 #define OWN_HEADERS 4u /* Content-Type, Idempotency-Key, traceparent, a connection's */
 
@@ -53,16 +54,17 @@ static enum status check_endpoint(const char *url, struct problem *problem)
 static enum status check_allowed(const struct http_invoke_config *config, const char *url,
                                  struct problem *problem)
 {
+    char shown[URL_SHOWN_BYTES];
     for (uint32_t i = 0; i < config->endpoints_count; i++)
         if (http_invoke_is_below(url, config->endpoints[i]))
             return STATUS_OK;
-    return config->endpoints_count == 0
-               ? STATUS_OK
-               : problem_set(
-                     problem, STATUS_NO_PERMISSION,
-                     "ApiEndpoint: '%.200s' is below none of http.endpoints of the engine's "
-                     "file of edges: add it there if it may be called",
-                     url);
+    if (config->endpoints_count == 0)
+        return STATUS_OK;
+    url_show(url, shown);
+    return problem_set(problem, STATUS_NO_PERMISSION,
+                       "ApiEndpoint: '%s' is below none of http.endpoints of the engine's file of "
+                       "edges: add it there if it may be called",
+                       shown);
 }
 
 static enum status add_query(struct http_text *url, const json_t *query, struct problem *problem)
@@ -289,11 +291,13 @@ static enum status add_own(struct http_invoke_request *request, const struct edg
 static enum status use_connection(struct http_invoke_request *request,
                                   const struct http_connection *connection, struct problem *problem)
 {
+    char shown[URL_SHOWN_BYTES];
+    url_show(connection->endpoint, shown);
     if (!http_invoke_is_below(request->url, connection->endpoint))
         return problem_set(problem, STATUS_NO_PERMISSION,
-                           "Authentication.Connection: '%.60s' is for what is below %.200s, and "
+                           "Authentication.Connection: '%.60s' is for what is below %s, and "
                            "ApiEndpoint is not",
-                           connection->name, connection->endpoint);
+                           connection->name, shown);
     char name[128];
     snprintf(name, sizeof name, "%.*s", (int)strcspn(connection->line, ":"), connection->line);
     if (has_header(request, name))

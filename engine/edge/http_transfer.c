@@ -1,4 +1,5 @@
 #include "engine/edge/http_transfer.h"
+#include "engine/edge/url.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -50,6 +51,17 @@ static bool is_header(const char *line)
            line[strcspn(line, "\r\n")] == '\0';
 }
 
+static enum status refuse_url(const char *url, struct problem *problem)
+{
+    char shown[URL_SHOWN_BYTES];
+    url_show(url, shown);
+    return problem_set(
+        problem, STATUS_INVALID,
+        "'%s' is no URL: say \"https://\", a name and a path, with what is no letter "
+        "of a URL written as %%XX",
+        shown);
+}
+
 enum status http_transfer_check(const struct http_request *request, char ret_host[HTTP_HOST_BYTES],
                                 struct problem *problem)
 {
@@ -58,10 +70,7 @@ enum status http_transfer_check(const struct http_request *request, char ret_hos
         return problem_set(problem, STATUS_INVALID, "'%.40s' is no method of HTTP: say \"POST\"",
                            request->method);
     if (!check_url(request->url, ret_host))
-        return problem_set(problem, STATUS_INVALID,
-                           "'%.200s' is no URL: say \"https://\", a name and a path, with what is "
-                           "no letter of a URL written as %%XX",
-                           request->url);
+        return refuse_url(request->url, problem);
     for (uint32_t i = 0; i < request->headers_count; i++)
         if (!is_header(request->headers[i]))
             return problem_set(problem, STATUS_INVALID,

@@ -8,6 +8,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/edge/section.h"
+#include "engine/saga/value_text.h"
 
 #define BACKOFF_BASE_MS 100
 #define BACKOFF_MAX_MS  5000
@@ -16,22 +17,40 @@ static void on_batch(void *context, struct batcher_batch *batch);
 static void on_drop(void *context, struct batcher_item *item);
 
 enum status outbox_open(struct outbox *outbox, const struct edge_context *context,
-                        const struct outbox_kind *kind, void *module, uint32_t connections_max)
+                        const struct outbox_kind *kind, void *module, const json_t *config,
+                        struct problem *problem)
 {
-    *outbox = (struct outbox){.kind = kind, .module = module, .thread = context->thread};
-    const struct batcher_options options = {.items_max = BATCHER_ITEMS_MAX,
-                                            .bytes_max = OUTBOX_BATCH_BYTES,
-                                            .connections_max = connections_max,
-                                            .send = on_batch,
-                                            .drop = on_drop,
-                                            .context = outbox};
-    return batcher_open(&options, &outbox->batcher);
+    *outbox = (struct outbox){
+        .kind = kind, .module = module, .thread = context->thread, .key_attribute = true};
+    struct batcher_options options = {.items_max = BATCHER_ITEMS_MAX,
+                                      .bytes_max = OUTBOX_BATCH_BYTES,
+                                      .connections_max = OUTBOX_CONNECTIONS_DEFAULT,
+                                      .send = on_batch,
+                                      .drop = on_drop,
+                                      .context = outbox};
+    enum status status = section_count(config, kind->section, "connections", 1,
+                                       BATCHER_CONNECTIONS_MAX, &options.connections_max, problem);
+    if (status == STATUS_OK)
+        status =
+            section_flag(config, kind->section, "key_attribute", &outbox->key_attribute, problem);
+    if (status != STATUS_OK)
+        return status;
+    if (!context->aws)
+        return problem_set(problem, STATUS_INVALID,
+                           "%s: needs a section \"aws\" beside it, which may be empty: aws: {}",
+                           kind->section);
+    outbox->scratch = malloc(OUTBOX_SCRATCH_BYTES);
+    status = outbox->scratch ? batcher_open(&options, &outbox->batcher) : STATUS_NO_MEMORY;
+    return status == STATUS_OK ? status
+                               : problem_set(problem, status, "%s: out of memory", kind->section);
 }
 
 void outbox_close(struct outbox *outbox)
 {
     batcher_close(outbox->batcher);
+    free(outbox->scratch);
     outbox->batcher = NULL;
+    outbox->scratch = NULL;
 }
 
 static struct outbox_item *item_of(struct batcher_item *base)
@@ -39,17 +58,11 @@ static struct outbox_item *item_of(struct batcher_item *base)
     return (struct outbox_item *)base;
 }
 
-static void item_free(struct outbox_item *item)
-{
-    json_decref(item->entry);
-    free(item);
-}
-
 /* Its call is freed by the thread, and given again by the next start. */
 static void on_drop(void *context, struct batcher_item *item)
 {
     (void)context;
-    item_free(item_of(item));
+    free(item_of(item));
 }
 
 static bool is_late(const struct outbox_item *item, int64_t now_ms)
@@ -57,15 +70,13 @@ static bool is_late(const struct outbox_item *item, int64_t now_ms)
     return item->call && item->call->deadline_ms != 0 && item->call->deadline_ms <= now_ms;
 }
 
-static void item_done(struct outbox *outbox, struct outbox_item *item, json_t *output)
+static void item_done(struct outbox *outbox, struct outbox_item *item, struct flyover_bytes output)
 {
-    if (item->call) {
-        edge_done(outbox->thread, item->call, output);
-    } else {
-        json_decref(output);
+    if (item->call)
+        edge_done_value(outbox->thread, item->call, output);
+    else
         edge_end_told(outbox->thread, item->end);
-    }
-    item_free(item);
+    free(item);
 }
 
 static void end_lost(struct outbox *outbox, const struct edge_end *end, const char *error,
@@ -94,19 +105,20 @@ static void item_failed(struct outbox *outbox, struct outbox_item *item, bool re
                         const char *error, const char *cause)
 {
     item_tell(outbox, item, retryable, error, cause);
-    item_free(item);
+    free(item);
 }
 
 void outbox_add(struct outbox *outbox, const struct outbox_item *made, const char *key)
 {
-    struct outbox_item *item = malloc(sizeof(*item));
+    struct outbox_item *item = malloc(sizeof(*item) + made->entry.count);
     if (!item) {
         struct outbox_item lost = *made;
         item_tell(outbox, &lost, true, "States.TaskFailed", "out of memory");
-        json_decref(lost.entry);
         return;
     }
     *item = *made;
+    memcpy(item + 1, made->entry.at, made->entry.count);
+    item->entry.at = (const uint8_t *)(item + 1);
     if (batcher_add(outbox->batcher, key, &item->base) != STATUS_OK)
         item_failed(outbox, item, true, "States.TaskFailed", "out of memory");
 }
@@ -229,7 +241,12 @@ static void entries_end(struct outbox *outbox, struct batcher_batch *batch,
                         const struct aws_answer *answer)
 {
     struct outbox_outcome outcomes[BATCHER_ITEMS_MAX] = {0};
-    outbox->kind->read(outbox->module, batch, answer, outcomes);
+    size_t outputs_bytes = VALUE_FROM_TEXT_BYTES_MAX(answer->http.body_bytes);
+    uint8_t *memory = malloc(outputs_bytes);
+    if (memory) {
+        struct sink outputs = sink_into(memory, outputs_bytes);
+        outbox->kind->read(batch, answer, &outputs, outcomes);
+    }
     for (uint32_t i = 0; i < batch->count; i++) {
         struct outbox_item *item = item_of(batch->items[i]);
         if (!outcomes[i].named)
@@ -241,6 +258,7 @@ static void entries_end(struct outbox *outbox, struct batcher_batch *batch,
         else
             entry_failed(outbox, batch, item, &outcomes[i]);
     }
+    free(memory);
     batcher_end(batch);
 }
 
@@ -291,16 +309,4 @@ void outbox_on_answer(void *context, const struct aws_answer *answer)
         send_each_alone(outbox, batch);
     else
         fail_all(outbox, batch, answer->retryable, answer->error, answer->message);
-}
-
-enum status outbox_read_section(const json_t *config, const char *path, uint32_t *ret_connections,
-                                bool *ret_key_attribute, struct problem *problem)
-{
-    *ret_connections = OUTBOX_CONNECTIONS_DEFAULT;
-    *ret_key_attribute = true;
-    enum status status = section_count(config, path, "connections", 1, BATCHER_CONNECTIONS_MAX,
-                                       ret_connections, problem);
-    if (status == STATUS_OK)
-        status = section_flag(config, path, "key_attribute", ret_key_attribute, problem);
-    return status;
 }

@@ -6,8 +6,9 @@
 
 #include "engine/edge/section.h"
 
-#define TELEPHONES   "telephones" /* all of them are one destination */
-#define REGION_BYTES 64u
+#define TELEPHONES    "telephones" /* all of them are one destination */
+#define REGION_BYTES  64u
+#define SNS_ARN_BYTES 2049u
 
 /* ---- a call becomes an entry -------------------------------------------------------------------
  */
@@ -34,49 +35,55 @@ bool sns_is_fifo(const char *topic)
     return bytes > 5 && strcmp(topic + bytes - 5, ".fifo") == 0;
 }
 
-/* Where it goes to. */
+/* Where it goes to: a topic, or what is asked for singly. */
 struct target {
-    const char *topic, *arn, *telephone;
+    char arn[SNS_ARN_BYTES]; /* "": a telephone */
+    bool is_topic;
 };
 
 static const char *key_of(const struct target *target)
 {
-    return target->topic ? target->topic : target->arn ? target->arn : TELEPHONES;
+    return *target->arn ? target->arn : TELEPHONES;
 }
 
-static enum status read_target(const json_t *input, struct target *target, struct problem *problem)
+static enum status read_target(struct flyover_bytes input, struct target *target,
+                               struct problem *problem)
 {
-    enum status status = outbox_text(input, "TopicArn", &target->topic, problem);
+    char other[SNS_ARN_BYTES];
+    struct flyover_bytes telephone;
+    enum status status = outbox_name(input, "TopicArn", target->arn, SNS_ARN_BYTES, problem);
     if (status == STATUS_OK)
-        status = outbox_text(input, "TargetArn", &target->arn, problem);
+        status = outbox_name(input, "TargetArn", other, SNS_ARN_BYTES, problem);
     if (status == STATUS_OK)
-        status = outbox_text(input, "PhoneNumber", &target->telephone, problem);
+        status = outbox_text(input, "PhoneNumber", &telephone, problem);
     if (status != STATUS_OK)
         return status;
-    if ((target->topic != NULL) + (target->arn != NULL) + (target->telephone != NULL) != 1)
+    target->is_topic = *target->arn;
+    if (target->is_topic + (*other != 0) + (telephone.at != NULL) != 1)
         return problem_set(problem, STATUS_INVALID,
                            "wanted is exactly one of \"TopicArn\", \"TargetArn\" and "
                            "\"PhoneNumber\"");
-    const char *arn = target->topic ? target->topic : target->arn;
-    if (arn && !sns_is_topic(arn))
+    if (!target->is_topic)
+        memcpy(target->arn, other, sizeof(other));
+    if (*target->arn && !sns_is_topic(target->arn))
         return problem_set(problem, STATUS_INVALID,
                            "\"%s\" is no ARN: give it as SNS says it, such as "
                            "arn:aws:sns:eu-central-1:123456789012:orders",
-                           target->topic ? "TopicArn" : "TargetArn");
+                           target->is_topic ? "TopicArn" : "TargetArn");
     return STATUS_OK;
 }
 
-static enum status copy_text(struct outbox_message *message, const json_t *input, const char *field,
-                             struct problem *problem)
+static enum status copy_text(struct outbox_message *message, struct flyover_bytes input,
+                             const char *field, struct problem *problem)
 {
-    const char *text;
+    struct flyover_bytes text;
     enum status status = outbox_text(input, field, &text, problem);
-    if (status == STATUS_OK && text)
-        json_object_set_new(message->entry, field, json_string(text));
+    if (status == STATUS_OK && text.at)
+        outbox_put(message, field, text);
     return status;
 }
 
-static enum status add_texts(struct outbox_message *message, const json_t *input,
+static enum status add_texts(struct outbox_message *message, struct flyover_bytes input,
                              struct problem *problem)
 {
     static const char *const copied[] = {"TargetArn", "PhoneNumber", "Subject", "MessageStructure"};
@@ -90,17 +97,18 @@ static enum status make_entry(const struct sns *sns, const struct edge_call *cal
                               struct target *target, struct outbox_message *message,
                               struct problem *problem)
 {
-    enum status status = outbox_check_fields(call->input, fields, problem);
+    struct flyover_bytes input = call->value;
+    enum status status = outbox_check_fields(input, fields, problem);
     if (status == STATUS_OK)
-        status = read_target(call->input, target, problem);
+        status = read_target(input, target, problem);
     if (status == STATUS_OK)
-        status = add_texts(message, call->input, problem);
+        status = add_texts(message, input, problem);
     if (status == STATUS_OK)
-        status = outbox_add_attributes(message, call->input, sns->key_attribute ? call->key : NULL,
+        status = outbox_add_attributes(message, input, sns->outbox.key_attribute ? call->key : NULL,
                                        problem);
     if (status == STATUS_OK)
-        status = outbox_add_fifo(message, call->input, call->key,
-                                 target->topic && sns_is_fifo(target->topic), problem);
+        status = outbox_add_fifo(message, input, call->key,
+                                 target->is_topic && sns_is_fifo(target->arn), problem);
     return status;
 }
 
@@ -109,17 +117,16 @@ static void call_publish(void *module, struct edge_call *call)
     struct sns *sns = module;
     struct problem problem = {0};
     struct target target = {0};
-    struct outbox_message message = {.entry = json_object()};
+    struct outbox_message message = outbox_message_begin(&sns->outbox);
     enum status status = make_entry(sns, call, &target, &message, &problem);
     if (status == STATUS_OK) {
         const struct outbox_item item = {
-            .base = {.bytes = message.bytes, .order = message.order, .alone = !target.topic},
+            .base = {.bytes = message.bytes, .order = message.order, .alone = !target.is_topic},
             .call = call,
-            .entry = message.entry};
+            .entry = outbox_message_end(&message)};
         outbox_add(&sns->outbox, &item, key_of(&target));
         return;
     }
-    json_decref(message.entry);
     edge_failed(sns->thread, call, status_class(status) != STATUS_CLASS_REJECT,
                 "SNS.InvalidParameterException", "%s", problem.text);
 }
@@ -130,8 +137,9 @@ static void call_publish(void *module, struct edge_call *call)
 /* A telephone or a target: Publish, which PublishBatch cannot do. */
 static bool is_single(const struct batcher_batch *batch)
 {
-    const json_t *entry = ((const struct outbox_item *)batch->items[0])->entry;
-    return json_object_get(entry, "TargetArn") || json_object_get(entry, "PhoneNumber");
+    struct flyover_bytes value;
+    struct flyover_bytes entry = ((const struct outbox_item *)batch->items[0])->entry;
+    return field_get(entry, "TargetArn", &value) || field_get(entry, "PhoneNumber", &value);
 }
 
 /* arn:aws:sns:REGION:ACCOUNT:NAME */
@@ -168,6 +176,7 @@ static enum status ask(void *module, struct batcher_batch *batch, uint32_t timeo
                                         .timeout_ms = timeout_ms,
                                         .patience_ms = OUTBOX_PATIENCE_MS,
                                         .answer_bytes_max = OUTBOX_ANSWER_BYTES_MAX,
+                                        .reads_body = true,
                                         .on_end = outbox_on_answer,
                                         .on_retry = outbox_on_retry,
                                         .context = batch};
@@ -176,11 +185,10 @@ static enum status ask(void *module, struct batcher_batch *batch, uint32_t timeo
     return status;
 }
 
-static void read_answer(void *module, const struct batcher_batch *batch,
-                        const struct aws_answer *answer, struct outbox_outcome *outcomes)
+static void read_answer(const struct batcher_batch *batch, const struct aws_answer *answer,
+                        struct sink *outputs, struct outbox_outcome *outcomes)
 {
-    (void)module;
-    sns_read(batch, answer->http.body, answer->http.body_bytes, is_single(batch), outcomes);
+    sns_read(batch, answer, is_single(batch), outputs, outcomes);
 }
 
 /* Publish's and PublishBatch's own; each is a class of its name. */
@@ -219,22 +227,7 @@ static void error_name(const char *code, char ret_name[OUTBOX_ERROR_BYTES])
  */
 
 static const struct outbox_kind outbox_of_sns = {
-    .ask = ask, .read = read_answer, .name = error_name};
-
-static enum status read_config(const json_t *config, struct sns *sns, uint32_t *ret_connections,
-                               struct problem *problem)
-{
-    static const char *const known[] = {"connections", "key_attribute", "events", NULL};
-    enum status status = section_check(config, "sns", known, problem);
-    if (status == STATUS_OK)
-        status = outbox_read_section(config, "sns", ret_connections, &sns->key_attribute, problem);
-    if (status == STATUS_OK)
-        status = sns_events_read(&sns->events, json_object_get(config, "events"), problem);
-    if (status == STATUS_OK && !sns->aws)
-        return problem_set(problem, STATUS_INVALID,
-                           "sns: needs a section \"aws\" beside it, which may be empty: aws: {}");
-    return status;
-}
+    .section = "sns", .ask = ask, .read = read_answer, .name = error_name};
 
 static void close_module(void *module)
 {
@@ -247,23 +240,21 @@ static void close_module(void *module)
 static enum status open_module(const struct edge_context *context, const json_t *config,
                                void **ret_module, struct problem *problem)
 {
-    uint32_t connections;
+    static const char *const known[] = {"connections", "key_attribute", "events", NULL};
     struct sns *sns = calloc(1, sizeof(*sns));
     if (!sns)
         return problem_set(problem, STATUS_NO_MEMORY, "sns: out of memory");
     *sns = (struct sns){.thread = context->thread, .aws = context->aws};
-    enum status status = read_config(config, sns, &connections, problem);
-    if (status == STATUS_OK) {
-        status = outbox_open(&sns->outbox, context, &outbox_of_sns, sns, connections);
-        if (status != STATUS_OK)
-            (void)problem_set(problem, status, "sns: out of memory");
-    }
-    if (status != STATUS_OK) {
+    enum status status = section_check(config, "sns", known, problem);
+    if (status == STATUS_OK)
+        status = outbox_open(&sns->outbox, context, &outbox_of_sns, sns, config, problem);
+    if (status == STATUS_OK)
+        status = sns_events_read(&sns->events, json_object_get(config, "events"), problem);
+    if (status != STATUS_OK)
         close_module(sns);
-        return status;
-    }
-    *ret_module = sns;
-    return STATUS_OK;
+    else
+        *ret_module = sns;
+    return status;
 }
 
 static int64_t turn(void *module, const struct pollfd *fds, uint32_t fds_count)
@@ -285,6 +276,7 @@ const struct edge_kind edge_sns = {.section = "sns",
                                    .service = "aws-sns",
                                    .names = handlers,
                                    .open = open_module,
+                                   .reads_values = true,
                                    .call = call_publish,
                                    .turn = turn,
                                    .wants_end = sns_wants_end,

@@ -53,7 +53,6 @@ struct sns {
     struct edge_thread *thread;
     struct aws *aws;
     struct outbox outbox;
-    bool key_attribute;
     struct sns_events events;
 };
 
@@ -74,7 +73,7 @@ void sns_on_saga_ended(void *module, struct edge_end *end);
  * or Publish if `single`. Returns owned; NULL for want of memory. */
 char *sns_form(const struct batcher_batch *batch, bool single);
 /* The answer to it: a document of XML. What it does not name stays as it is. */
-void sns_read(const struct batcher_batch *batch, const char *xml, size_t bytes, bool single,
-              struct outbox_outcome *outcomes);
+void sns_read(const struct batcher_batch *batch, const struct aws_answer *answer, bool single,
+              struct sink *outputs, struct outbox_outcome *outcomes);
 
 #endif

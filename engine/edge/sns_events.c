@@ -1,10 +1,15 @@
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/edge/json_text.h"
 #include "engine/edge/section.h"
 #include "engine/edge/sns.h"
+#include "engine/saga/value_json.h"
+
+#define INPUT_BYTES 4096u
 
 static const char *const outcomes[] = {"SUCCEEDED", "FAILED", "COMPENSATED", "STUCK", "ABORTED"};
 #define OUTCOMES_COUNT (sizeof(outcomes) / sizeof(outcomes[0]))
@@ -133,32 +138,53 @@ static json_t *event_of(const struct edge_end *end, bool with_output)
     return event;
 }
 
-static json_t *input_of(const struct edge_end *end, bool with_output)
+/* For filters of subscriptions, and the group of a FIFO topic. */
+static struct flyover_bytes input_of(const struct edge_end *end, bool fifo,
+                                     uint8_t ret_memory[INPUT_BYTES])
 {
-    json_t *attributes =
-        json_pack("{s:{s:s, s:s}, s:{s:s, s:s}}", "definition", "DataType", "String", "StringValue",
-                  end->definition, "outcome", "DataType", "String", "StringValue", end->outcome);
-    return json_pack("{s:o, s:o, s:o}", "Message", event_of(end, with_output), "MessageAttributes",
-                     attributes, "MessageGroupId", json_sprintf("saga-%" PRIu64, end->saga_id));
+    size_t bytes = 0;
+    json_t *input = json_pack("{s:{s:{s:s, s:s}, s:{s:s, s:s}}}", "MessageAttributes", "definition",
+                              "DataType", "String", "StringValue", end->definition, "outcome",
+                              "DataType", "String", "StringValue", end->outcome);
+    if (fifo)
+        json_object_set_new(input, "MessageGroupId", json_sprintf("saga-%" PRIu64, end->saga_id));
+    enum status status = value_from_json(input, ret_memory, INPUT_BYTES, &bytes);
+    assert(status == STATUS_OK && "names have a limit");
+    json_decref(input);
+    return (struct flyover_bytes){ret_memory, (uint32_t)bytes};
+}
+
+static enum status add_event(struct outbox_message *message, const struct edge_end *end,
+                             bool with_output, struct problem *problem)
+{
+    json_t *event = event_of(end, with_output);
+    char *text = json_text(event);
+    json_decref(event);
+    if (!text)
+        return problem_set(problem, STATUS_NO_MEMORY, "out of memory for a message");
+    size_t bytes = strlen(text);
+    enum status status = STATUS_TOO_LARGE;
+    if (bytes <= OUTBOX_BATCH_BYTES)
+        status = outbox_add_body(message, "Message",
+                                 (struct flyover_bytes){(const uint8_t *)text, (uint32_t)bytes},
+                                 problem);
+    free(text);
+    return status;
 }
 
 static enum status make_entry(const struct sns *sns, const struct edge_end *end, bool with_output,
                               struct outbox_message *message, struct problem *problem)
 {
+    uint8_t memory[INPUT_BYTES];
     bool fifo = sns_is_fifo(sns->events.topic);
-    json_t *input = input_of(end, with_output);
-    if (!fifo)
-        json_object_del(input, "MessageGroupId");
-    *message = (struct outbox_message){.entry = json_object()};
-    enum status status = outbox_add_text(message, input, "Message", problem);
+    struct flyover_bytes input = input_of(end, fifo, memory);
+    *message = outbox_message_begin(&sns->outbox);
+    enum status status = add_event(message, end, with_output, problem);
     if (status == STATUS_OK)
-        status =
-            outbox_add_attributes(message, input, sns->key_attribute ? end->key : NULL, problem);
+        status = outbox_add_attributes(message, input, sns->outbox.key_attribute ? end->key : NULL,
+                                       problem);
     if (status == STATUS_OK)
         status = outbox_add_fifo(message, input, end->key, fifo, problem);
-    json_decref(input);
-    if (status != STATUS_OK)
-        json_decref(message->entry);
     return status;
 }
 
@@ -178,6 +204,6 @@ void sns_on_saga_ended(void *module, struct edge_end *end)
     }
     const struct outbox_item item = {.base = {.bytes = message.bytes, .order = message.order},
                                      .end = end,
-                                     .entry = message.entry};
+                                     .entry = outbox_message_end(&message)};
     outbox_add(&sns->outbox, &item, sns->events.topic);
 }

@@ -10,23 +10,21 @@
 /* ---- writing -----------------------------------------------------------------------------------
  */
 
-static void put_encoded(FILE *form, const char *text)
+static void put_encoded(FILE *form, struct flyover_bytes text)
 {
     static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
-    while (*text) {
-        size_t plain = strspn(text, safe);
-        (void)fwrite(text, 1, plain, form);
-        text += plain;
-        if (*text)
-            (void)fprintf(form, "%%%02X", (unsigned char)*text++);
-    }
+    for (uint32_t i = 0; i < text.count; i++)
+        if (text.at[i] != 0 && strchr(safe, text.at[i]))
+            (void)putc_unlocked(text.at[i], form);
+        else
+            (void)fprintf(form, "%%%02X", text.at[i]);
 }
 
-__attribute__((format(printf, 3, 4))) static void put(FILE *form, const char *value,
+__attribute__((format(printf, 3, 4))) static void put(FILE *form, struct flyover_bytes value,
                                                       const char *name_format, ...)
 {
     va_list arguments;
-    if (!value)
+    if (!value.at)
         return;
     (void)fputc('&', form);
     va_start(arguments, name_format);
@@ -36,40 +34,41 @@ __attribute__((format(printf, 3, 4))) static void put(FILE *form, const char *va
     put_encoded(form, value);
 }
 
-static const char *text_of(const json_t *object, const char *field)
+static void put_attribute(FILE *form, const char *prefix, unsigned number,
+                          struct flyover_bytes name, struct flyover_bytes attribute)
 {
-    return json_string_value(json_object_get(object, field));
+    static const char *const fields[] = {"DataType", "StringValue", "BinaryValue"};
+    put(form, name, "%sMessageAttributes.entry.%u.Name", prefix, number);
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        put(form, field_text(attribute, fields[i]), "%sMessageAttributes.entry.%u.Value.%s", prefix,
+            number, fields[i]);
 }
 
-static void put_attributes(FILE *form, const char *prefix, const json_t *attributes)
+static void put_attributes(FILE *form, const char *prefix, struct flyover_bytes attributes)
 {
-    const char *name;
-    json_t *attribute;
-    unsigned number = 0;
-    json_object_foreach((json_t *)attributes, name, attribute)
-    {
-        number++;
-        put(form, name, "%sMessageAttributes.entry.%u.Name", prefix, number);
-        put(form, text_of(attribute, "DataType"), "%sMessageAttributes.entry.%u.Value.DataType",
-            prefix, number);
-        put(form, text_of(attribute, "StringValue"),
-            "%sMessageAttributes.entry.%u.Value.StringValue", prefix, number);
-        put(form, text_of(attribute, "BinaryValue"),
-            "%sMessageAttributes.entry.%u.Value.BinaryValue", prefix, number);
+    uint32_t pairs = 0;
+    struct flyover_cursor cursor = field_cursor(attributes);
+    (void)flyover_read_map(&cursor, &pairs);
+    for (uint32_t i = 1; i <= pairs; i++) {
+        struct flyover_bytes name = {0};
+        (void)flyover_read_str(&cursor, &name);
+        put_attribute(form, prefix, i, name, field_take(&cursor));
     }
 }
 
-static void put_entry(FILE *form, const char *prefix, const json_t *entry)
+static void put_entry(FILE *form, const char *prefix, struct flyover_bytes entry)
 {
     static const char *const fields[] = {
         "TargetArn",      "PhoneNumber",           "Message", "Subject", "MessageStructure",
         "MessageGroupId", "MessageDeduplicationId"};
+    struct flyover_bytes attributes;
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-        put(form, text_of(entry, fields[i]), "%s%s", prefix, fields[i]);
-    put_attributes(form, prefix, json_object_get(entry, "MessageAttributes"));
+        put(form, field_text(entry, fields[i]), "%s%s", prefix, fields[i]);
+    if (field_get(entry, "MessageAttributes", &attributes))
+        put_attributes(form, prefix, attributes);
 }
 
-static const json_t *entry_of(const struct batcher_batch *batch, uint32_t index)
+static struct flyover_bytes entry_of(const struct batcher_batch *batch, uint32_t index)
 {
     return ((const struct outbox_item *)batch->items[index])->entry;
 }
@@ -77,12 +76,12 @@ static const json_t *entry_of(const struct batcher_batch *batch, uint32_t index)
 static void put_batch(FILE *form, const struct batcher_batch *batch)
 {
     (void)fputs("Action=PublishBatch&Version=" VERSION, form);
-    put(form, batch->key, "TopicArn");
+    put(form, field_bytes(batch->key), "TopicArn");
     for (uint32_t i = 0; i < batch->count; i++) {
         char prefix[64], id[16];
         (void)snprintf(prefix, sizeof(prefix), "PublishBatchRequestEntries.member.%u.", i + 1);
         (void)snprintf(id, sizeof(id), "%u", i);
-        put(form, id, "%sId", prefix);
+        put(form, field_bytes(id), "%sId", prefix);
         put_entry(form, prefix, entry_of(batch, i));
     }
 }

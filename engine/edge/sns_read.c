@@ -32,23 +32,35 @@ static bool child_text(const xmlNode *parent, const char *name, char *ret_text, 
     return true;
 }
 
-static void set_text(json_t *object, const xmlNode *parent, const char *name)
+/* Under the same name; how many were written. */
+static uint32_t write_text(struct sink *output, const xmlNode *parent, const char *name)
 {
     char text[128];
-    if (child_text(parent, name, text, sizeof(text)))
-        json_object_set_new(object, name, json_string(text));
+    if (!child_text(parent, name, text, sizeof(text)))
+        return 0;
+    sink_literal(output, name);
+    sink_literal(output, text);
+    return 1;
 }
 
-static void read_done(const xmlNode *result, struct outbox_outcome *outcome)
+/* Takes less than the elements do. */
+static void read_done(const xmlNode *result, struct sink *outputs, struct outbox_outcome *outcome)
 {
-    outcome->named = outcome->done = true;
-    outcome->output = json_object();
-    set_text(outcome->output, result, "MessageId");
-    set_text(outcome->output, result, "SequenceNumber");
+    uint8_t *head = outputs->at;
+    sink_map(outputs, 0);
+    uint32_t fields = write_text(outputs, result, "MessageId");
+    fields += write_text(outputs, result, "SequenceNumber");
+    outcome->named = true;
+    outcome->done = !outputs->overflowed;
+    if (!outcome->done)
+        return;
+    *head |= (uint8_t)fields;
+    outcome->output = (struct flyover_bytes){head, (uint32_t)(outputs->at - head)};
 }
 
-static void read_failed(const xmlNode *member, struct outbox_outcome *outcome)
+static void read_failed(const xmlNode *member, struct sink *outputs, struct outbox_outcome *outcome)
 {
+    (void)outputs;
     char fault[8] = "";
     outcome->named = true;
     (void)child_text(member, "SenderFault", fault, sizeof(fault));
@@ -60,8 +72,9 @@ static void read_failed(const xmlNode *member, struct outbox_outcome *outcome)
 }
 
 static void read_members(const struct batcher_batch *batch, const xmlNode *list,
-                         void (*read)(const xmlNode *member, struct outbox_outcome *outcome),
-                         struct outbox_outcome *outcomes)
+                         void (*read)(const xmlNode *member, struct sink *outputs,
+                                      struct outbox_outcome *outcome),
+                         struct sink *outputs, struct outbox_outcome *outcomes)
 {
     for (const xmlNode *member = list ? list->children : NULL; member; member = member->next) {
         char id[16], *end;
@@ -69,32 +82,33 @@ static void read_members(const struct batcher_batch *batch, const xmlNode *list,
             continue;
         unsigned long index = strtoul(id, &end, 10);
         if (end != id && !*end && index < batch->count && !outcomes[index].named)
-            read(member, &outcomes[index]);
+            read(member, outputs, &outcomes[index]);
     }
 }
 
 static void read_document(const struct batcher_batch *batch, const xmlNode *root, bool single,
-                          struct outbox_outcome *outcomes)
+                          struct sink *outputs, struct outbox_outcome *outcomes)
 {
     const xmlNode *result = child(root, single ? "PublishResult" : "PublishBatchResult");
     if (single) {
         if (result)
-            read_done(result, &outcomes[0]);
+            read_done(result, outputs, &outcomes[0]);
         return;
     }
-    read_members(batch, child(result, "Successful"), read_done, outcomes);
-    read_members(batch, child(result, "Failed"), read_failed, outcomes);
+    read_members(batch, child(result, "Successful"), read_done, outputs, outcomes);
+    read_members(batch, child(result, "Failed"), read_failed, outputs, outcomes);
 }
 
-void sns_read(const struct batcher_batch *batch, const char *xml, size_t bytes, bool single,
-              struct outbox_outcome *outcomes)
+void sns_read(const struct batcher_batch *batch, const struct aws_answer *answer, bool single,
+              struct sink *outputs, struct outbox_outcome *outcomes)
 {
+    size_t bytes = answer->http.body_bytes;
     if (bytes > INT_MAX)
         return;
-    xmlDoc *document = xmlReadMemory(xml, (int)bytes, NULL, NULL,
+    xmlDoc *document = xmlReadMemory(answer->http.body, (int)bytes, NULL, NULL,
                                      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
     if (!document)
         return;
-    read_document(batch, xmlDocGetRootElement(document), single, outcomes);
+    read_document(batch, xmlDocGetRootElement(document), single, outputs, outcomes);
     xmlFreeDoc(document);
 }

@@ -33,14 +33,14 @@ static void say_away(struct sql *sql, const char *error, const char *reason)
     take_reason(sql, reason);
     snprintf(sql->away_error, sizeof sql->away_error, "%s", error);
     if (!sql->away)
-        edge_log(sql->thread, 4, "sql-away", "%s: %s", sql->where, sql->reason);
+        edge_log(sql->thread, 4, "sql_away", "%s: %s", sql->where, sql->reason);
     sql->away = true;
 }
 
 static void say_back(struct sql *sql)
 {
     if (sql->away)
-        edge_log(sql->thread, 6, "sql-back", "%s: connected again", sql->where);
+        edge_log(sql->thread, 6, "sql_back", "%s: connected again", sql->where);
     sql->away = false;
 }
 

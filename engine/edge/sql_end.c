@@ -318,7 +318,7 @@ static void on_forgotten(struct sql_connection *connection, struct sql_txn *txn)
 static void on_cleaned(struct sql *sql, struct sql_txn *txn)
 {
     if (txn->error)
-        edge_log(sql->thread, 4, "sql-keys", "%s: old keys cannot be deleted: %s", sql->where,
+        edge_log(sql->thread, 4, "sql_keys", "%s: old keys cannot be deleted: %s", sql->where,
                  PQresultErrorField(txn->error, PG_DIAG_MESSAGE_PRIMARY));
     bool more = txn->answer && atoi(PQcmdTuples(txn->answer)) >= SQL_CLEAN_ROWS;
     sql->clean_at_ms = sql_now_ms() + (more ? 100 : SQL_CLEAN_EVERY_MS);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/edge/json_text.h"
+#include "engine/saga/value_text.h"
 
 #define REGION_BYTES 64u
 
@@ -63,9 +63,7 @@ static void origin_of(const char *queue_url, char ret_origin[SQS_URL_BYTES_MAX +
 enum status sqs_send(struct aws *aws, const struct sqs_request *request, struct problem *problem)
 {
     char target[64], region[REGION_BYTES], origin[SQS_URL_BYTES_MAX + 1];
-    char *text = json_text(request->body);
-    json_decref(request->body);
-    if (!text)
+    if (request->body->failed)
         return problem_set(problem, STATUS_NO_MEMORY, "out of memory for a request to SQS");
     (void)snprintf(target, sizeof(target), "AmazonSQS.%s", request->action);
     bool of_aws = region_of(request->queue_url, region);
@@ -75,17 +73,16 @@ enum status sqs_send(struct aws *aws, const struct sqs_request *request, struct 
                                       .region = of_aws ? region : NULL,
                                       .url = is_found ? NULL : origin,
                                       .target = target,
-                                      .body = text,
-                                      .body_bytes = strlen(text),
+                                      .body = request->body->at,
+                                      .body_bytes = request->body->bytes,
                                       .timeout_ms = request->timeout_ms,
                                       .patience_ms = request->patience_ms,
                                       .answer_bytes_max = request->answer_bytes_max,
+                                      .reads_body = request->reads_answer,
                                       .on_end = request->on_end,
                                       .on_retry = request->on_retry,
                                       .context = request->context};
-    enum status status = aws_send(aws, &asked, problem);
-    free(text);
-    return status;
+    return aws_send(aws, &asked, problem);
 }
 
 void sqs_error_name(const char *code, char *ret_name, size_t name_bytes)
@@ -130,11 +127,63 @@ void sqs_md5(const char *text, size_t bytes, char ret_hex[SQS_MD5_BYTES])
     ret_hex[2 * sum_bytes] = 0;
 }
 
-bool sqs_md5_matches(const char *text, size_t bytes, const json_t *hex)
+bool sqs_md5_matches(struct flyover_bytes text, struct flyover_bytes hex)
 {
     char ours[SQS_MD5_BYTES];
-    if (!json_is_string(hex))
+    if (!hex.at)
         return true;
-    sqs_md5(text, bytes, ours);
-    return ours[0] == 0 || strcasecmp(ours, json_string_value(hex)) == 0;
+    sqs_md5((const char *)text.at, text.count, ours);
+    return ours[0] == 0 ||
+           (hex.count == strlen(ours) && strncasecmp(ours, (const char *)hex.at, hex.count) == 0);
+}
+
+/* ---- answers -----------------------------------------------------------------------------------
+ */
+
+bool sqs_answer_open(const struct aws_answer *answer, struct sqs_answer *ret_answer)
+{
+    size_t bytes = 0;
+    struct problem problem;
+    size_t capacity = VALUE_FROM_TEXT_BYTES_MAX(answer->http.body_bytes);
+    uint8_t *memory = malloc(capacity);
+    if (!memory || value_from_text(answer->http.body, answer->http.body_bytes, memory, capacity,
+                                   &bytes, &problem) != STATUS_OK) {
+        free(memory);
+        return false;
+    }
+    *ret_answer = (struct sqs_answer){memory, {memory, (uint32_t)bytes}};
+    return true;
+}
+
+void sqs_answer_close(struct sqs_answer *answer)
+{
+    free(answer->memory);
+    *answer = (struct sqs_answer){0};
+}
+
+struct sqs_list sqs_list(const struct sqs_answer *answer, const char *name)
+{
+    struct sqs_list list = {0};
+    struct flyover_cursor map = field_cursor(answer->value);
+    if (!flyover_find(&map, name, &list.cursor) || !flyover_read_array(&list.cursor, &list.left))
+        list.left = 0;
+    return list;
+}
+
+bool sqs_next(struct sqs_list *list, struct flyover_bytes *ret_entry)
+{
+    if (list->left == 0)
+        return false;
+    list->left--;
+    *ret_entry = field_take(&list->cursor);
+    return true;
+}
+
+bool sqs_read_id(struct flyover_bytes entry, uint32_t count, uint32_t *ret_index)
+{
+    struct flyover_bytes id = field_text(entry, "Id");
+    if (id.count != 1 || *id.at < '0' || *id.at > '9')
+        return false;
+    *ret_index = (uint32_t)(*id.at - '0');
+    return *ret_index < count;
 }

@@ -17,13 +17,14 @@
 #ifndef ENGINE_EDGE_SQS_H
 #define ENGINE_EDGE_SQS_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "engine/base/status.h"
 #include "engine/edge/aws.h"
+#include "engine/edge/field.h"
+#include "engine/edge/text.h"
 
 #define SQS_URL_BYTES_MAX  1024u
 #define SQS_ATTRIBUTES_MAX 10u
@@ -32,12 +33,25 @@
 struct sqs_request {
     const char *action; /* "SendMessageBatch" */
     const char *queue_url;
-    json_t *body;                     /* stolen, whatever is returned */
+    const struct text *body;          /* JSON; lent */
     uint32_t timeout_ms, patience_ms; /* aws.h */
     size_t answer_bytes_max;
+    bool reads_answer; /* on_end opens it, where it is ok; else it comes as `json` */
     void (*on_end)(void *context, const struct aws_answer *answer);
     void (*on_retry)(void *context); /* may be NULL */
     void *context;
+};
+
+/* An answer as a value, in one piece of memory. */
+struct sqs_answer {
+    uint8_t *memory;
+    struct flyover_bytes value;
+};
+
+/* Its entries, one after the other. */
+struct sqs_list {
+    struct flyover_cursor cursor;
+    uint32_t left;
 };
 
 /* http or https, a host, and a path that ends with the queue's name. */
@@ -52,7 +66,16 @@ NODISCARD enum status sqs_send(struct aws *aws, const struct sqs_request *reques
 void sqs_error_name(const char *code, char *ret_name, size_t name_bytes);
 /* Lower-case hex; "" where the machine's policy allows no MD5. */
 void sqs_md5(const char *text, size_t bytes, char ret_hex[SQS_MD5_BYTES]);
-/* True too where one of the two is not there to compare. */
-bool sqs_md5_matches(const char *text, size_t bytes, const json_t *hex);
+/* True too where there is no sum to compare with. */
+bool sqs_md5_matches(struct flyover_bytes text, struct flyover_bytes hex);
+
+/* False: it is not JSON, or there is no memory for it; then there is nothing to close. */
+bool sqs_answer_open(const struct aws_answer *answer, struct sqs_answer *ret_answer);
+void sqs_answer_close(struct sqs_answer *answer);
+/* Empty where there is no such list. */
+struct sqs_list sqs_list(const struct sqs_answer *answer, const char *name);
+bool sqs_next(struct sqs_list *list, struct flyover_bytes *ret_entry);
+/* An entry's Id, as this writes it: "0" to "9", below `count`. */
+bool sqs_read_id(struct flyover_bytes entry, uint32_t count, uint32_t *ret_index);
 
 #endif

@@ -18,9 +18,10 @@ static void close_module(void *module)
         while (in->queues[i].first) {
             struct sqs_message *message = in->queues[i].first;
             in->queues[i].first = message->next;
-            sqs_message_free(message);
+            free(message);
         }
     sqs_in_free_config(in);
+    free(in->scratch);
     free(in);
 }
 
@@ -33,6 +34,9 @@ static enum status open_parts(struct sqs_in *in, const json_t *config, struct pr
         return problem_set(
             problem, STATUS_INVALID,
             "sqs_in: needs a section \"aws\" beside it, which may be empty: aws: {}");
+    in->scratch = malloc(SQS_IN_SCRATCH_BYTES);
+    if (!in->scratch)
+        return problem_set(problem, STATUS_NO_MEMORY, "sqs_in: out of memory");
     status = sqs_receipts_open(&in->deletes, in, "DeleteMessageBatch", sqs_open_on_deleted);
     if (status == STATUS_OK)
         status = sqs_receipts_open(&in->visibilities, in, "ChangeMessageVisibilityBatch",

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/edge/json_path.h"
 #include "engine/edge/section.h"
 #include "engine/edge/sqs.h"
 #include "engine/edge/sqs_in_parts.h"
@@ -32,6 +31,27 @@ static enum status wrong(const struct section *section, const char *field, const
     return problem_set(section->problem, STATUS_INVALID, "%s.%s: %s", section->path, field, what);
 }
 
+/* Of a path that `field` says; where it is none, `what` is the sentence. */
+static enum status read_path(const struct section *section, const char *field, const char *text,
+                             const char *what, struct sqs_path *ret_path)
+{
+    struct problem why = {0};
+    size_t bytes = strlen(text);
+    ret_path->text = strdup(text);
+    ret_path->names = malloc(bytes + 1);
+    if (!ret_path->text || !ret_path->names)
+        return problem_set(section->problem, STATUS_NO_MEMORY, "sqs_in: out of memory");
+    if (path_compile(text, bytes, ret_path->names, &ret_path->path, &why) == STATUS_OK)
+        return STATUS_OK;
+    return wrong(section, field, what);
+}
+
+static void free_path(struct sqs_path *path)
+{
+    free(path->text);
+    free(path->names);
+}
+
 static enum status read_signal(const struct section *queue_section, struct sqs_queue *queue)
 {
     static const char *const known[] = {"name", "saga", NULL};
@@ -47,17 +67,19 @@ static enum status read_signal(const struct section *queue_section, struct sqs_q
         status = text(&section, "saga", &saga);
     if (status != STATUS_OK)
         return status;
-    if (!name || (*name == '$' && !json_path_is(name)))
-        return wrong(&section, "name",
-                     "wanted is the name of the signal, or where in the body it "
-                     "is, such as $.signal");
-    if (!saga || !json_path_is(saga))
-        return wrong(&section, "saga",
-                     "wanted is where in the body the saga's id is, such as $.saga");
     queue->kind = EDGE_SIGNAL;
-    queue->signal_name = strdup(name);
-    queue->signal_saga = strdup(saga);
-    return STATUS_OK;
+    if (name && *name != '$')
+        queue->signal_name = strdup(name);
+    else
+        status = read_path(&section, "name", name ? name : "",
+                           "wanted is the name of the signal, or where in the body it "
+                           "is, such as $.signal",
+                           &queue->signal_name_at);
+    if (status == STATUS_OK)
+        status = read_path(&section, "saga", saga ? saga : "",
+                           "wanted is where in the body the saga's id is, such as $.saga",
+                           &queue->signal_saga_at);
+    return status;
 }
 
 /* Exactly one of definition, signal and reply. */
@@ -98,15 +120,14 @@ static enum status read_name(const struct section *section, struct sqs_queue *qu
     } else if (strncmp(name, "attribute:", 10) == 0 && name[10]) {
         queue->known_by = SQS_BY_ATTRIBUTE;
         queue->known_as = strdup(name + 10);
-    } else if (json_path_is(name)) {
-        queue->known_by = SQS_BY_PATH;
-        queue->known_as = strdup(name);
     } else {
-        return wrong(
-            section, "name",
+        queue->known_by = SQS_BY_PATH;
+        return read_path(
+            section, "name", name,
             "wanted is what a message is known by: message-id, deduplication-id (of a FIFO "
             "queue), attribute:NAME, or where in the body it is, such as $.order.id or "
-            "$['order id']");
+            "$['order id']",
+            &queue->known_at);
     }
     return STATUS_OK;
 }
@@ -209,8 +230,12 @@ void sqs_in_free_config(struct sqs_in *in)
         free(in->queues[i].url);
         free(in->queues[i].definition);
         free(in->queues[i].signal_name);
-        free(in->queues[i].signal_saga);
         free(in->queues[i].known_as);
+        free(in->queues[i].settled);
+        free(in->queues[i].undeleted);
+        free_path(&in->queues[i].signal_name_at);
+        free_path(&in->queues[i].signal_saga_at);
+        free_path(&in->queues[i].known_at);
     }
     free(in->queues);
 }

@@ -1,31 +1,43 @@
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/edge/json_path.h"
 #include "engine/edge/sqs.h"
 #include "engine/edge/sqs_in_parts.h"
+#include "engine/saga/sink.h"
 
-/* What is being read. */
+#define NUMBER_BYTES 64u
+
+/* What is being read. Texts point into the answer, the scratch, or what is below. */
 struct reading {
     struct sqs_queue *queue;
-    const json_t *received;
-    json_t *body;             /* parsed; owned */
-    json_t *attributes;       /* of the message, or of the notification in it; owned; may be NULL */
-    char notification_id[64]; /* "": none */
+    struct flyover_bytes received;
+    struct flyover_bytes body;       /* as a value */
+    struct flyover_bytes attributes; /* of the message, or of the notification in it */
+    struct flyover_bytes notification_id;
     struct problem *problem;
+    /* What becomes of the message. at NULL: it has none. */
+    struct flyover_bytes name, token, known_id, error, cause, input;
+    uint64_t saga_id;
+    char name_memory[SQS_URL_BYTES_MAX + EDGE_NAME_BYTES];
 };
 
-static const char *text_of(const json_t *object, const char *field)
+/* at NULL: it is no text, or an empty one. */
+static struct flyover_bytes name_text(struct flyover_bytes value)
 {
-    return json_string_value(json_object_get(object, field));
+    struct flyover_bytes text = field_as_text(value);
+    return text.count > 0 ? text : (struct flyover_bytes){0};
 }
 
-static const char *system_text(const json_t *received, const char *name)
+struct flyover_bytes sqs_system_text(struct flyover_bytes received, const char *name)
 {
-    return text_of(json_object_get(received, "Attributes"), name);
+    struct flyover_bytes attributes;
+    if (!field_find(received, "Attributes", &attributes))
+        return (struct flyover_bytes){0};
+    return field_text(attributes, name);
 }
 
 static enum status no_message(const struct reading *reading, const char *why)
@@ -39,113 +51,165 @@ static enum status no_message(const struct reading *reading, const char *why)
 /* ["software.amazon.payloadoffloading.PayloadS3Pointer", {"s3BucketName": ..., "s3Key": ...}] */
 static enum status check_pointer(const struct reading *reading)
 {
-    const char *kind = json_string_value(json_array_get(reading->body, 0));
-    if (!kind || !strstr(kind, "S3Pointer") || json_array_size(reading->body) != 2)
+    uint32_t count = 0;
+    struct flyover_bytes kind;
+    struct flyover_cursor cursor = field_cursor(reading->body);
+    if (!flyover_read_array(&cursor, &count) || count != 2 || !flyover_read_str(&cursor, &kind) ||
+        !memmem(kind.at, kind.count, "S3Pointer", 9))
         return STATUS_OK;
-    return problem_set(
-        reading->problem, STATUS_INVALID,
-        "the body is in S3 (%.100s, written by an extended client library), which is "
-        "not fetched: send what the saga needs, at most 256 KiB, and where the rest "
-        "is as a field of it",
-        kind);
+    return problem_set(reading->problem, STATUS_INVALID,
+                       "the body is in S3 (%.*s, written by an extended client library), which is "
+                       "not fetched: send what the saga needs, at most 256 KiB, and where the rest "
+                       "is as a field of it",
+                       kind.count < 100 ? (int)kind.count : 100, (const char *)kind.at);
 }
 
-static enum status parse(struct reading *reading, const char *text, size_t bytes)
+static enum status parse(struct reading *reading, struct flyover_bytes text, uint8_t *memory)
 {
-    json_error_t error;
-    reading->body = json_loadb(text, bytes, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
-    if (!reading->body)
+    size_t bytes = 0;
+    struct problem why = {0};
+    enum status status =
+        value_from_text((const char *)text.at, text.count, memory, SQS_IN_PART_BYTES, &bytes, &why);
+    reading->body = (struct flyover_bytes){memory, (uint32_t)bytes};
+    if (status == STATUS_OK)
+        return check_pointer(reading);
+    if (status == STATUS_TOO_LARGE)
+        return problem_set(reading->problem, status,
+                           "its body is larger than a payload, %u bytes, may be",
+                           FLYOVER_PAYLOAD_BYTES_MAX);
+    if (status == STATUS_UNSUPPORTED)
         return problem_set(reading->problem, STATUS_INVALID,
-                           "the body is not JSON: %.160s (line %d, column %d)", error.text,
-                           error.line, error.column);
-    return check_pointer(reading);
+                           "its body is nested deeper than a payload, %u, may be",
+                           FLYOVER_DEPTH_MAX);
+    return problem_set(reading->problem, status, "the body is not JSON: %.160s", why.text);
 }
 
 /* {"Type": "Notification", "MessageId": ..., "Message": "..."} */
-static enum status open_envelope(struct reading *reading)
+static enum status open_envelope(struct reading *reading, uint8_t *memory)
 {
-    json_t *envelope = reading->body;
-    const char *type = text_of(envelope, "Type");
-    const json_t *message = json_object_get(envelope, "Message");
-    if (!type || strcmp(type, "Notification") != 0 || !json_is_string(message))
+    struct flyover_bytes envelope = reading->body;
+    struct flyover_bytes message = field_text(envelope, "Message");
+    if (!field_text_is(field_text(envelope, "Type"), "Notification") || !message.at)
         return no_message(reading, "the body is no notification of SNS with a Message: where raw "
                                    "delivery is on, leave out sns_envelope");
-    reading->body = NULL;
-    enum status status = parse(reading, json_string_value(message), json_string_length(message));
-    const char *id = text_of(envelope, "MessageId");
-    json_decref(reading->attributes);
-    reading->attributes = json_incref(json_object_get(envelope, "MessageAttributes"));
-    (void)snprintf(reading->notification_id, sizeof(reading->notification_id), "%s", id ? id : "");
-    json_decref(envelope);
-    return status;
+    reading->attributes = (struct flyover_bytes){0};
+    (void)field_find(envelope, "MessageAttributes", &reading->attributes);
+    reading->notification_id = field_text(envelope, "MessageId");
+    return parse(reading, message, memory);
 }
 
 static enum status read_body(struct reading *reading)
 {
-    const json_t *body = json_object_get(reading->received, "Body");
-    if (!json_is_string(body))
+    uint8_t *memory = reading->queue->in->scratch;
+    struct flyover_bytes body = field_text(reading->received, "Body");
+    if (!body.at)
         return no_message(reading, "the message has no body");
-    if (!sqs_md5_matches(json_string_value(body), json_string_length(body),
-                         json_object_get(reading->received, "MD5OfBody")))
+    if (!sqs_md5_matches(body, field_text(reading->received, "MD5OfBody")))
         return no_message(reading,
                           "its MD5 is not the one that SQS says: it was damaged on its way");
-    enum status status = parse(reading, json_string_value(body), json_string_length(body));
-    return status == STATUS_OK && reading->queue->sns_envelope ? open_envelope(reading) : status;
+    enum status status = parse(reading, body, memory);
+    return status == STATUS_OK && reading->queue->sns_envelope
+               ? open_envelope(reading, memory + SQS_IN_PART_BYTES)
+               : status;
 }
 
 /* ---- attributes --------------------------------------------------------------------------------
  */
 
-/* A Number that JSON can say as it is; else text. */
-static json_t *number(const char *text)
-{
-    char *end;
-    errno = 0;
-    long long whole = strtoll(text, &end, 10);
-    if (*text && !*end && errno == 0)
-        return json_integer(whole);
-    double value = strtod(text, &end);
-    return *text && !*end && isfinite(value) ? json_real(value) : json_string(text);
-}
+struct attribute {
+    struct flyover_bytes name, value;
+};
 
-/* {"DataType", "StringValue"} of SQS, or {"Type", "Value"} in a notification of SNS. */
-static const char *either(const json_t *attribute, const char *of_sqs, const char *of_sns)
+static uint32_t attributes_count(struct flyover_bytes attributes)
 {
-    const char *text = text_of(attribute, of_sqs);
-    return text ? text : text_of(attribute, of_sns);
-}
-
-static json_t *attribute_value(const json_t *attribute)
-{
-    const char *type = either(attribute, "DataType", "Type");
-    const char *text = either(attribute, "StringValue", "Value");
-    if (text && type && strncmp(type, "Number", 6) == 0)
-        return number(text);
-    return json_string(text ? text : text_of(attribute, "BinaryValue"));
+    uint32_t count = 0;
+    struct flyover_cursor cursor = field_cursor(attributes);
+    (void)flyover_read_map(&cursor, &count);
+    return count;
 }
 
 static int compare_names(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    const struct flyover_bytes *left = &((const struct attribute *)a)->name;
+    const struct flyover_bytes *right = &((const struct attribute *)b)->name;
+    size_t shared = left->count < right->count ? left->count : right->count;
+    int order = memcmp(left->at, right->at, shared);
+    return order != 0 ? order : (left->count > right->count) - (left->count < right->count);
 }
 
 /* By name, since the same message must be the same input whenever it comes. */
-static json_t *attributes_of(const json_t *attributes)
+static uint32_t sort_attributes(struct flyover_bytes attributes,
+                                struct attribute ret_sorted[SQS_ATTRIBUTES_MAX])
 {
-    const char *names[SQS_ATTRIBUTES_MAX], *name;
-    size_t count = 0;
-    json_t *attribute, *all = json_object();
-    json_object_foreach((json_t *)attributes, name, attribute) names[count++] = name;
-    qsort(names, count, sizeof(names[0]), compare_names);
-    for (size_t i = 0; i < count; i++)
-        json_object_set_new(all, names[i], attribute_value(json_object_get(attributes, names[i])));
-    return all;
+    uint32_t count = 0;
+    struct flyover_cursor cursor = field_cursor(attributes);
+    (void)flyover_read_map(&cursor, &count);
+    assert(count <= SQS_ATTRIBUTES_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        (void)flyover_read_str(&cursor, &ret_sorted[i].name);
+        ret_sorted[i].value = field_take(&cursor);
+    }
+    qsort(ret_sorted, count, sizeof(ret_sorted[0]), compare_names);
+    return count;
 }
 
-static void set_text(json_t *object, const char *field, const char *text)
+/* A Number that JSON can say as it is; else text. */
+static void put_number(struct sink *input, struct flyover_bytes text)
 {
-    if (text)
-        json_object_set_new(object, field, json_string(text));
+    char number[NUMBER_BYTES], *end;
+    bool fits = text.count > 0 && text.count < sizeof(number);
+    memcpy(number, text.at, fits ? text.count : 0);
+    number[fits ? text.count : 0] = 0;
+    errno = 0;
+    long long whole = strtoll(number, &end, 10);
+    if (fits && end == number + text.count && errno == 0) {
+        sink_int(input, whole);
+        return;
+    }
+    double value = strtod(number, &end);
+    if (fits && end == number + text.count && isfinite(value))
+        sink_double(input, value);
+    else
+        sink_str(input, text);
+}
+
+/* {"DataType", "StringValue"} of SQS, or {"Type", "Value"} in a notification of SNS. */
+static struct flyover_bytes either(struct flyover_bytes attribute, const char *of_sqs,
+                                   const char *of_sns)
+{
+    struct flyover_bytes text = field_text(attribute, of_sqs);
+    return text.at ? text : field_text(attribute, of_sns);
+}
+
+static void put_attribute(struct sink *input, const struct attribute *attribute)
+{
+    struct flyover_bytes type = either(attribute->value, "DataType", "Type");
+    struct flyover_bytes text = either(attribute->value, "StringValue", "Value");
+    sink_str(input, attribute->name);
+    if (text.at && type.count >= 6 && memcmp(type.at, "Number", 6) == 0)
+        put_number(input, text);
+    else
+        sink_str(input, text.at ? text : field_text(attribute->value, "BinaryValue"));
+}
+
+static void put_attributes(struct sink *input, struct flyover_bytes attributes)
+{
+    struct attribute sorted[SQS_ATTRIBUTES_MAX];
+    uint32_t count = sort_attributes(attributes, sorted);
+    sink_literal(input, "attributes");
+    sink_map(input, count);
+    for (uint32_t i = 0; i < count; i++)
+        put_attribute(input, &sorted[i]);
+}
+
+/* One more field, where there is such a text. */
+static uint32_t put_text(struct sink *input, const char *field, struct flyover_bytes text)
+{
+    if (!text.at)
+        return 0;
+    sink_literal(input, field);
+    sink_str(input, text);
+    return 1;
 }
 
 /* Else whoever sends what has this name once more makes another message of it. */
@@ -155,39 +219,59 @@ static bool is_by_id(const struct reading *reading)
 }
 
 /* SNS may deliver a notification twice, as two messages. */
-static const char *id_of(const struct reading *reading)
+static struct flyover_bytes id_of(const struct reading *reading)
 {
-    return *reading->notification_id ? reading->notification_id
-                                     : text_of(reading->received, "MessageId");
+    return reading->notification_id.count > 0 ? reading->notification_id
+                                              : field_text(reading->received, "MessageId");
 }
 
 /* Nothing in it may differ when what it is known by comes again, or it would be refused: no
  * receipt, no count of receives; where that is not its own id, no id, and no time. */
-static json_t *with_attributes(const struct reading *reading)
+static enum status add_attributes(struct reading *reading)
 {
-    const json_t *received = reading->received;
+    const uint8_t head = 0x80;
+    struct flyover_bytes received = reading->received, none = {0};
     bool is_own = is_by_id(reading);
-    json_t *input = json_object();
-    json_object_set(input, "body", reading->body);
-    json_object_set_new(input, "attributes", attributes_of(reading->attributes));
-    set_text(input, "messageId", is_own ? id_of(reading) : NULL);
-    set_text(input, "groupId", system_text(received, "MessageGroupId"));
-    if (is_own || reading->queue->known_by == SQS_BY_DEDUPLICATION_ID)
-        set_text(input, "deduplicationId", system_text(received, "MessageDeduplicationId"));
-    const char *sent =
-        is_own && !*reading->notification_id ? system_text(received, "SentTimestamp") : NULL;
-    if (sent)
-        json_object_set_new(input, "sentTimestamp", number(sent));
-    return input;
+    bool has_id = is_own || reading->queue->known_by == SQS_BY_DEDUPLICATION_ID;
+    struct sink input =
+        sink_into(reading->queue->in->scratch + 2 * SQS_IN_PART_BYTES, SQS_IN_PART_BYTES);
+    sink_bytes(&input, &head, 1);
+    sink_literal(&input, "body");
+    sink_bytes(&input, reading->body.at, reading->body.count);
+    put_attributes(&input, reading->attributes);
+    uint32_t fields = 2;
+    fields += put_text(&input, "messageId", is_own ? id_of(reading) : none);
+    fields += put_text(&input, "groupId", sqs_system_text(received, "MessageGroupId"));
+    fields += put_text(&input, "deduplicationId",
+                       has_id ? sqs_system_text(received, "MessageDeduplicationId") : none);
+    struct flyover_bytes sent = sqs_system_text(received, "SentTimestamp");
+    if (is_own && reading->notification_id.count == 0 && sent.at) {
+        sink_literal(&input, "sentTimestamp");
+        put_number(&input, sent);
+        fields++;
+    }
+    *input.start |= (uint8_t)fields;
+    reading->input = (struct flyover_bytes){input.start, (uint32_t)sink_result(&input)};
+    if (!input.overflowed)
+        return STATUS_OK;
+    return problem_set(reading->problem, STATUS_TOO_LARGE,
+                       "its body with its attributes is larger than a payload, %u bytes, may be",
+                       FLYOVER_PAYLOAD_BYTES_MAX);
+}
+
+static enum status make_input(struct reading *reading)
+{
+    reading->input = reading->body;
+    return reading->queue->attributes ? add_attributes(reading) : STATUS_OK;
 }
 
 static enum status check_attributes(const struct reading *reading)
 {
-    size_t count = json_object_size(reading->attributes);
+    uint32_t count = attributes_count(reading->attributes);
     if (count <= SQS_ATTRIBUTES_MAX)
         return STATUS_OK;
     return problem_set(reading->problem, STATUS_INVALID,
-                       "it has %zu attributes, and %u are read: send what the saga needs in the "
+                       "it has %u attributes, and %u are read: send what the saga needs in the "
                        "body",
                        count, SQS_ATTRIBUTES_MAX);
 }
@@ -195,112 +279,121 @@ static enum status check_attributes(const struct reading *reading)
 /* ---- what it is known by -----------------------------------------------------------------------
  */
 
-/* Text, or a whole number as text; NULL: it is neither. Owned. */
-static char *name_from(const json_t *value)
+/* Text, or a whole number as text. */
+static struct flyover_bytes name_at(struct reading *reading, const struct sqs_path *path)
 {
-    char digits[24];
-    if (json_is_string(value) && json_string_length(value) > 0)
-        return strdup(json_string_value(value));
-    if (!json_is_integer(value))
-        return NULL;
-    (void)snprintf(digits, sizeof(digits), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    return strdup(digits);
+    int64_t number;
+    struct flyover_bytes value;
+    if (!value_at(reading->body, &path->path, &value))
+        return (struct flyover_bytes){0};
+    struct flyover_cursor cursor = field_cursor(value);
+    if (!flyover_read_int(&cursor, &number))
+        return name_text(value);
+    (void)snprintf(reading->name_memory, sizeof(reading->name_memory), "%lld", (long long)number);
+    return field_bytes(reading->name_memory);
 }
 
-static char *deduplication_name(const struct reading *reading)
+static struct flyover_bytes deduplication_name(struct reading *reading)
 {
-    const char *id = system_text(reading->received, "MessageDeduplicationId");
-    char name[EDGE_NAME_BYTES];
-    if (!id)
-        return NULL;
-    (void)snprintf(name, sizeof(name), "%s/%s", sqs_queue_name(reading->queue->url), id);
-    return strdup(name);
+    struct flyover_bytes id = sqs_system_text(reading->received, "MessageDeduplicationId");
+    if (!id.at)
+        return id;
+    (void)snprintf(reading->name_memory, sizeof(reading->name_memory), "%s/%.*s",
+                   sqs_queue_name(reading->queue->url), (int)id.count, (const char *)id.at);
+    return field_bytes(reading->name_memory);
 }
 
-static char *name_of(const struct reading *reading)
+static struct flyover_bytes attribute_name(const struct reading *reading)
 {
-    const struct sqs_queue *queue = reading->queue;
-    switch (queue->known_by) {
+    struct flyover_bytes attribute;
+    if (!field_find(reading->attributes, reading->queue->known_as, &attribute))
+        return (struct flyover_bytes){0};
+    return either(attribute, "StringValue", "Value");
+}
+
+static struct flyover_bytes name_of(struct reading *reading)
+{
+    switch (reading->queue->known_by) {
     case SQS_BY_DEDUPLICATION_ID: return deduplication_name(reading);
-    case SQS_BY_PATH: return name_from(json_path_get(reading->body, queue->known_as));
-    case SQS_BY_ATTRIBUTE: {
-        const json_t *attribute = json_object_get(reading->attributes, queue->known_as);
-        const char *text = either(attribute, "StringValue", "Value");
-        return text && *text ? strdup(text) : NULL;
-    }
+    case SQS_BY_PATH: return name_at(reading, &reading->queue->known_at);
+    case SQS_BY_ATTRIBUTE: return attribute_name(reading);
     case SQS_BY_MESSAGE_ID: break;
     }
-    const char *id = id_of(reading);
-    return id ? strdup(id) : NULL;
+    return id_of(reading);
 }
 
-static enum status read_start(const struct reading *reading, struct sqs_message *message)
+static const char *known_by_text(const struct sqs_queue *queue)
 {
-    message->name = name_of(reading);
-    if (!message->name)
+    if (queue->known_by == SQS_BY_PATH)
+        return queue->known_at.text;
+    return queue->known_by == SQS_BY_ATTRIBUTE ? queue->known_as : "its id";
+}
+
+static enum status read_start(struct reading *reading)
+{
+    reading->name = name_of(reading);
+    if (reading->name.count == 0)
         return problem_set(reading->problem, STATUS_INVALID,
                            "it has nothing to be known by: there is no text or whole number at %s",
-                           reading->queue->known_as ? reading->queue->known_as : "its id");
-    if (strlen(message->name) >= EDGE_NAME_BYTES)
+                           known_by_text(reading->queue));
+    if (reading->name.count >= EDGE_NAME_BYTES)
         return problem_set(reading->problem, STATUS_INVALID,
                            "what it is known by is longer than %u bytes", EDGE_NAME_BYTES - 1);
-    message->input =
-        reading->queue->attributes ? with_attributes(reading) : json_incref(reading->body);
-    return STATUS_OK;
+    return make_input(reading);
 }
 
 /* ---- signals and answers -----------------------------------------------------------------------
  */
 
-static uint64_t saga_id_of(const json_t *value)
+static uint64_t saga_id_of(struct flyover_bytes value)
 {
-    if (json_is_integer(value))
-        return json_integer_value(value) > 0 ? (uint64_t)json_integer_value(value) : 0;
-    char *end;
-    const char *text = json_string_value(value);
-    unsigned long long id = text && *text ? strtoull(text, &end, 10) : 0;
-    return id && !*end ? id : 0;
+    int64_t number;
+    char digits[24], *end;
+    struct flyover_cursor cursor = field_cursor(value);
+    if (flyover_read_int(&cursor, &number))
+        return number > 0 ? (uint64_t)number : 0;
+    struct flyover_bytes text = name_text(value);
+    if (!text.at || text.count >= sizeof(digits))
+        return 0;
+    memcpy(digits, text.at, text.count);
+    digits[text.count] = 0;
+    unsigned long long id = strtoull(digits, &end, 10);
+    return *end ? 0 : id;
 }
 
-static enum status read_signal(const struct reading *reading, struct sqs_message *message)
+static enum status read_signal(struct reading *reading)
 {
+    struct flyover_bytes saga = {0}, name = {0};
     const struct sqs_queue *queue = reading->queue;
-    message->saga_id = saga_id_of(json_path_get(reading->body, queue->signal_saga));
-    if (message->saga_id == 0)
+    if (value_at(reading->body, &queue->signal_saga_at.path, &saga))
+        reading->saga_id = saga_id_of(saga);
+    if (reading->saga_id == 0)
         return problem_set(reading->problem, STATUS_INVALID, "there is no saga's id at %s",
-                           queue->signal_saga);
-    const char *name = queue->signal_name;
-    if (*name == '$')
-        name = json_string_value(json_path_get(reading->body, name));
-    if (!name || !*name || strlen(name) >= EDGE_NAME_BYTES)
+                           queue->signal_saga_at.text);
+    if (queue->signal_name)
+        reading->name = field_bytes(queue->signal_name);
+    else if (value_at(reading->body, &queue->signal_name_at.path, &name))
+        reading->name = name_text(name);
+    if (reading->name.count == 0 || reading->name.count >= EDGE_NAME_BYTES)
         return problem_set(reading->problem, STATUS_INVALID, "there is no signal's name at %s",
-                           queue->signal_name);
-    message->name = strdup(name);
-    message->input = queue->attributes ? with_attributes(reading) : json_incref(reading->body);
-    return STATUS_OK;
+                           queue->signal_name ? queue->signal_name : queue->signal_name_at.text);
+    reading->known_id = id_of(reading);
+    return make_input(reading);
 }
 
-static char *copy(const char *text)
+static enum status read_answer(struct reading *reading)
 {
-    return text ? strdup(text) : NULL;
-}
-
-static enum status read_answer(const struct reading *reading, struct sqs_message *message)
-{
-    const char *token = text_of(reading->body, "TaskToken");
-    json_t *output = json_object_get(reading->body, "Output");
-    const char *error = text_of(reading->body, "Error");
-    if (!token || (output != NULL) == (error != NULL))
+    bool has_output = field_find(reading->body, "Output", &reading->input);
+    reading->token = field_text(reading->body, "TaskToken");
+    reading->error = field_text(reading->body, "Error");
+    reading->cause = field_text(reading->body, "Cause");
+    if (!reading->token.at || has_output == (reading->error.at != NULL))
         return no_message(reading, "it is no answer: wanted is {\"TaskToken\": ..., \"Output\": "
                                    "...}, or with \"Error\" and \"Cause\" in place of Output");
-    message->token = strdup(token);
-    message->error = copy(error);
-    message->cause = copy(text_of(reading->body, "Cause"));
-    message->input = output ? json_incref(output) : json_null();
     return STATUS_OK;
 }
 
-static enum status read_all(struct reading *reading, struct sqs_message *message)
+static enum status read_all(struct reading *reading)
 {
     enum status status = read_body(reading);
     if (status == STATUS_OK)
@@ -308,46 +401,88 @@ static enum status read_all(struct reading *reading, struct sqs_message *message
     if (status != STATUS_OK)
         return status;
     switch (reading->queue->kind) {
-    case EDGE_START: return read_start(reading, message);
-    case EDGE_SIGNAL: return read_signal(reading, message);
-    case EDGE_ANSWER: return read_answer(reading, message);
+    case EDGE_START: return read_start(reading);
+    case EDGE_SIGNAL: return read_signal(reading);
+    case EDGE_ANSWER: return read_answer(reading);
     }
     return STATUS_OK;
 }
 
-enum status sqs_message_read(struct sqs_queue *queue, const json_t *received,
-                             struct sqs_message **ret_message, struct problem *problem)
+/* ---- in one piece ------------------------------------------------------------------------------
+ */
+
+static size_t room_for(struct flyover_bytes text)
 {
-    const char *receipt = text_of(received, "ReceiptHandle");
-    const char *id = text_of(received, "MessageId");
-    struct sqs_message *message = calloc(1, sizeof(*message));
-    if (!message)
-        return STATUS_NO_MEMORY;
-    message->queue = queue;
-    message->id = strdup(id ? id : "without an id");
-    message->receipt_handle = strdup(receipt ? receipt : "");
-    message->group = queue->fifo ? copy(system_text(received, "MessageGroupId")) : NULL;
-    message->bytes = json_string_length(json_object_get(received, "Body"));
-    message->deletion.message = message->visibility.message = message;
-    struct reading reading = {.queue = queue, .received = received, .problem = problem};
-    reading.attributes = json_incref(json_object_get(received, "MessageAttributes"));
-    enum status status = receipt ? read_all(&reading, message)
-                                 : no_message(&reading, "SQS gave no receipt handle with it");
-    json_decref(reading.body);
-    json_decref(reading.attributes);
-    *ret_message = message;
-    return status;
+    return text.at ? (size_t)text.count + 1 : 0;
 }
 
-void sqs_message_free(struct sqs_message *message)
+/* Terminated; NULL where there is none. A zero byte within ends it. */
+static const char *keep(uint8_t **at, struct flyover_bytes text)
 {
-    free(message->id);
-    free(message->receipt_handle);
-    free(message->group);
-    free(message->name);
-    free(message->token);
-    free(message->error);
-    free(message->cause);
-    json_decref(message->input);
-    free(message);
+    if (!text.at)
+        return NULL;
+    char *kept = (char *)*at;
+    memcpy(kept, text.at, text.count);
+    kept[text.count] = 0;
+    *at += text.count + 1;
+    return kept;
+}
+
+static uint32_t receives_of(struct flyover_bytes received)
+{
+    uint32_t count = 0;
+    struct flyover_bytes text = sqs_system_text(received, "ApproximateReceiveCount");
+    for (uint32_t i = 0; i < text.count && i < 9 && text.at[i] >= '0' && text.at[i] <= '9'; i++)
+        count = count * 10 + (uint32_t)(text.at[i] - '0');
+    return count;
+}
+
+static struct sqs_message *keep_message(const struct reading *reading)
+{
+    struct flyover_bytes received = reading->received, group = {0};
+    struct flyover_bytes id = field_text(received, "MessageId");
+    struct flyover_bytes receipt = field_text(received, "ReceiptHandle");
+    if (reading->queue->fifo)
+        group = sqs_system_text(received, "MessageGroupId");
+    id = id.at ? id : field_bytes("without an id");
+    receipt = receipt.at ? receipt : field_bytes("");
+    struct sqs_message *message =
+        malloc(sizeof(*message) + room_for(id) + room_for(receipt) + room_for(group) +
+               room_for(reading->name) + room_for(reading->token) + room_for(reading->known_id) +
+               room_for(reading->error) + room_for(reading->cause) + reading->input.count);
+    if (!message)
+        return NULL;
+    *message = (struct sqs_message){.queue = reading->queue,
+                                    .saga_id = reading->saga_id,
+                                    .receives = receives_of(received),
+                                    .bytes = field_text(received, "Body").count,
+                                    .input = {message->memory, reading->input.count}};
+    if (reading->input.count > 0)
+        memcpy(message->memory, reading->input.at, reading->input.count);
+    uint8_t *at = message->memory + reading->input.count;
+    message->id = keep(&at, id);
+    message->receipt_handle = keep(&at, receipt);
+    message->group = keep(&at, group);
+    message->name = keep(&at, reading->name);
+    message->token = keep(&at, reading->token);
+    message->known_id = keep(&at, reading->known_id);
+    message->error = keep(&at, reading->error);
+    message->cause = keep(&at, reading->cause);
+    message->deletion.message = message->visibility.message = message;
+    return message;
+}
+
+enum status sqs_message_read(struct sqs_queue *queue, struct flyover_bytes received,
+                             struct sqs_message **ret_message, struct problem *problem)
+{
+    struct reading reading = {.queue = queue, .received = received, .problem = problem};
+    (void)field_find(received, "MessageAttributes", &reading.attributes);
+    enum status status = field_text(received, "ReceiptHandle").at
+                             ? read_all(&reading)
+                             : no_message(&reading, "SQS gave no receipt handle with it");
+    if (status != STATUS_OK) /* what was found of it so far is of no use */
+        reading.name = reading.token = reading.known_id = reading.error = reading.cause =
+            reading.input = (struct flyover_bytes){0};
+    *ret_message = status == STATUS_NO_MEMORY ? NULL : keep_message(&reading);
+    return *ret_message ? status : STATUS_NO_MEMORY;
 }

@@ -1,38 +1,52 @@
 #include <assert.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/edge/sooner.h"
 #include "engine/edge/sqs_in_parts.h"
 
-#define BUSY_MS          20
+#define MEMORY_MS        20 /* where there was none */
 #define GIVEN_UP_BASE_MS 200
 #define GIVEN_UP_MAX_MS  10000
+#define POLICY_AGE_MS    60000 /* of what is known of the queue when a group waits */
 
 /* ---- the list of open messages -----------------------------------------------------------------
  */
 
-/* The youngest open one of its group. */
-static struct sqs_message *last_of_group(const struct sqs_queue *queue, const char *group)
+/* What waits for one another: those of a group; and a signal that is delivered again while it is
+ * still with the engine. */
+static const char *order_of(const struct sqs_message *message)
 {
-    for (struct sqs_message *at = queue->last; group && at; at = at->before)
-        if (at->group && strcmp(at->group, group) == 0)
+    return message->group ? message->group : message->known_id;
+}
+
+/* The youngest open one of its order. */
+static struct sqs_message *last_of_order(const struct sqs_queue *queue, const char *order)
+{
+    for (struct sqs_message *at = queue->last; order && at; at = at->before)
+        if (order_of(at) && strcmp(order_of(at), order) == 0)
             return at;
     return NULL;
 }
 
-static void schedule_extension(struct sqs_message *message, int64_t now_ms)
+static void heed_extension(const struct sqs_message *message)
 {
     struct sqs_in *in = message->queue->in;
-    message->extend_ms = now_ms + message->queue->visibility_seconds * 1000 / 2;
     if (message->extend_ms < in->extend_ms)
         in->extend_ms = message->extend_ms;
+}
+
+static void schedule_extension(struct sqs_message *message, int64_t now_ms)
+{
+    message->extend_ms = now_ms + message->queue->visibility_seconds * 1000 / 2;
+    heed_extension(message);
 }
 
 void sqs_open_add(struct sqs_message *message, int64_t now_ms)
 {
     struct sqs_queue *queue = message->queue;
-    message->ahead = last_of_group(queue, message->group);
+    message->ahead = last_of_order(queue, order_of(message));
     if (message->ahead)
         message->ahead->behind = message;
     message->open = true;
@@ -48,7 +62,7 @@ void sqs_open_add(struct sqs_message *message, int64_t now_ms)
 static void forget(struct sqs_message *message)
 {
     if (!message->open && !message->deletion.busy && !message->visibility.busy)
-        sqs_message_free(message);
+        free(message);
 }
 
 /* It leaves the list, and its group is free for the one behind it. */
@@ -81,6 +95,8 @@ static void delete_it(struct sqs_message *message)
 void sqs_open_on_deleted(struct sqs_receipt *receipt, bool done)
 {
     struct sqs_message *message = receipt->message;
+    if (!done && message->known_id)
+        sqs_known_add(&message->queue->undeleted, message->known_id);
     if (!done)
         edge_log(message->queue->in->thread, 6, "sqs_in_not_deleted",
                  "message %s of %s could not be deleted: its receipt has expired, or the queue was "
@@ -114,6 +130,8 @@ void sqs_open_on_visible(struct sqs_receipt *receipt, bool done)
     /* Its receipt is no longer good: it may be given to others, and is known if it comes again. */
     if (!done)
         message->extend_ms = INT64_MAX;
+    if (message->open)
+        heed_extension(message);
     forget(message);
 }
 
@@ -123,18 +141,41 @@ static void release_behind(struct sqs_message *message)
         sqs_open_release(message->behind);
 }
 
+bool sqs_open_is_last(const struct sqs_message *message)
+{
+    uint32_t receives_max = message->queue->receives_max;
+    return receives_max != SQS_RECEIVES_UNKNOWN && message->receives >= receives_max;
+}
+
+/* Its group waits until it is moved away. For the last time, or where it is not known when that is,
+ * those behind it are not to be received with it. */
+static void hold_group(const struct sqs_message *message)
+{
+    struct sqs_queue *queue = message->queue;
+    int64_t now_ms = batcher_now_ms();
+    static_assert(SQS_RECEIVES_UNKNOWN == 0, "then any receive may be the last");
+    if (message->receives == 0 || message->receives + 1 >= queue->receives_max)
+        queue->singly_ms = now_ms + (int64_t)queue->visibility_seconds * 2 * 1000;
+    if (now_ms - queue->asked_ms > POLICY_AGE_MS)
+        queue->asked = false;
+}
+
 void sqs_open_refuse(struct sqs_message *message, const char *why)
 {
+    bool holds = message->group && !sqs_open_is_last(message);
     message->queue->refused++;
     if (!message->brought)
         edge_count_refused(message->queue->in->thread);
     edge_log(message->queue->in->thread, 4, "sqs_in_refused",
-             "message %s of %s is left to the queue's redrive policy (%" PRIu64 " so far): %s",
-             message->id, message->queue->url, message->queue->refused, why);
-    if (message->open) {
+             "message %s of %s is left to the queue's redrive policy (%" PRIu64 " so far)%s: %s",
+             message->id, message->queue->url, message->queue->refused,
+             holds ? ", for which its group waits" : "", why);
+    if (holds) {
+        hold_group(message);
         release_behind(message);
-        shut(message);
     }
+    if (message->open)
+        shut(message);
     forget(message);
 }
 
@@ -143,7 +184,11 @@ void sqs_open_settled(struct sqs_message *message, enum edge_settlement settleme
 {
     struct sqs_in *in = message->queue->in;
     switch (settlement) {
-    case EDGE_SETTLED: delete_it(message); return;
+    case EDGE_SETTLED:
+        if (message->known_id)
+            sqs_known_add(&message->queue->settled, message->known_id);
+        delete_it(message);
+        return;
     case EDGE_REFUSED: sqs_open_refuse(message, sentence); return;
     case EDGE_GIVEN_UP: break;
     }
@@ -164,6 +209,22 @@ void sqs_open_settled(struct sqs_message *message, enum edge_settlement settleme
 static bool waits(const struct sqs_message *message)
 {
     return !message->brought && !message->ahead;
+}
+
+/* A signal that the saga has, since the engine started. */
+static bool is_settled(const struct sqs_message *message)
+{
+    const struct sqs_queue *queue = message->queue;
+    return message->known_id && (sqs_known_has(queue->settled, message->known_id) ||
+                                 sqs_known_has(queue->undeleted, message->known_id));
+}
+
+static void delete_again(struct sqs_message *message)
+{
+    edge_log(message->queue->in->thread, 6, "sqs_in_again",
+             "message %s of %s came again, and is deleted: its signal was sent before", message->id,
+             message->queue->url);
+    delete_it(message);
 }
 
 /* What is refused takes those behind it along. */
@@ -204,25 +265,34 @@ static int64_t bring_of(struct sqs_queue *queue, int64_t now_ms)
             soonest_ms = sooner(soonest_ms, message->ready_ms - now_ms);
             continue;
         }
+        if (is_settled(message)) {
+            delete_again(message);
+            next = queue->first; /* the list is another now */
+            continue;
+        }
         enum status status = bring(message);
         if (status_class(status) == STATUS_CLASS_REJECT)
-            next = queue->first; /* the list is another now */
+            next = queue->first;
+        else if (status == STATUS_BUSY)
+            return soonest_ms; /* room comes with a settlement, and a turn with that */
         else if (status != STATUS_OK)
-            return BUSY_MS;
+            return MEMORY_MS;
     }
     return soonest_ms;
 }
 
+/* One that is being extended is heeded when that has ended. */
 static void extend_of(struct sqs_queue *queue, int64_t now_ms)
 {
-    struct sqs_in *in = queue->in;
     for (struct sqs_message *message = queue->first; message; message = message->next) {
-        if (message->extend_ms <= now_ms && !message->visibility.busy) {
-            schedule_extension(message, now_ms);
-            make_visible(message, queue->visibility_seconds);
+        if (message->visibility.busy)
+            continue;
+        if (message->extend_ms > now_ms) {
+            heed_extension(message);
+            continue;
         }
-        if (message->extend_ms < in->extend_ms)
-            in->extend_ms = message->extend_ms;
+        schedule_extension(message, now_ms);
+        make_visible(message, queue->visibility_seconds);
     }
 }
 

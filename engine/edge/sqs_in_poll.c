@@ -15,6 +15,7 @@
 #define PAUSE_MAX_MS     60000
 #define PAUSE_LEAST_MS   100
 #define ATTRIBUTES_MS    15000u
+#define RECEIVES_MAX     1000 /* SQS's, of a RedrivePolicy */
 #define HOUR_MS          3600000.0
 
 struct poll {
@@ -101,6 +102,20 @@ static void decide_visibility(struct sqs_queue *queue, int64_t of_queue)
         queue->visibility_sent ? SQS_IN_VISIBILITY_SECONDS : (uint32_t)of_queue;
 }
 
+/* {"deadLetterTargetArn": ..., "maxReceiveCount": "5"} */
+static void decide_receives(struct sqs_queue *queue, const json_t *attributes)
+{
+    const char *text = json_string_value(json_object_get(attributes, "RedrivePolicy"));
+    json_t *policy = text ? json_loads(text, 0, NULL) : NULL;
+    const json_t *count = json_object_get(policy, "maxReceiveCount");
+    const char *digits = json_string_value(count);
+    json_int_t most = digits ? strtoll(digits, NULL, 10) : json_integer_value(count);
+    queue->receives_max = !text                              ? SQS_RECEIVES_ANY
+                          : most > 0 && most <= RECEIVES_MAX ? (uint32_t)most
+                                                             : SQS_RECEIVES_UNKNOWN;
+    json_decref(policy);
+}
+
 static void warn(const struct sqs_queue *queue, const json_t *attributes)
 {
     struct edge_thread *thread = queue->in->thread;
@@ -115,9 +130,10 @@ static void warn(const struct sqs_queue *queue, const json_t *attributes)
                  (double)queue->in->name_retention_ms / HOUR_MS);
     if (!json_object_get(attributes, "RedrivePolicy"))
         edge_log(thread, 4, "sqs_in_redrive",
-                 "%s has no RedrivePolicy: a message that cannot be used comes again every %u s, "
+                 "%s has no RedrivePolicy: a message that cannot be used comes again every %u s%s, "
                  "until its retention ends",
-                 queue->url, queue->visibility_seconds);
+                 queue->url, queue->visibility_seconds,
+                 queue->fifo ? ", and those behind it in its group wait" : "");
     if (queue->known_by == SQS_BY_DEDUPLICATION_ID && by_content && strcmp(by_content, "true") == 0)
         edge_log(
             thread, 4, "sqs_in_content",
@@ -137,8 +153,14 @@ static void on_attributes(void *context, const struct aws_answer *answer)
         return;
     }
     const json_t *attributes = json_object_get(answer->json, "Attributes");
+    bool was_ready = queue->ready;
     queue->ready = true;
     decide_visibility(queue, attribute(attributes, "VisibilityTimeout"));
+    queue->receives_max = SQS_RECEIVES_UNKNOWN;
+    if (answer->ok)
+        decide_receives(queue, attributes);
+    if (was_ready)
+        return;
     if (answer->ok)
         warn(queue, attributes);
     else
@@ -152,17 +174,23 @@ static void on_attributes(void *context, const struct aws_answer *answer)
 
 static void ask_attributes(struct sqs_queue *queue)
 {
-    const struct sqs_request request = {
-        .action = "GetQueueAttributes",
-        .queue_url = queue->url,
-        .body = json_pack("{s:s, s:[s]}", "QueueUrl", queue->url, "AttributeNames", "All"),
-        .timeout_ms = ATTRIBUTES_MS,
-        .answer_bytes_max = 1u << 16,
-        .on_end = on_attributes,
-        .context = queue};
+    struct text body = {0};
+    text_put(&body, "{\"QueueUrl\":");
+    text_string(&body, queue->url, strlen(queue->url));
+    text_put(&body, ",\"AttributeNames\":[\"All\"]}");
+    const struct sqs_request request = {.action = "GetQueueAttributes",
+                                        .queue_url = queue->url,
+                                        .body = &body,
+                                        .timeout_ms = ATTRIBUTES_MS,
+                                        .answer_bytes_max = 1u << 16,
+                                        .on_end = on_attributes,
+                                        .context = queue};
     struct problem problem = {0};
     queue->asked = true;
-    if (sqs_send(queue->in->aws, &request, &problem) == STATUS_OK)
+    queue->asked_ms = batcher_now_ms();
+    enum status status = sqs_send(queue->in->aws, &request, &problem);
+    text_free(&body);
+    if (status == STATUS_OK)
         return;
     const struct aws_answer none = {.error = "", .message = problem.text};
     queue->asked = false;
@@ -172,29 +200,21 @@ static void ask_attributes(struct sqs_queue *queue)
 /* ---- receives ----------------------------------------------------------------------------------
  */
 
-static bool was_refused(const char *const *groups, uint32_t count, const char *group)
+static bool was_refused(const struct flyover_bytes *groups, uint32_t count, const char *group)
 {
     for (uint32_t i = 0; group && i < count; i++)
-        if (strcmp(groups[i], group) == 0)
+        if (groups[i].count == strlen(group) && memcmp(groups[i].at, group, groups[i].count) == 0)
             return true;
     return false;
 }
 
-static const char *group_of(const json_t *received)
+/* How many there were. */
+static uint32_t take_messages(struct sqs_queue *queue, struct sqs_list messages)
 {
-    return json_string_value(
-        json_object_get(json_object_get(received, "Attributes"), "MessageGroupId"));
-}
-
-static void take_messages(struct sqs_queue *queue, const json_t *messages)
-{
-    const char *refused[RECEIVE_MAX];
-    uint32_t refused_count = 0;
-    size_t at;
-    json_t *received;
+    struct flyover_bytes refused[RECEIVE_MAX], received;
+    uint32_t refused_count = 0, count = messages.left;
     int64_t now_ms = batcher_now_ms();
-    json_array_foreach(messages, at, received)
-    {
+    while (sqs_next(&messages, &received)) {
         struct sqs_message *message = NULL;
         struct problem problem = {0};
         enum status status = sqs_message_read(queue, received, &message, &problem);
@@ -204,18 +224,19 @@ static void take_messages(struct sqs_queue *queue, const json_t *messages)
         if (queue->in->draining || was_refused(refused, refused_count, message->group)) {
             sqs_open_release(message);
         } else if (status != STATUS_OK) {
-            if (message->group && refused_count < RECEIVE_MAX)
-                refused[refused_count++] = group_of(received);
+            if (message->group && !sqs_open_is_last(message) && refused_count < RECEIVE_MAX)
+                refused[refused_count++] = sqs_system_text(received, "MessageGroupId");
             sqs_open_refuse(message, problem.text);
         } else {
             sqs_open_add(message, now_ms);
         }
     }
+    return count;
 }
 
 /* A queue that gives much is asked more often at once. SQS looks at some of its servers only, so
  * that also a full queue seldom gives all ten. */
-static void adapt(struct sqs_queue *queue, uint32_t asked, size_t came)
+static void adapt(struct sqs_queue *queue, uint32_t asked, uint32_t came)
 {
     if (came * 2 >= asked && queue->polls_wanted < queue->connections)
         queue->polls_wanted = queue->polls_wanted * 2 < queue->connections ? queue->polls_wanted * 2
@@ -237,14 +258,18 @@ static void on_received(void *context, const struct aws_answer *answer)
         return;
     }
     recovered(queue);
-    const json_t *messages = json_object_get(answer->json, "Messages");
-    adapt(queue, poll.asked, json_array_size(messages));
-    take_messages(queue, messages);
+    uint32_t came = 0;
+    struct sqs_answer read;
+    if (sqs_answer_open(answer, &read)) {
+        came = take_messages(queue, sqs_list(&read, "Messages"));
+        sqs_answer_close(&read);
+    }
+    adapt(queue, poll.asked, came);
 }
 
 /* The same for each attempt of one receive: SQS then gives the same messages again, where the
  * answer was lost, and the groups are not held up. */
-static void add_attempt_id(json_t *body)
+static void write_attempt_id(struct text *body)
 {
     unsigned char random[16];
     char id[2 * sizeof(random) + 1];
@@ -252,22 +277,26 @@ static void add_attempt_id(json_t *body)
         return;
     for (size_t i = 0; i < sizeof(random); i++)
         (void)snprintf(id + 2 * i, 3, "%02x", random[i]);
-    json_object_set_new(body, "ReceiveRequestAttemptId", json_string(id));
+    text_put(body, ",\"ReceiveRequestAttemptId\":\"");
+    text_put(body, id);
+    text_put(body, "\"");
 }
 
-static json_t *receive_body(const struct sqs_queue *queue, uint32_t most)
+static void write_body(const struct sqs_queue *queue, uint32_t most, struct text *body)
 {
-    json_t *body =
-        json_pack("{s:s, s:i, s:i, s:[s, s, s]}", "QueueUrl", queue->url, "MaxNumberOfMessages",
-                  (int)most, "WaitTimeSeconds", (int)queue->wait_seconds, "AttributeNames",
-                  "MessageGroupId", "MessageDeduplicationId", "SentTimestamp");
+    text_put(body, "{\"QueueUrl\":");
+    text_string(body, queue->url, strlen(queue->url));
+    text_put_number(body, ",\"MaxNumberOfMessages\":", most);
+    text_put_number(body, ",\"WaitTimeSeconds\":", queue->wait_seconds);
+    text_put(body, ",\"AttributeNames\":[\"MessageGroupId\",\"MessageDeduplicationId\","
+                   "\"SentTimestamp\",\"ApproximateReceiveCount\"]");
     if (queue->attributes || queue->known_by == SQS_BY_ATTRIBUTE)
-        json_object_set_new(body, "MessageAttributeNames", json_pack("[s]", "All"));
+        text_put(body, ",\"MessageAttributeNames\":[\"All\"]");
     if (queue->visibility_sent)
-        json_object_set_new(body, "VisibilityTimeout", json_integer(queue->visibility_seconds));
+        text_put_number(body, ",\"VisibilityTimeout\":", queue->visibility_seconds);
     if (queue->fifo)
-        add_attempt_id(body);
-    return body;
+        write_attempt_id(body);
+    text_put(body, "}");
 }
 
 static bool receive(struct sqs_queue *queue, uint32_t most)
@@ -275,16 +304,21 @@ static bool receive(struct sqs_queue *queue, uint32_t most)
     struct poll *poll = malloc(sizeof(*poll));
     if (!poll)
         return false;
+    struct text body = {0};
     *poll = (struct poll){queue, most};
+    write_body(queue, most, &body);
     const struct sqs_request request = {.action = "ReceiveMessage",
                                         .queue_url = queue->url,
-                                        .body = receive_body(queue, most),
+                                        .body = &body,
                                         .timeout_ms = queue->wait_seconds * 1000 + ANSWER_MS,
                                         .answer_bytes_max = ANSWER_BYTES_MAX,
+                                        .reads_answer = true,
                                         .on_end = on_received,
                                         .context = poll};
     struct problem problem = {0};
-    if (sqs_send(queue->in->aws, &request, &problem) == STATUS_OK) {
+    enum status status = sqs_send(queue->in->aws, &request, &problem);
+    text_free(&body);
+    if (status == STATUS_OK) {
         queue->polls++;
         queue->in->polls++;
         queue->in->turn_first = queue->index + 1;
@@ -316,10 +350,11 @@ static void poll_queue(struct sqs_queue *queue)
     const struct sqs_in *in = queue->in;
     if (!queue->asked)
         ask_attributes(queue);
-    while (queue->ready && queue->polls < queue->polls_wanted &&
-           batcher_now_ms() >= queue->retry_ms) {
+    int64_t now_ms = batcher_now_ms();
+    uint32_t wanted = now_ms < queue->singly_ms ? 1 : in->receive_max;
+    while (queue->ready && queue->polls < queue->polls_wanted && now_ms >= queue->retry_ms) {
         uint32_t most = room_for(queue);
-        if (most == 0 || !receive(queue, most < in->receive_max ? most : in->receive_max))
+        if (most == 0 || !receive(queue, most < wanted ? most : wanted))
             return;
     }
 }

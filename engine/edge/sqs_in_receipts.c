@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/edge/sqs.h"
@@ -21,7 +22,7 @@ static void on_drop(void *context, struct batcher_item *item)
     struct sqs_message *message = receipt->message;
     receipt->busy = false;
     if (!message->open && !message->deletion.busy && !message->visibility.busy)
-        sqs_message_free(message);
+        free(message);
 }
 
 enum status sqs_receipts_open(struct sqs_receipts *receipts, struct sqs_in *in, const char *action,
@@ -65,39 +66,43 @@ static void try_again(struct sqs_receipts *receipts, struct batcher_batch *batch
 }
 
 static void entry_failed(struct sqs_receipts *receipts, struct batcher_batch *batch, uint32_t index,
-                         const json_t *failed)
+                         bool sender_fault)
 {
-    if (json_is_true(json_object_get(failed, "SenderFault")))
+    if (sender_fault)
         end(receipts, (struct sqs_receipt *)batch->items[index], false);
     else
         try_again(receipts, batch, batch->items[index]);
 }
 
-/* The entry of a list that has this Id, or NULL. */
-static const json_t *entry_of(const json_t *list, uint32_t index)
+enum outcome { UNNAMED, DONE, FAILED, REFUSED };
+
+static void read_outcomes(const struct batcher_batch *batch, const struct sqs_answer *answer,
+                          enum outcome outcomes[BATCHER_ITEMS_MAX])
 {
-    size_t at;
-    json_t *entry;
-    const char id[2] = {(char)('0' + index), 0};
-    json_array_foreach(list, at, entry)
-    {
-        const char *has = json_string_value(json_object_get(entry, "Id"));
-        if (has && strcmp(has, id) == 0)
-            return entry;
-    }
-    return NULL;
+    uint32_t index;
+    struct flyover_bytes entry;
+    for (struct sqs_list list = sqs_list(answer, "Failed"); sqs_next(&list, &entry);)
+        if (sqs_read_id(entry, batch->count, &index))
+            outcomes[index] = field_is_true(entry, "SenderFault") ? REFUSED : FAILED;
+    for (struct sqs_list list = sqs_list(answer, "Successful"); sqs_next(&list, &entry);)
+        if (sqs_read_id(entry, batch->count, &index))
+            outcomes[index] = DONE;
 }
 
 static void entries_end(struct sqs_receipts *receipts, struct batcher_batch *batch,
-                        const json_t *answer)
+                        const struct aws_answer *answer)
 {
-    const json_t *successful = json_object_get(answer, "Successful");
-    const json_t *failed = json_object_get(answer, "Failed");
+    struct sqs_answer read;
+    enum outcome outcomes[BATCHER_ITEMS_MAX] = {UNNAMED};
+    if (sqs_answer_open(answer, &read)) {
+        read_outcomes(batch, &read, outcomes);
+        sqs_answer_close(&read);
+    }
     for (uint32_t i = 0; i < batch->count; i++)
-        if (entry_of(successful, i))
+        if (outcomes[i] == DONE)
             end(receipts, (struct sqs_receipt *)batch->items[i], true);
         else
-            entry_failed(receipts, batch, i, entry_of(failed, i));
+            entry_failed(receipts, batch, i, outcomes[i] == REFUSED);
 }
 
 static void all_failed(struct sqs_receipts *receipts, struct batcher_batch *batch, bool retryable)
@@ -118,39 +123,52 @@ static void on_answer(void *context, const struct aws_answer *answer)
     struct batcher_batch *batch = context;
     struct sqs_receipts *receipts = batch->context;
     if (answer->ok)
-        entries_end(receipts, batch, answer->json);
+        entries_end(receipts, batch, answer);
     else
         all_failed(receipts, batch, answer->retryable || answer->http.end == HTTP_CANCELLED);
     batcher_end(batch);
 }
 
-static json_t *entry_for(const struct sqs_receipts *receipts, uint32_t index,
-                         const struct sqs_receipt *receipt)
+static void write_entry(const struct sqs_receipts *receipts, uint32_t index,
+                        const struct sqs_receipt *receipt, struct text *body)
 {
-    json_t *entry = json_pack("{s:o, s:s}", "Id", json_sprintf("%u", index), "ReceiptHandle",
-                              receipt->message->receipt_handle);
+    const char *handle = receipt->message->receipt_handle;
+    text_put_number(body, index == 0 ? "{\"Id\":\"" : ",{\"Id\":\"", index);
+    text_put(body, "\",\"ReceiptHandle\":");
+    text_string(body, handle, strlen(handle));
     if (receipts == &receipts->in->visibilities)
-        json_object_set_new(entry, "VisibilityTimeout", json_integer(receipt->seconds));
-    return entry;
+        text_put_number(body, ",\"VisibilityTimeout\":", receipt->seconds);
+    text_put(body, "}");
+}
+
+static void write_body(const struct sqs_receipts *receipts, const struct batcher_batch *batch,
+                       struct text *body)
+{
+    text_put(body, "{\"QueueUrl\":");
+    text_string(body, batch->key, strlen(batch->key));
+    text_put(body, ",\"Entries\":[");
+    for (uint32_t i = 0; i < batch->count; i++)
+        write_entry(receipts, i, (const struct sqs_receipt *)batch->items[i], body);
+    text_put(body, "]}");
 }
 
 static void on_batch(void *context, struct batcher_batch *batch)
 {
+    struct text body = {0};
     struct sqs_receipts *receipts = context;
-    json_t *entries = json_array();
-    for (uint32_t i = 0; i < batch->count; i++)
-        json_array_append_new(entries,
-                              entry_for(receipts, i, (const struct sqs_receipt *)batch->items[i]));
-    const struct sqs_request request = {
-        .action = receipts->action,
-        .queue_url = batch->key,
-        .body = json_pack("{s:s, s:o}", "QueueUrl", batch->key, "Entries", entries),
-        .timeout_ms = TIMEOUT_MS,
-        .answer_bytes_max = ANSWER_BYTES_MAX,
-        .on_end = on_answer,
-        .context = batch};
+    write_body(receipts, batch, &body);
+    const struct sqs_request request = {.action = receipts->action,
+                                        .queue_url = batch->key,
+                                        .body = &body,
+                                        .timeout_ms = TIMEOUT_MS,
+                                        .answer_bytes_max = ANSWER_BYTES_MAX,
+                                        .reads_answer = true,
+                                        .on_end = on_answer,
+                                        .context = batch};
     struct problem problem = {0};
-    if (sqs_send(receipts->in->aws, &request, &problem) == STATUS_OK)
+    enum status status = sqs_send(receipts->in->aws, &request, &problem);
+    text_free(&body);
+    if (status == STATUS_OK)
         return;
     all_failed(receipts, batch, true);
     batcher_end(batch);

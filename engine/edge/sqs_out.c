@@ -1,5 +1,6 @@
 #include "engine/edge/sqs_out.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,6 @@ struct sqs_out {
     struct edge_thread *thread;
     struct aws *aws;
     struct outbox outbox;
-    bool key_attribute;
 };
 
 /* ---- a call becomes an entry -------------------------------------------------------------------
@@ -27,47 +27,50 @@ static const char *const fields[] = {"QueueUrl",
                                      "MessageDeduplicationId",
                                      NULL};
 
-static enum status queue_url_of(const json_t *input, const char **ret_url, struct problem *problem)
+static enum status read_queue_url(struct flyover_bytes input, char ret_url[SQS_URL_BYTES_MAX + 1],
+                                  struct problem *problem)
 {
-    enum status status = outbox_text(input, "QueueUrl", ret_url, problem);
-    if (status == STATUS_OK && (!*ret_url || !sqs_is_url(*ret_url)))
+    enum status status = outbox_name(input, "QueueUrl", ret_url, SQS_URL_BYTES_MAX + 1, problem);
+    if (status == STATUS_OK && !sqs_is_url(ret_url))
         return problem_set(problem, STATUS_INVALID,
                            "\"QueueUrl\" is no queue's URL: give it as SQS says it, such as "
                            "https://sqs.eu-central-1.amazonaws.com/123456789012/orders");
     return status;
 }
 
-static enum status add_delay(struct outbox_message *message, const json_t *input,
+static enum status add_delay(struct outbox_message *message, struct flyover_bytes input,
                              struct problem *problem)
 {
-    const json_t *delay = json_object_get(input, "DelaySeconds");
-    if (!delay || json_is_null(delay))
+    struct flyover_bytes delay;
+    int64_t seconds = -1;
+    if (!field_get(input, "DelaySeconds", &delay))
         return STATUS_OK;
-    json_int_t seconds = json_integer_value(delay);
-    if (!json_is_integer(delay) || seconds < 0 || seconds > SQS_DELAY_SECONDS_MAX)
+    struct flyover_cursor cursor = field_cursor(delay);
+    if (!flyover_read_int(&cursor, &seconds) || seconds < 0 || seconds > SQS_DELAY_SECONDS_MAX)
         return problem_set(problem, STATUS_INVALID,
                            "\"DelaySeconds\" is no whole number from 0 to %d",
                            SQS_DELAY_SECONDS_MAX);
-    json_object_set_new(message->entry, "DelaySeconds", json_integer(seconds));
+    outbox_put_int(message, "DelaySeconds", seconds);
     return STATUS_OK;
 }
 
 static enum status make_entry(const struct sqs_out *out, const struct edge_call *call,
-                              const char **ret_url, struct outbox_message *message,
+                              char ret_url[SQS_URL_BYTES_MAX + 1], struct outbox_message *message,
                               struct problem *problem)
 {
-    enum status status = outbox_check_fields(call->input, fields, problem);
+    struct flyover_bytes input = call->value;
+    enum status status = outbox_check_fields(input, fields, problem);
     if (status == STATUS_OK)
-        status = queue_url_of(call->input, ret_url, problem);
+        status = read_queue_url(input, ret_url, problem);
     if (status == STATUS_OK)
-        status = outbox_add_text(message, call->input, "MessageBody", problem);
+        status = outbox_add_text(message, input, "MessageBody", problem);
     if (status == STATUS_OK)
-        status = add_delay(message, call->input, problem);
+        status = add_delay(message, input, problem);
     if (status == STATUS_OK)
-        status = outbox_add_attributes(message, call->input, out->key_attribute ? call->key : NULL,
+        status = outbox_add_attributes(message, input, out->outbox.key_attribute ? call->key : NULL,
                                        problem);
     if (status == STATUS_OK)
-        status = outbox_add_fifo(message, call->input, call->key, sqs_is_fifo(*ret_url), problem);
+        status = outbox_add_fifo(message, input, call->key, sqs_is_fifo(ret_url), problem);
     return status;
 }
 
@@ -75,17 +78,16 @@ static void call_send_message(void *module, struct edge_call *call)
 {
     struct sqs_out *out = module;
     struct problem problem = {0};
-    const char *url = NULL;
-    struct outbox_message message = {.entry = json_object()};
-    enum status status = make_entry(out, call, &url, &message, &problem);
+    char url[SQS_URL_BYTES_MAX + 1];
+    struct outbox_message message = outbox_message_begin(&out->outbox);
+    enum status status = make_entry(out, call, url, &message, &problem);
     if (status == STATUS_OK) {
         const struct outbox_item item = {.base = {.bytes = message.bytes, .order = message.order},
                                          .call = call,
-                                         .entry = message.entry};
+                                         .entry = outbox_message_end(&message)};
         outbox_add(&out->outbox, &item, url);
         return;
     }
-    json_decref(message.entry);
     edge_failed(out->thread, call, status_class(status) != STATUS_CLASS_REJECT,
                 "SQS.AmazonSQSException", "%s", problem.text);
 }
@@ -93,90 +95,121 @@ static void call_send_message(void *module, struct edge_call *call)
 /* ---- a batch goes ------------------------------------------------------------------------------
  */
 
-static json_t *entry_of(const struct batcher_batch *batch, uint32_t index)
+static struct flyover_bytes entry_of(const struct batcher_batch *batch, uint32_t index)
 {
     return ((const struct outbox_item *)batch->items[index])->entry;
+}
+
+/* The Id is another each time that an entry is sent. */
+static void write_body(struct text *body, const struct batcher_batch *batch)
+{
+    text_put(body, "{\"QueueUrl\":");
+    text_string(body, batch->key, strlen(batch->key));
+    text_put(body, ",\"Entries\":[");
+    for (uint32_t i = 0; i < batch->count; i++) {
+        const char id[2] = {(char)('0' + i), 0};
+        text_put(body, i == 0 ? "{\"Id\":\"" : ",{\"Id\":\"");
+        text_put(body, id);
+        text_put(body, "\"");
+        text_members(body, entry_of(batch, i));
+        text_put(body, "}");
+    }
+    text_put(body, "]}");
 }
 
 static enum status ask(void *module, struct batcher_batch *batch, uint32_t timeout_ms,
                        struct problem *problem)
 {
     struct sqs_out *out = module;
-    json_t *entries = json_array();
-    for (uint32_t i = 0; i < batch->count; i++) {
-        const char id = (char)('0' + i); /* another each time that it is sent */
-        json_object_set_new(entry_of(batch, i), "Id", json_stringn(&id, 1));
-        json_array_append(entries, entry_of(batch, i));
-    }
-    const struct sqs_request request = {
-        .action = "SendMessageBatch",
-        .queue_url = batch->key,
-        .body = json_pack("{s:s, s:o}", "QueueUrl", batch->key, "Entries", entries),
-        .timeout_ms = timeout_ms,
-        .patience_ms = OUTBOX_PATIENCE_MS,
-        .answer_bytes_max = OUTBOX_ANSWER_BYTES_MAX,
-        .on_end = outbox_on_answer,
-        .on_retry = outbox_on_retry,
-        .context = batch};
-    return sqs_send(out->aws, &request, problem);
+    struct text body = {0};
+    write_body(&body, batch);
+    const struct sqs_request request = {.action = "SendMessageBatch",
+                                        .queue_url = batch->key,
+                                        .body = &body,
+                                        .timeout_ms = timeout_ms,
+                                        .patience_ms = OUTBOX_PATIENCE_MS,
+                                        .answer_bytes_max = OUTBOX_ANSWER_BYTES_MAX,
+                                        .reads_answer = true,
+                                        .on_end = outbox_on_answer,
+                                        .on_retry = outbox_on_retry,
+                                        .context = batch};
+    enum status status = sqs_send(out->aws, &request, problem);
+    text_free(&body);
+    return status;
 }
 
 /* ---- its answer --------------------------------------------------------------------------------
  */
 
-static struct outbox_outcome *outcome_of(const struct batcher_batch *batch, const json_t *entry,
-                                         struct outbox_outcome *outcomes, uint32_t *ret_index)
+static void read_failed(struct flyover_bytes entry, struct outbox_outcome *outcome)
 {
-    const char *id = json_string_value(json_object_get(entry, "Id"));
-    char *end = NULL;
-    unsigned long index = id && *id ? strtoul(id, &end, 10) : batch->count;
-    if (index >= batch->count || *end || outcomes[index].named)
-        return NULL;
-    *ret_index = (uint32_t)index;
-    outcomes[index].named = true;
-    return &outcomes[index];
+    outcome->sender_fault = field_is_true(entry, "SenderFault");
+    if (!field_copy_text(entry, "Code", outcome->code, sizeof(outcome->code)))
+        (void)snprintf(outcome->code, sizeof(outcome->code), "Unknown");
+    if (!field_copy_text(entry, "Message", outcome->message, sizeof(outcome->message)))
+        (void)snprintf(outcome->message, sizeof(outcome->message), "SQS does not say why");
 }
 
-static void read_failed(const json_t *entry, struct outbox_outcome *outcome)
+/* As AWS has it; the Id is ours. */
+static struct flyover_bytes output_of(struct flyover_bytes entry, struct sink *outputs)
 {
-    const char *code = json_string_value(json_object_get(entry, "Code"));
-    const char *message = json_string_value(json_object_get(entry, "Message"));
-    outcome->sender_fault = json_is_true(json_object_get(entry, "SenderFault"));
-    (void)snprintf(outcome->code, sizeof(outcome->code), "%s", code ? code : "Unknown");
-    (void)snprintf(outcome->message, sizeof(outcome->message), "%s",
-                   message ? message : "SQS does not say why");
+    uint32_t pairs = 0;
+    const uint8_t *start = outputs->at;
+    struct flyover_cursor cursor = field_cursor(entry);
+    (void)flyover_read_map(&cursor, &pairs);
+    sink_map(outputs, pairs - 1);
+    for (; pairs > 0; pairs--) {
+        struct flyover_bytes name = {0};
+        const uint8_t *pair = cursor.at;
+        (void)flyover_read_str(&cursor, &name);
+        (void)flyover_skip(&cursor);
+        if (name.count != 2 || memcmp(name.at, "Id", 2) != 0)
+            sink_bytes(outputs, pair, (size_t)(cursor.at - pair));
+    }
+    assert(!outputs->overflowed);
+    return (struct flyover_bytes){start, (uint32_t)(outputs->at - start)};
 }
 
 /* A body that came to SQS as another is not the message that was asked for. */
-static void read_done(const json_t *sent, const json_t *entry, struct outbox_outcome *outcome)
+static void read_done(struct flyover_bytes sent, struct flyover_bytes entry, struct sink *outputs,
+                      struct outbox_outcome *outcome)
 {
-    const json_t *body = json_object_get(sent, "MessageBody");
-    if (!sqs_md5_matches(json_string_value(body), json_string_length(body),
-                         json_object_get(entry, "MD5OfMessageBody"))) {
-        (void)snprintf(outcome->code, sizeof(outcome->code), "MD5Mismatch");
-        (void)snprintf(outcome->message, sizeof(outcome->message),
-                       "the body that SQS got is not the one that was sent");
+    outcome->done =
+        sqs_md5_matches(field_text(sent, "MessageBody"), field_text(entry, "MD5OfMessageBody"));
+    if (outcome->done) {
+        outcome->output = output_of(entry, outputs);
         return;
     }
-    outcome->done = true;
-    outcome->output = json_copy((json_t *)entry);
-    json_object_del(outcome->output, "Id");
+    (void)snprintf(outcome->code, sizeof(outcome->code), "MD5Mismatch");
+    (void)snprintf(outcome->message, sizeof(outcome->message),
+                   "the body that SQS got is not the one that was sent");
 }
 
-static void read_answer(void *module, const struct batcher_batch *batch,
-                        const struct aws_answer *answer, struct outbox_outcome *outcomes)
+static void read_entry(const struct batcher_batch *batch, struct flyover_bytes entry, bool done,
+                       struct sink *outputs, struct outbox_outcome *outcomes)
 {
-    (void)module;
-    size_t at;
-    json_t *entry;
     uint32_t index;
-    struct outbox_outcome *outcome;
-    json_array_foreach(json_object_get(answer->json, "Successful"), at,
-                       entry) if ((outcome = outcome_of(batch, entry, outcomes, &index)))
-        read_done(entry_of(batch, index), entry, outcome);
-    json_array_foreach(json_object_get(answer->json, "Failed"), at,
-                       entry) if ((outcome = outcome_of(batch, entry, outcomes, &index)))
-        read_failed(entry, outcome);
+    if (!sqs_read_id(entry, batch->count, &index) || outcomes[index].named)
+        return;
+    outcomes[index].named = true;
+    if (done)
+        read_done(entry_of(batch, index), entry, outputs, &outcomes[index]);
+    else
+        read_failed(entry, &outcomes[index]);
+}
+
+static void read_answer(const struct batcher_batch *batch, const struct aws_answer *answer,
+                        struct sink *outputs, struct outbox_outcome *outcomes)
+{
+    struct sqs_answer read;
+    struct flyover_bytes entry;
+    if (!sqs_answer_open(answer, &read))
+        return;
+    for (struct sqs_list list = sqs_list(&read, "Successful"); sqs_next(&list, &entry);)
+        read_entry(batch, entry, true, outputs, outcomes);
+    for (struct sqs_list list = sqs_list(&read, "Failed"); sqs_next(&list, &entry);)
+        read_entry(batch, entry, false, outputs, outcomes);
+    sqs_answer_close(&read);
 }
 
 static void error_name(const char *code, char ret_name[OUTBOX_ERROR_BYTES])
@@ -188,40 +221,31 @@ static void error_name(const char *code, char ret_name[OUTBOX_ERROR_BYTES])
  */
 
 static const struct outbox_kind outbox_of_sqs = {
-    .ask = ask, .read = read_answer, .name = error_name};
+    .section = "sqs", .ask = ask, .read = read_answer, .name = error_name};
 
-static enum status read_config(const json_t *config, uint32_t *ret_connections, bool *ret_key,
-                               struct problem *problem)
+static void close_module(void *module)
 {
-    static const char *const known[] = {"connections", "key_attribute", NULL};
-    enum status status = section_check(config, "sqs", known, problem);
-    if (status != STATUS_OK)
-        return status;
-    return outbox_read_section(config, "sqs", ret_connections, ret_key, problem);
+    struct sqs_out *out = module;
+    outbox_close(&out->outbox);
+    free(out);
 }
 
 static enum status open_module(const struct edge_context *context, const json_t *config,
                                void **ret_module, struct problem *problem)
 {
-    bool key;
-    uint32_t connections;
-    enum status status = read_config(config, &connections, &key, problem);
-    if (status != STATUS_OK)
-        return status;
-    if (!context->aws)
-        return problem_set(problem, STATUS_INVALID,
-                           "sqs: needs a section \"aws\" beside it, which may be empty: aws: {}");
+    static const char *const known[] = {"connections", "key_attribute", NULL};
     struct sqs_out *out = calloc(1, sizeof(*out));
     if (!out)
         return problem_set(problem, STATUS_NO_MEMORY, "sqs: out of memory");
-    *out = (struct sqs_out){.thread = context->thread, .aws = context->aws, .key_attribute = key};
-    status = outbox_open(&out->outbox, context, &outbox_of_sqs, out, connections);
-    if (status != STATUS_OK) {
-        free(out);
-        return problem_set(problem, status, "sqs: out of memory");
-    }
-    *ret_module = out;
-    return STATUS_OK;
+    *out = (struct sqs_out){.thread = context->thread, .aws = context->aws};
+    enum status status = section_check(config, "sqs", known, problem);
+    if (status == STATUS_OK)
+        status = outbox_open(&out->outbox, context, &outbox_of_sqs, out, config, problem);
+    if (status != STATUS_OK)
+        close_module(out);
+    else
+        *ret_module = out;
+    return status;
 }
 
 static int64_t turn(void *module, const struct pollfd *fds, uint32_t fds_count)
@@ -231,19 +255,13 @@ static int64_t turn(void *module, const struct pollfd *fds, uint32_t fds_count)
     return outbox_turn(&((struct sqs_out *)module)->outbox);
 }
 
-static void close_module(void *module)
-{
-    struct sqs_out *out = module;
-    outbox_close(&out->outbox);
-    free(out);
-}
-
 static const char *const handlers[] = {"sendMessage", NULL};
 
 const struct edge_kind edge_sqs = {.section = "sqs",
                                    .service = "aws-sqs",
                                    .names = handlers,
                                    .open = open_module,
+                                   .reads_values = true,
                                    .call = call_send_message,
                                    .turn = turn,
                                    .close = close_module};

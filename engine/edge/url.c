@@ -1,5 +1,6 @@
 #include "engine/edge/url.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -66,6 +67,21 @@ size_t url_origin_bytes(const char *url)
         return 0;
     host += 3;
     return (size_t)(host - url) + strcspn(host, "/?");
+}
+
+void url_show(const char *url, char ret_text[URL_SHOWN_BYTES])
+{
+    size_t end = strcspn(url, "?#");
+    const char *host = strstr(url, "://");
+    /* What has no host by its form may have a user anywhere. */
+    bool has_host = host != NULL && (size_t)(host - url) < end;
+    size_t scheme = has_host ? (size_t)(host - url) + 3 : 0;
+    size_t host_end = has_host ? scheme + strcspn(url + scheme, "/?#") : end;
+    size_t from = host_end;
+    while (from > scheme && url[from - 1] != '@')
+        from--;
+    (void)snprintf(ret_text, URL_SHOWN_BYTES, "%.*s%.*s", (int)scheme, url, (int)(end - from),
+                   url + from);
 }
 
 static bool is_unreserved(char c)

@@ -30,6 +30,11 @@ bool url_split(const char *text, struct url *ret_url);
 /* How much of a URL is its scheme and host: what may be shown of it. */
 size_t url_origin_bytes(const char *url);
 
+/* What may be shown of it, whether it is a URL or not: scheme, host and path, cut to the room; no
+ * user and no query, which may hold secrets. */
+#define URL_SHOWN_BYTES 201u
+void url_show(const char *url, char ret_text[URL_SHOWN_BYTES]);
+
 /* Percent-encodes all but RFC 3986's unreserved characters, '/' too unless `slashes` are to stay.
  * Writes at most `room` bytes with the terminating zero; returns how many there would be without
  * it. */

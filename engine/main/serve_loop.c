@@ -110,6 +110,8 @@ static void rest(struct serve *serve, uint64_t now_ns)
         return;
     uint64_t timeout_ns = look_after(serve, now_ns);
     timeout_ns = smaller(timeout_ns, server_wait_ns(serve->server));
+    if (serve->edges != NULL)
+        timeout_ns = smaller(timeout_ns, edges_wait_ns(serve->edges));
     partition_wait(serve->session.partition, timeout_ns);
 }
 

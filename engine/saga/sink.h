@@ -1,6 +1,6 @@
 /*
  * sink: msgpack written into memory of the caller's, up to its end: what does not fit is dropped
- * and remembered. For engine/saga only.
+ * and remembered.
  *
  * Threads: pure. Memory: the caller's.
  * Source:  the msgpack specification, "Formats".
@@ -114,6 +114,16 @@ static inline void sink_str(struct sink *sink, struct flyover_bytes text)
 {
     sink_str_head(sink, text.count);
     sink_bytes(sink, text.at, text.count);
+}
+
+static inline void sink_double(struct sink *sink, double value)
+{
+    uint8_t bytes[9] = {0xcb};
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits = htobe64(bits);
+    memcpy(bytes + 1, &bits, sizeof bits);
+    sink_bytes(sink, bytes, sizeof bytes);
 }
 
 static inline void sink_literal(struct sink *sink, const char *text)

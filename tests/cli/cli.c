@@ -1,7 +1,6 @@
 #include "tests/cli/cli.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
@@ -14,6 +13,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "tests/damage.h"
 
 /* ---- running ---------------------------------------------------------------------------------
  */
@@ -293,42 +294,6 @@ void cli_path(char ret_path[PATH_MAX], const char *directory, const char *name)
     assert_true(snprintf(ret_path, PATH_MAX, "%s/%s", directory, name) < PATH_MAX);
 }
 
-static void copy_file(const char *from, const char *to)
-{
-    static char bytes[1 << 16];
-    int source = open(from, O_RDONLY | O_CLOEXEC);
-    int target = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    assert_true(source >= 0 && target >= 0);
-    ssize_t count;
-    while ((count = read(source, bytes, sizeof bytes)) > 0)
-        assert_int_equal(write(target, bytes, (size_t)count), count);
-    assert_int_equal(count, 0);
-    close(source);
-    close(target);
-}
-
-void cli_copy_directory(const char *from, const char *to)
-{
-    DIR *entries = opendir(from);
-    assert_non_null(entries);
-    if (mkdir(to, 0755) != 0)
-        assert_int_equal(errno, EEXIST);
-    const struct dirent *entry;
-    while ((entry = readdir(entries)) != NULL) {
-        char path_from[PATH_MAX];
-        char path_to[PATH_MAX];
-        if (entry->d_name[0] == '.')
-            continue;
-        cli_path(path_from, from, entry->d_name);
-        cli_path(path_to, to, entry->d_name);
-        if (entry->d_type == DT_DIR)
-            cli_copy_directory(path_from, path_to);
-        else
-            copy_file(path_from, path_to);
-    }
-    closedir(entries);
-}
-
 static bool ends_in(const char *name, const char *suffix)
 {
     size_t name_length = strlen(name);
@@ -346,32 +311,14 @@ bool cli_find_largest(const char *directory, const char *suffix, char ret_path[P
     while ((entry = readdir(entries)) != NULL) {
         char path[PATH_MAX];
         cli_path(path, directory, entry->d_name);
-        if (!ends_in(entry->d_name, suffix) || (found && cli_file_bytes(path) <= bytes_max))
+        if (!ends_in(entry->d_name, suffix) || (found && damage_file_bytes(path) <= bytes_max))
             continue;
         found = true;
-        bytes_max = cli_file_bytes(path);
+        bytes_max = damage_file_bytes(path);
         memcpy(ret_path, path, sizeof path);
     }
     closedir(entries);
     return found;
-}
-
-size_t cli_file_bytes(const char *path)
-{
-    struct stat known;
-    assert_int_equal(stat(path, &known), 0);
-    return (size_t)known.st_size;
-}
-
-void cli_flip(const char *path, size_t offset, uint8_t mask)
-{
-    uint8_t byte;
-    int file = open(path, O_RDWR | O_CLOEXEC);
-    assert_true(file >= 0);
-    assert_int_equal(pread(file, &byte, 1, (off_t)offset), 1);
-    byte ^= mask;
-    assert_int_equal(pwrite(file, &byte, 1, (off_t)offset), 1);
-    close(file);
 }
 
 void cli_write(const char *path, const char *text)

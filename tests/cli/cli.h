@@ -1,7 +1,7 @@
 /*
  * cli: what the tests of the command line share: running the real `flyover` with a bound on its
- * time, reading what it printed, data directories that can be copied and damaged, and files of
- * orders.
+ * time, reading what it printed, data directories (tests/damage.h copies and damages them), and
+ * files of orders.
  *
  * A child is killed when the test ends, and by SIGALRM when it runs for longer than
  * CLI_SECONDS_MAX, so that nothing here can hang.
@@ -99,11 +99,8 @@ bool cli_truth(json_t *object, const char *path);
 void cli_make_directory(char ret_path[PATH_MAX]);
 void cli_remove(const char *path);
 void cli_path(char ret_path[PATH_MAX], const char *directory, const char *name);
-void cli_copy_directory(const char *from, const char *to);
 /* The largest file of `directory` with that suffix; false if there is none. */
 bool cli_find_largest(const char *directory, const char *suffix, char ret_path[PATH_MAX]);
-size_t cli_file_bytes(const char *path);
-void cli_flip(const char *path, size_t offset, uint8_t mask);
 void cli_write(const char *path, const char *text);
 /* Returns owned, terminated. */
 char *cli_read(const char *path);

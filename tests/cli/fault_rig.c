@@ -179,6 +179,7 @@ static void set_faults(const struct fault *fault)
     set_number("FAULTS_REPEAT", fault->repeat);
     set_number("FAULTS_AT_EXIT", fault->at_exit);
     set_number("FAULTS_LIE", fault->lie);
+    set_number("FAULTS_HOLD", fault->hold);
     set("LD_PRELOAD", FAULTS_LIBRARY);
 }
 

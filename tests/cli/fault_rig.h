@@ -23,7 +23,7 @@ struct fault {
     const char *name;  /* NULL: all */
     uint64_t at;
     uint64_t seed;
-    bool after, repeat, at_exit, lie;
+    bool after, repeat, at_exit, lie, hold;
     const char *slow; /* NULL: nothing is */
 };
 

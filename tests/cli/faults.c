@@ -21,6 +21,8 @@
  *   FAULTS_AT_EXIT    1: the power goes when the program has ended, if it was not gone before
  *   FAULTS_LIE        1: no sync makes anything durable, and none says so
  *   FAULTS_SLOW       NAME:MS  the sync of a file with NAME in its path takes MS milliseconds
+ *   FAULTS_HOLD       1: once the program has forked, such a sync ends no sooner than the program,
+ *                     or after HOLD_MS_MAX
  *   FAULTS_SEED       of what is kept of what was not durable
  *   FAULTS_COUNT      a file outside: gets the number of matching calls when the program ends
  *   FAULTS_MIRROR     NAME:FILE  what is written to DIRECTORY/NAME is appended to FILE as well,
@@ -55,6 +57,7 @@
 
 #define FILES_MAX    4096
 #define EXIT_POWERED 137
+#define HOLD_MS_MAX  30000
 
 static struct faults_plan plan;
 static bool is_on;
@@ -64,6 +67,7 @@ static struct shared {
     uint64_t count;
     bool gone;  /* the power, or the process: nothing is done from here on */
     bool dirty; /* a name that the plan is for was changed, and no directory synced since */
+    _Atomic bool forked;
     pid_t main;
 } * shared;
 
@@ -77,6 +81,12 @@ static struct opened {
 
 /* ---- begin and end ----------------------------------------------------------------------------
  */
+
+static void before_fork(void)
+{
+    shared->forked = true;
+    faults_disk_lock();
+}
 
 /* A forked process must find the lock free, and end with the program. */
 static void in_child(void)
@@ -95,7 +105,7 @@ __attribute__((constructor)) static void start(void)
     assert(shared != MAP_FAILED);
     shared->main = getpid();
     faults_disk_start(plan.directory, beside);
-    pthread_atfork(faults_disk_lock, faults_disk_unlock, in_child);
+    pthread_atfork(before_fork, faults_disk_unlock, in_child);
     is_on = true;
 }
 
@@ -400,11 +410,26 @@ int fallocate(int file, int mode, off_t offset, off_t bytes)
 /* ---- syncs ------------------------------------------------------------------------------------
  */
 
+static void sleep_ms(uint64_t ms)
+{
+    nanosleep(
+        &(struct timespec){.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000},
+        NULL);
+}
+
+static void be_slow(const struct opened *opened)
+{
+    if (plan.slow_ms == 0 || strstr(opened->path, plan.slow_name) == NULL)
+        return;
+    sleep_ms(plan.slow_ms);
+    for (uint32_t ms = 0; plan.hold && shared->forked && !shared->gone && ms < HOLD_MS_MAX; ms++)
+        sleep_ms(1);
+}
+
 static int sync_ours(struct opened *opened)
 {
     bool goes;
-    if (plan.slow_ms > 0 && strstr(opened->path, plan.slow_name) != NULL)
-        nanosleep(&(struct timespec){.tv_nsec = (long)plan.slow_ms * 1000000}, NULL);
+    be_slow(opened);
     if (!begin(opened->is_directory ? CALL_SYNCDIR : CALL_SYNC, opened->path, &goes)) {
         int error = errno;
         faults_disk_lock();

@@ -80,6 +80,7 @@ bool faults_plan_read(struct faults_plan *ret_plan)
     plan.repeat = is_set("FAULTS_REPEAT");
     plan.at_exit = is_set("FAULTS_AT_EXIT");
     plan.lie = is_set("FAULTS_LIE");
+    plan.hold = is_set("FAULTS_HOLD");
     read_mirror(&plan, getenv("FAULTS_MIRROR"));
     read_slow(&plan, getenv("FAULTS_SLOW"));
     *ret_plan = plan;

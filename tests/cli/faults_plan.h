@@ -29,7 +29,7 @@ struct faults_plan {
     bool calls[CALLS_COUNT];
     const char *name, *except, *count_path; /* NULL: none */
     uint64_t at;
-    bool after, repeat, at_exit, lie;
+    bool after, repeat, at_exit, lie, hold;
     uint64_t seed;
     char mirror_name[PATH_MAX];
     const char *mirror_path; /* NULL: nothing is mirrored */

@@ -4,6 +4,7 @@
  * and a way on.
  */
 #include "tests/cli/cli.h"
+#include "tests/damage.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -22,7 +23,6 @@
 #define ORDERS_COUNT 1200
 #define MANY_ORDERS  "12000"
 #define IN_FLIGHT    "64"
-#define PLACES_COUNT 12u
 #define POLL_NS      200000
 #define POLLS_MAX    600000 /* two minutes */
 #define CANNOT_MOUNT 77
@@ -134,7 +134,7 @@ static int set_up_all(void **state)
     sound = cli_expect_json(ingest());
     assert_true(cli_watermark(data) > 30);
     /* Opening moves what is in the log into a table. */
-    cli_copy_directory(sound_log, sound_table);
+    damage_copy_directory(sound_log, sound_table);
     cli_path(data, scratch, "sound-table");
     json_decref(cli_expect_json(ingest()));
     cli_path(data, scratch, "data");
@@ -153,20 +153,13 @@ static int tear_down_all(void **state)
 static void begin(const char *from)
 {
     cli_remove(data);
-    cli_copy_directory(from, data);
+    damage_copy_directory(from, data);
 }
 
-static int set_up_log(void **state)
+/* The state is the sound one. */
+static int set_up(void **state)
 {
-    (void)state;
-    begin(sound_log);
-    return 0;
-}
-
-static int set_up_table(void **state)
-{
-    (void)state;
-    begin(sound_table);
+    begin(*state);
     return 0;
 }
 
@@ -182,6 +175,13 @@ static void find_file(const char *suffix, char ret_path[PATH_MAX])
     assert_true(cli_find_largest(journal, suffix, ret_path));
 }
 
+static void delete_file(const char *suffix)
+{
+    char path[PATH_MAX];
+    find_file(suffix, path);
+    assert_int_equal(unlink(path), 0);
+}
+
 /* ---- damage ----------------------------------------------------------------------------------
  */
 
@@ -193,21 +193,18 @@ static void a_sound_directory_starts_whole(void **state)
     expect_whole();
 }
 
+static const struct damage_places places = {.count = 12, .tail_count = 4, .tail_step_bytes = 13};
+
 /* Flips a bit at many places of the largest file of that kind, each in a fresh copy. What refuses
  * the one must refuse the other. Returns how many were refused. */
 static uint32_t flip_everywhere(const char *from, const char *suffix)
 {
     char path[PATH_MAX];
     uint32_t refused_count = 0;
-    find_file(suffix, path);
-    size_t bytes = cli_file_bytes(path);
-    for (uint32_t place = 0; place < PLACES_COUNT; place++) {
-        /* The last places are the last bytes: footers and tails have a way of their own. */
-        size_t offset = place < PLACES_COUNT - 4 ? bytes * place / PLACES_COUNT
-                                                 : bytes - 1 - 13 * (place % 4) % bytes;
+    for (uint32_t place = 0; place < places.count; place++) {
         begin(from);
         find_file(suffix, path);
-        cli_flip(path, offset, (uint8_t)(1u << place % 8));
+        damage_flip_at(path, &places, place);
         struct cli_result verified = verify();
         bool is_refused = verified.exit_code != CLI_DONE;
         cli_free(&verified);
@@ -226,13 +223,13 @@ static uint32_t flip_everywhere(const char *from, const char *suffix)
 static void a_bit_flipped_anywhere_in_the_log_is_refused_until_accepted(void **state)
 {
     (void)state;
-    assert_int_equal(flip_everywhere(sound_log, ".log"), PLACES_COUNT);
+    assert_int_equal(flip_everywhere(sound_log, ".log"), places.count);
 }
 
 static void a_bit_flipped_anywhere_in_a_table_never_shortens_silently(void **state)
 {
     (void)state;
-    assert_true(flip_everywhere(sound_table, ".sst") > PLACES_COUNT / 2);
+    assert_true(flip_everywhere(sound_table, ".sst") > places.count / 2);
 }
 
 static void a_log_cut_short_is_refused_until_accepted(void **state)
@@ -240,7 +237,7 @@ static void a_log_cut_short_is_refused_until_accepted(void **state)
     (void)state;
     char path[PATH_MAX];
     find_file(".log", path);
-    size_t bytes = cli_file_bytes(path);
+    size_t bytes = damage_file_bytes(path);
     const size_t kept_bytes[] = {0, 1, bytes / 2, bytes - 1000, bytes - 1};
     for (size_t i = 0; i < sizeof kept_bytes / sizeof kept_bytes[0]; i++) {
         begin(sound_log);
@@ -254,9 +251,7 @@ static void a_log_cut_short_is_refused_until_accepted(void **state)
 static void a_deleted_log_is_refused_until_accepted(void **state)
 {
     (void)state;
-    char path[PATH_MAX];
-    find_file(".log", path);
-    assert_int_equal(unlink(path), 0);
+    delete_file(".log");
     expect_refused();
     expect_accepted();
 }
@@ -277,9 +272,7 @@ static void a_deleted_table_is_refused_until_it_is_put_back(void **state)
 static void a_deleted_table_can_be_accepted(void **state)
 {
     (void)state;
-    char path[PATH_MAX];
-    find_file(".sst", path);
-    assert_int_equal(unlink(path), 0);
+    delete_file(".sst");
     expect_refused();
     expect_accepted();
 }
@@ -317,11 +310,11 @@ static void one_damaged_copy_of_the_watermark_is_no_loss_and_both_are_refused(vo
     (void)state;
     char path[PATH_MAX];
     cli_path(path, data, "watermark");
-    cli_flip(path, 9, 1);
+    damage_flip(path, 9, 1);
     expect_whole();
     begin(sound_log);
-    cli_flip(path, 9, 1);
-    cli_flip(path, 512 + 9, 1);
+    damage_flip(path, 9, 1);
+    damage_flip(path, 512 + 9, 1);
     struct cli_result results[] = {verify(), replay(), ingest()};
     for (size_t i = 0; i < 3; i++) {
         cli_expect_says(&results[i], CLI_DATA, path, "backup", (char *)NULL);
@@ -344,7 +337,7 @@ static void damaged_checkpoints_are_no_loss(void **state)
         cli_path(path, data, name);
         if (access(path, F_OK) != 0)
             continue;
-        cli_flip(path, cli_file_bytes(path) / 2, 1);
+        damage_flip(path, damage_file_bytes(path) / 2, 1);
         damaged_count++;
         json_t *again =
             cli_expect_json(cli_run("ingest", "--data", data, "--json", many_orders, (char *)NULL));
@@ -366,7 +359,7 @@ static void an_accepted_loss_keeps_what_could_be_read(void **state)
     char path[PATH_MAX];
     struct stat known;
     find_file(".log", path);
-    cli_flip(path, cli_file_bytes(path) / 2, 1);
+    damage_flip(path, damage_file_bytes(path) / 2, 1);
     struct cli_result result = ingest_accepting();
     cli_expect_says(&result, CLI_DONE, "accepted the loss of", "blocks", (char *)NULL);
     cli_free(&result);
@@ -609,9 +602,10 @@ static int play_part(const char *part)
     return cmocka_run_group_tests(disk_that_fills, set_up_all, tear_down_all);
 }
 
-#define OF_LOG(name)   cmocka_unit_test_setup_teardown(name, set_up_log, remove_data)
-#define OF_TABLE(name) cmocka_unit_test_setup_teardown(name, set_up_table, remove_data)
-#define TEST(name)     cmocka_unit_test_teardown(name, remove_data)
+#define OF(sound, name) cmocka_unit_test_prestate_setup_teardown(name, set_up, remove_data, sound)
+#define OF_LOG(name)    OF(sound_log, name)
+#define OF_TABLE(name)  OF(sound_table, name)
+#define TEST(name)      cmocka_unit_test_teardown(name, remove_data)
 
 int main(int argc, char **argv)
 {

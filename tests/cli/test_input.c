@@ -4,6 +4,7 @@
  * good beside it is done all the same.
  */
 #include "tests/cli/cli.h"
+#include "tests/damage.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,7 +179,7 @@ static void expect_rejects(const char *const *lines, size_t lines_count)
     char path[PATH_MAX];
     cli_path(path, data, "rejects.csv");
     char *text = cli_read(path);
-    assert_int_equal(strlen(text), cli_file_bytes(path));
+    assert_int_equal(strlen(text), damage_file_bytes(path));
     char *rest = text;
     const char *line = strsep(&rest, "\n");
     assert_string_equal(line, "File,Line,InvoiceNo,Reason");

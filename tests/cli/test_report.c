@@ -3,6 +3,7 @@
  * report, and of one report and the next, agree.
  */
 #include "tests/cli/cli.h"
+#include "tests/damage.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -111,7 +112,7 @@ static void the_report_for_people_says_the_same(void **state)
     char copy[PATH_MAX];
     char expected[64];
     cli_path(copy, scratch, "copy");
-    cli_copy_directory(data, copy);
+    damage_copy_directory(data, copy);
     struct cli_result result =
         cli_run("ingest", "--data", copy, "--set", CREDIT_LIMIT, orders, (char *)NULL);
     cli_expect(&result, CLI_DONE);

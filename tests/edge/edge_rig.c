@@ -12,9 +12,10 @@
 #include <string.h>
 
 #include "engine/saga/value_json.h"
+#include "engine/saga/value_text.h"
 #include "tests/edge/no_network.h"
 
-struct echo echo, other;
+struct echo echo, other, raw;
 struct post post;
 struct edge_thread *edge_rig_thread;
 char edge_rig_log[16384];
@@ -43,6 +44,12 @@ static enum status open_other(const struct edge_context *context, const json_t *
                               void **ret_module, struct problem *problem)
 {
     return open_echo_as(&other, context, config, ret_module, problem);
+}
+
+static enum status open_raw(const struct edge_context *context, const json_t *config,
+                            void **ret_module, struct problem *problem)
+{
+    return open_echo_as(&raw, context, config, ret_module, problem);
 }
 
 static void print_json(const json_t *json, char *ret_text, size_t capacity)
@@ -81,6 +88,18 @@ static void on_call(void *context, struct edge_call *call)
     }
     assert_true(module->calls_count < ECHO_CALLS_MAX);
     module->calls[module->calls_count++] = call;
+}
+
+/* Its answer is what it got, as the value that it is. */
+static void on_raw_call(void *context, struct edge_call *call)
+{
+    struct echo *module = context;
+    module->heard++;
+    assert_null(call->input);
+    assert_null(call->output);
+    size_t bytes = value_to_text(call->value, module->input, sizeof module->input - 1);
+    module->input[bytes] = '\0';
+    edge_done_value(edge_rig_thread, call, call->value);
 }
 
 static struct edge_call *take_call(struct echo *module, uint32_t index)
@@ -173,12 +192,10 @@ enum status post_bring(const struct edge_message *message, char letter, struct p
 void post_start(const char *name, const char *json, char letter)
 {
     struct problem problem = {0};
-    json_t *input = json_loads(json, JSON_DECODE_ANY, NULL);
     const struct edge_message message = {
-        .kind = EDGE_START, .definition = "test", .name = name, .input = input};
+        .kind = EDGE_START, .definition = "test", .name = name, .input = edge_rig_value(json)};
     if (post_bring(&message, letter, &problem) != STATUS_OK)
         fail_msg("%s", problem.text);
-    json_decref(input);
 }
 
 static bool wants_end(const void *module, const char *definition, const char *outcome)
@@ -219,6 +236,13 @@ static const struct edge_kind other_kind = {.section = "other",
                                             .open = open_other,
                                             .call = on_call,
                                             .close = close_echo};
+static const struct edge_kind raw_kind = {.section = "raw",
+                                          .service = "raw",
+                                          .names = echo_names,
+                                          .reads_values = true,
+                                          .open = open_raw,
+                                          .call = on_raw_call,
+                                          .close = close_echo};
 static const struct edge_kind post_kind = {.section = "post",
                                            .open = open_post,
                                            .on_message_settled = on_settled,
@@ -226,7 +250,7 @@ static const struct edge_kind post_kind = {.section = "post",
                                            .on_saga_ended = on_saga_ended,
                                            .drain = drain_post,
                                            .close = close_post};
-const struct edge_kind *const edge_kinds[] = {&echo_kind, &other_kind, &post_kind, NULL};
+const struct edge_kind *const edge_kinds[] = {&echo_kind, &other_kind, &raw_kind, &post_kind, NULL};
 
 /* ---- the rig ------------------------------------------------------------------------------------
  */
@@ -235,7 +259,7 @@ int edge_rig_set_up(void **state)
 {
     static struct edge_rig edge_rig;
     memset(&edge_rig, 0, sizeof edge_rig);
-    echo = other = (struct echo){0};
+    echo = other = raw = (struct echo){0};
     post = (struct post){0};
     edge_rig_log[0] = '\0';
     void *rig = NULL;
@@ -251,7 +275,7 @@ int edge_rig_tear_down(void **state)
     struct edge_rig *rig = *state;
     edge_rig_crash(rig);
     void *inner = rig->rig;
-    assert_false(echo.is_open || other.is_open || post.is_open);
+    assert_false(echo.is_open || other.is_open || raw.is_open || post.is_open);
     assert_int_equal(no_http_open, 0);
     assert_int_equal(no_aws_open, 0);
     return rig_tear_down(&inner);
@@ -311,12 +335,17 @@ void edge_rig_open_edges(struct edge_rig *rig, const struct edges_options *optio
     json_decref(json);
 }
 
-void edge_rig_open(struct edge_rig *rig, const char *definition)
+void edge_rig_open_with(struct edge_rig *rig, const char *definition, const char *config)
 {
     struct partition_options options = edge_rig_options(rig);
     rig_open(rig->rig, &options, definition);
     struct edges_options edges = edge_rig_edges_options(rig);
-    edge_rig_open_edges(rig, &edges, "{\"echo\": {}, \"other\": null, \"post\": {}}");
+    edge_rig_open_edges(rig, &edges, config);
+}
+
+void edge_rig_open(struct edge_rig *rig, const char *definition)
+{
+    edge_rig_open_with(rig, definition, "{\"echo\": {}, \"other\": null, \"post\": {}}");
 }
 
 void edge_rig_crash(struct edge_rig *rig)
@@ -364,18 +393,23 @@ void edge_rig_turns(struct edge_rig *rig, uint32_t count)
         edge_rig_turn(rig);
 }
 
-uint64_t edge_rig_start(struct edge_rig *rig, const char *json)
+struct flyover_bytes edge_rig_value(const char *json)
 {
     static uint8_t bytes[FLYOVER_PAYLOAD_BYTES_MAX];
     size_t count;
-    uint64_t saga_id;
-    struct problem problem = {0};
     json_t *input = parse(json);
     assert_int_equal(value_from_json(input, bytes, sizeof bytes, &count), STATUS_OK);
     json_decref(input);
+    return (struct flyover_bytes){bytes, (uint32_t)count};
+}
+
+uint64_t edge_rig_start(struct edge_rig *rig, const char *json)
+{
+    uint64_t saga_id;
+    struct problem problem = {0};
     const struct partition_start_options options = {
         .plan = rig->rig->plan,
-        .input = {bytes, (uint32_t)count},
+        .input = edge_rig_value(json),
         .token = 1,
         .wants_output = true,
     };

@@ -30,7 +30,7 @@ struct echo {
     bool may_retry;
     json_t *(*makes)(void); /* the output; NULL: the input */
 };
-extern struct echo echo, other;
+extern struct echo echo, other, raw;
 
 struct post {
     bool is_open;
@@ -65,8 +65,10 @@ int edge_rig_tear_down(void **state);
 #define EDGE_TEST(name) cmocka_unit_test_setup_teardown(name, edge_rig_set_up, edge_rig_tear_down)
 
 struct partition_options edge_rig_options(const struct edge_rig *rig);
-/* Opens the engine with a definition "test" (NULL: none), and edges by this JSON. */
+/* Opens the engine with a definition "test" (NULL: none), and edges: "echo", "other" and "post", or
+ * by this JSON. */
 void edge_rig_open(struct edge_rig *rig, const char *definition);
+void edge_rig_open_with(struct edge_rig *rig, const char *definition, const char *config);
 void edge_rig_open_edges(struct edge_rig *rig, const struct edges_options *options,
                          const char *config);
 struct edges_options edge_rig_edges_options(const struct edge_rig *rig);
@@ -76,6 +78,8 @@ NODISCARD enum status edge_rig_try(struct edge_rig *rig, const char *config,
 void edge_rig_crash(struct edge_rig *rig);
 void edge_rig_turn(struct edge_rig *rig);
 void edge_rig_turns(struct edge_rig *rig, uint32_t count);
+/* JSON as a value; valid until the next. */
+struct flyover_bytes edge_rig_value(const char *json);
 /* Starts with this JSON as its input; the reply will have all. */
 uint64_t edge_rig_start(struct edge_rig *rig, const char *json);
 

@@ -7,6 +7,8 @@
 static struct fake_request requests[FAKE_REQUESTS_MAX];
 static uint32_t requests_count;
 static enum status send_status;
+static const struct edge_kind *module_kind;
+static void *module;
 
 /* ---- in the place of aws.c and http.c ---------------------------------------------------------
  */
@@ -66,6 +68,56 @@ struct edge_context fake_context(void)
 {
     static char aws;
     return (struct edge_context){.thread = fake_frame_thread(), .aws = (struct aws *)&aws};
+}
+
+static enum status open_of(const struct edge_kind *kind, const struct edge_context *context,
+                           const char *config, void **ret_module, struct problem *problem)
+{
+    json_t *section = config != NULL ? json_loads(config, 0, NULL) : NULL;
+    assert_true(config == NULL || section != NULL);
+    enum status status = kind->open(context, section, ret_module, problem);
+    json_decref(section);
+    return status;
+}
+
+static void close_module(void)
+{
+    if (module != NULL)
+        module_kind->close(module);
+    module = NULL;
+}
+
+void fake_open(const struct edge_kind *kind, const char *config)
+{
+    struct edge_context context = fake_context();
+    struct problem problem = {0};
+    close_module();
+    module_kind = kind;
+    if (open_of(kind, &context, config, &module, &problem) != STATUS_OK)
+        fail_msg("%s", problem.text);
+}
+
+void fake_assert_refuses(const struct edge_kind *kind, const struct edge_context *context,
+                         const char *config, const char *sentence)
+{
+    struct problem problem = {0};
+    void *none = NULL;
+    assert_int_equal(open_of(kind, context, config, &none, &problem), STATUS_INVALID);
+    assert_memory_equal(problem.text, sentence, strlen(sentence));
+}
+
+struct fake_call *fake_give(struct fake_call *fake)
+{
+    json_t *before = json_deep_copy(fake->call.input);
+    module_kind->call(module, &fake->call);
+    assert_true(json_equal(fake->call.input, before));
+    json_decref(before);
+    return fake;
+}
+
+int64_t fake_turn(void)
+{
+    return module_kind->turn(module, NULL, 0);
 }
 
 uint32_t fake_requests_count(void)
@@ -137,9 +189,11 @@ void fake_send_says(enum status status)
     send_status = status;
 }
 
-void fake_reset(void)
+int fake_tear_down(void **state)
 {
+    (void)state;
     uint32_t open_count = 0;
+    close_module();
     for (uint32_t i = 0; i < requests_count; i++) {
         free(requests[i].body_text);
         json_decref(requests[i].body);
@@ -149,4 +203,5 @@ void fake_reset(void)
     send_status = STATUS_OK;
     fake_frame_reset();
     assert_int_equal(open_count, 0);
+    return 0;
 }

@@ -10,12 +10,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/saga/value_text.h"
+
 struct rig rig;
+
+/* In memory of its own; JSON that is none fails the test. */
+static struct flyover_bytes value_of(const char *text)
+{
+    size_t bytes = 0;
+    struct problem problem = {0};
+    size_t capacity = VALUE_FROM_TEXT_BYTES_MAX(strlen(text));
+    uint8_t *value = malloc(capacity);
+    if (value_from_text(text, strlen(text), value, capacity, &bytes, &problem) != STATUS_OK)
+        fail_msg("%s: %s", text, problem.text);
+    return (struct flyover_bytes){value, (uint32_t)bytes};
+}
+
+static json_t *json_of(struct flyover_bytes value)
+{
+    size_t capacity = 8 * (size_t)value.count + 64;
+    char *text = malloc(capacity);
+    size_t bytes = value_to_text(value, text, capacity);
+    json_t *json = json_loadb(text, bytes, JSON_DECODE_ANY, NULL);
+    assert_non_null(json);
+    free(text);
+    return json;
+}
 
 static void call_free(struct edge_call *call)
 {
-    json_decref(call->input);
-    json_decref(call->output);
+    free((void *)(uintptr_t)call->value.at);
     free(call);
 }
 
@@ -45,7 +69,7 @@ struct edge_context rig_context(void)
 {
     static char thread, aws;
     return (struct edge_context){.thread = (struct edge_thread *)&thread,
-                                 .aws = (struct aws *)&aws,
+                                 .aws = rig.without_aws ? NULL : (struct aws *)&aws,
                                  .name_retention_ms = 24 * 3600000};
 }
 
@@ -88,8 +112,7 @@ struct edge_call *rig_call(const char *key, const char *input)
 {
     struct edge_call *call = calloc(1, sizeof(*call));
     (void)snprintf(call->key, sizeof(call->key), "%s", key);
-    call->input = json_loads(input, JSON_DECODE_ANY, NULL);
-    assert_non_null(call->input);
+    call->value = value_of(input);
     for (uint32_t i = 0; i < RIG_LIST_MAX; i++)
         if (!rig.open[i]) {
             rig.open[i] = call;
@@ -125,10 +148,12 @@ static struct rig_end *end_call(struct edge_call *call)
     return NULL;
 }
 
-void edge_done(struct edge_thread *thread, struct edge_call *call, json_t *output)
+void edge_done_value(struct edge_thread *thread, struct edge_call *call,
+                     struct flyover_bytes output)
 {
     (void)thread;
-    end_call(call)->output = output ? output : json_null();
+    json_t *json = json_of(output);
+    end_call(call)->output = json;
 }
 
 void edge_failed(struct edge_thread *thread, struct edge_call *call, bool retryable,
@@ -188,7 +213,7 @@ enum status edge_bring(struct edge_thread *thread, void *module, const struct ed
     struct rig_message *kept = &rig.messages[rig.messages_count++];
     *kept = (struct rig_message){.kind = message->kind,
                                  .saga_id = message->saga_id,
-                                 .input = json_deep_copy(message->input),
+                                 .input = message->input.count ? json_of(message->input) : NULL,
                                  .handle = message->handle};
     (void)snprintf(kept->definition, sizeof(kept->definition), "%s",
                    message->definition ? message->definition : "");

@@ -1,7 +1,7 @@
 /*
  * sqs_rig: an edge thread and an AWS of the test's own. Requests lie here until the test answers
  * them; calls that end, messages that are brought and lines of the log lie here to be looked at.
- * Clocks go on by rig.later_ms: link with --wrap=clock_gettime.
+ * Clocks stand still but for rig.later_ms: link with --wrap=clock_gettime.
  */
 #ifndef TESTS_EDGE_SQS_RIG_H
 #define TESTS_EDGE_SQS_RIG_H
@@ -52,7 +52,8 @@ struct rig {
     uint32_t room;
     enum status bring_status;
     char log[65536];
-    int64_t later_ms; /* whole seconds that the clock is ahead of the machine's */
+    int64_t later_ms; /* what the clocks have gone on since the set up */
+    bool without_aws; /* the configuration has no such section */
 };
 
 extern struct rig rig;

@@ -215,6 +215,7 @@ static void a_renewal_that_fails_is_tried_until_the_old_ones_expire_and_after(vo
     }
     assert_in_range(answered, 3 + 10, 3 + 60);
     keys_rig_contains(rig->canned.log, "the old ones are used until they expire");
+    keys_rig_contains(rig->canned.log, "4 aws_credentials ");
     canned_pass_ms(&rig->canned, 1000);
     assert_int_not_equal(keys_rig_state(rig), CREDENTIALS_READY);
     canned_pass_ms(&rig->canned, 60000);

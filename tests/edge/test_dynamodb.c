@@ -26,48 +26,16 @@
 
 enum { GET, PUT, UPDATE, DELETE, TRANSACT };
 
-static void *module;
-
-static void open_with(const char *config)
-{
-    struct edge_context context = fake_context();
-    struct problem problem = {0};
-    json_t *json = json_loads(config, 0, NULL);
-    assert_non_null(json);
-    if (edge_dynamodb.open(&context, json, &module, &problem) != STATUS_OK)
-        fail_msg("%s", problem.text);
-    json_decref(json);
-}
-
 static int set_up(void **state)
 {
     (void)state;
-    open_with("{}");
+    fake_open(&edge_dynamodb, "{}");
     return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    edge_dynamodb.close(module);
-    fake_reset();
-    return 0;
-}
-
-static void open_again(const char *config)
-{
-    edge_dynamodb.close(module);
-    open_with(config);
 }
 
 static struct fake_call *call(uint32_t handler, const char *input)
 {
-    struct fake_call *fake = fake_call_make(handler, KEY, input);
-    json_t *before = json_deep_copy(fake->call.input);
-    edge_dynamodb.call(module, &fake->call);
-    assert_true(json_equal(fake->call.input, before)); /* it is lent */
-    json_decref(before);
-    return fake;
+    return fake_give(fake_call_make(handler, KEY, input));
 }
 
 /* The newest request is this one, and no more than `count` were made. */
@@ -229,7 +197,7 @@ static void what_is_read_after_is_no_proof_so_it_is_asked_once_more(void **state
 static void keys_are_rotated_when_there_are_enough(void **state)
 {
     (void)state;
-    open_again("{\"idempotency\":{\"keys_max\":2,\"attribute\":\"k\"}}");
+    fake_open(&edge_dynamodb, "{\"idempotency\":{\"keys_max\":2,\"attribute\":\"k\"}}");
     struct fake_call *fake = call(UPDATE, "{" UPDATE_N "}");
     static const char *const full =
         "{" UNMET ",\"Item\":{\"id\":{\"S\":\"a\"},\"k\":{\"SS\":[\"x\",\"y\"]}}}";
@@ -255,7 +223,7 @@ static void keys_are_rotated_when_there_are_enough(void **state)
 static void who_never_gets_at_the_item_gives_up(void **state)
 {
     (void)state;
-    open_again("{\"idempotency\":{\"keys_max\":1}}");
+    fake_open(&edge_dynamodb, "{\"idempotency\":{\"keys_max\":1}}");
     struct fake_call *fake = call(UPDATE, "{" UPDATE_N "}");
     uint32_t i = 0;
     for (; i < 20; i++) {
@@ -295,7 +263,7 @@ static void a_put_that_is_sent_again_counts_as_done(void **state)
 static void a_put_carries_the_keys_over(void **state)
 {
     (void)state;
-    open_again("{\"idempotency\":{\"keys_max\":2}}");
+    fake_open(&edge_dynamodb, "{\"idempotency\":{\"keys_max\":2}}");
     struct fake_call *fake = call(PUT, "{" PUT_A "}");
     fake_answer(0, 400, NULL, "{" UNMET "," ITEM("\"x\"") "}");
     const json_t *request = asked(2, "PutItem");
@@ -461,7 +429,7 @@ static void a_definition_and_a_section_may_opt_out(void **state)
     assert_true(fake_request(0)->once);
     fake_answer(0, 200, NULL, "{}");
 
-    open_again("{\"idempotency\":{\"by\":\"none\"}}");
+    fake_open(&edge_dynamodb, "{\"idempotency\":{\"by\":\"none\"}}");
     call(TRANSACT, TRANSACTION);
     assert_json(asked(2, "TransactWriteItems"), TRANSACTION);
     assert_true(fake_request(1)->once);
@@ -526,11 +494,11 @@ static void a_dead_endpoint_leaves_requests_for_others(void **state)
     for (uint32_t i = 0; i < 1026; i++)
         last = call(UPDATE, "{" UPDATE_N "}");
     assert_int_equal(fake_requests_count(), 1024);
-    edge_dynamodb.turn(module, NULL, 0);
+    fake_turn();
     assert_int_equal(fake_requests_count(), 1024);
     for (uint32_t i = 0; i < 1024; i++)
         fake_end(i, HTTP_TIMED_OUT, "it says nothing");
-    assert_int_equal(edge_dynamodb.turn(module, NULL, 0), -1);
+    assert_int_equal(fake_turn(), -1);
     assert_int_equal(fake_requests_count(), 1026);
     fake_answer(1024, 200, NULL, "{}");
     fake_answer(1025, 200, NULL, "{}");
@@ -542,16 +510,16 @@ static void time_and_room_are_kept(void **state)
     (void)state;
     struct fake_call *late = fake_call_make(UPDATE, KEY, "{" UPDATE_N "}");
     late->call.deadline_ms = 1;
-    edge_dynamodb.call(module, &late->call);
+    fake_give(late);
     assert_failed(late, true, "States.Timeout");
 
     fake_send_says(STATUS_BUSY);
     struct fake_call *fakes[2];
     for (uint32_t i = 0; i < 2; i++)
         fakes[i] = call(UPDATE, "{" UPDATE_N "}");
-    assert_true(edge_dynamodb.turn(module, NULL, 0) > 0);
+    assert_true(fake_turn() > 0);
     fake_send_says(STATUS_OK);
-    assert_int_equal(edge_dynamodb.turn(module, NULL, 0), -1);
+    assert_int_equal(fake_turn(), -1);
     assert_int_equal(fake_request(0)->timeout_ms, 30000);
     fake_answer(0, 200, NULL, "{}");
     assert_true(fakes[0]->is_done);
@@ -585,17 +553,11 @@ static void a_wrong_setting_is_named(void **state)
         {"{\"idempotency\": {\"attribute\": \"\"}}", "dynamodb.idempotency.attribute: has to be"},
     };
     struct edge_context context = fake_context();
-    for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct problem problem = {0};
-        void *none = NULL;
-        json_t *config = json_loads(cases[i].config, 0, NULL);
-        assert_int_equal(edge_dynamodb.open(&context, config, &none, &problem), STATUS_INVALID);
-        assert_memory_equal(problem.text, cases[i].sentence, strlen(cases[i].sentence));
-        json_decref(config);
-    }
+    for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        fake_assert_refuses(&edge_dynamodb, &context, cases[i].config, cases[i].sentence);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, fake_tear_down)
 
 int main(void)
 {

@@ -9,17 +9,9 @@
 
 enum { GET, PUT, UPDATE, DELETE };
 
-static struct live live;
-static uint32_t keys_made;
-
 static json_t *ask_server(const char *command, const char *input)
 {
-    return rig_ask("client.mjs", "call", live.server.url, "dynamodb", command, input, NULL);
-}
-
-static void tell(const char *line)
-{
-    json_decref(rig_tell(&live.proxy, line));
+    return rig_ask("client.mjs", "call", live_server.url, "dynamodb", command, input, NULL);
 }
 
 static int start(void **state)
@@ -27,7 +19,7 @@ static int start(void **state)
     (void)state;
     if (rig_is_missing(RIG_DYNALITE))
         return 0;
-    live_start(&live, RIG_DYNALITE);
+    live_start(RIG_DYNALITE);
     json_decref(ask_server("CreateTable",
                            "{\"TableName\":\"stock\",\"BillingMode\":\"PAY_PER_REQUEST\","
                            "\"KeySchema\":[{\"AttributeName\":\"id\",\"KeyType\":\"HASH\"}],"
@@ -36,60 +28,11 @@ static int start(void **state)
     return 0;
 }
 
-static int stop(void **state)
-{
-    (void)state;
-    live_stop(&live);
-    return 0;
-}
-
 static int set_up(void **state)
 {
     (void)state;
-    if (live.server.pid != 0)
-        live_open(&live, &edge_dynamodb, "{\"timeout_seconds\": 60}");
+    live_open(&edge_dynamodb, "{\"timeout_seconds\": 60}");
     return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    if (live.server.pid != 0) {
-        tell("{\"rates\": {}, \"next\": []}");
-        live_close(&live);
-    }
-    fake_frame_reset();
-    return 0;
-}
-
-static void skip_where_missing(void)
-{
-    if (live.server.pid == 0)
-        skip();
-}
-
-static void open_again(const char *config)
-{
-    live_close(&live);
-    live_open(&live, &edge_dynamodb, config);
-}
-
-/* Another step, or a second sending of `again`. */
-static struct fake_call *begin(uint32_t handler, const struct fake_call *again, const char *input)
-{
-    char key[EDGE_KEY_BYTES];
-    if (again == NULL)
-        snprintf(key, sizeof key, "4f3a9c0d21b7e865-%u-3", ++keys_made);
-    struct fake_call *fake = fake_call_make(handler, again != NULL ? again->call.key : key, input);
-    live_call(&live, fake);
-    return fake;
-}
-
-static struct fake_call *run(uint32_t handler, const struct fake_call *again, const char *input)
-{
-    struct fake_call *fake = begin(handler, again, input);
-    live_run(&live, 0);
-    return fake;
 }
 
 static json_t *item_of(const char *id)
@@ -141,37 +84,36 @@ static const char *print(const char *format, const char *id)
 static void an_update_that_is_sent_twice_counts_once(void **state)
 {
     (void)state;
-    skip_where_missing();
-    struct fake_call *first = run(UPDATE, NULL, print(ADD_ONE, "a"));
+    live_skip_where_missing();
+    struct fake_call *first = live_run(UPDATE, print(ADD_ONE, "a"));
     assert_done(first, "{}");
-    assert_done(run(UPDATE, first, print(ADD_ONE, "a")), "{}");
+    assert_done(live_run_again(first), "{}");
     assert_int_equal(units_of("a"), 1);
-    assert_done(run(UPDATE, NULL, print(ADD_ONE, "a")), "{}");
+    assert_done(live_run(UPDATE, print(ADD_ONE, "a")), "{}");
     assert_int_equal(units_of("a"), 2);
 }
 
 static void many_at_once_each_sent_twice_count_once_each(void **state)
 {
     (void)state;
-    skip_where_missing();
+    live_skip_where_missing();
     for (uint32_t i = 0; i < WRITERS; i++) {
-        struct fake_call *first = begin(UPDATE, NULL, print(ADD_ONE, "b"));
-        begin(UPDATE, first, print(ADD_ONE, "b"));
+        struct fake_call *first = live_begin(UPDATE, print(ADD_ONE, "b"));
+        live_begin_again(first);
     }
-    live_run(&live, 0);
+    live_turn_until(0);
     assert_int_equal(units_of("b"), WRITERS);
 }
 
 /* Of each that fails as it may be tried again, as Retry does. */
-static void retry_until_done(struct fake_call **fakes, uint32_t count, uint32_t handler,
-                             const char *input)
+static void retry_until_done(struct fake_call **fakes, uint32_t count)
 {
     for (bool again = true; again;) {
-        live_run(&live, 0);
+        live_turn_until(0);
         again = false;
         for (uint32_t i = 0; i < count; i++)
             if (fakes[i]->is_failed && fakes[i]->retryable) {
-                fakes[i] = begin(handler, fakes[i], input);
+                fakes[i] = live_begin_again(fakes[i]);
                 again = true;
             }
     }
@@ -180,13 +122,14 @@ static void retry_until_done(struct fake_call **fakes, uint32_t count, uint32_t 
 static void answers_that_are_lost_after_the_effect_do_not_count_twice(void **state)
 {
     (void)state;
-    skip_where_missing();
-    tell("{\"rates\": {\"reset_after\": 0.2, \"reset_before\": 0.1, \"half\": 0.1, \"twice\": 0.1, "
-         "\"throttle\": 0.05, \"error\": 0.05}, \"seed\": 11}");
+    live_skip_where_missing();
+    live_tell(
+        "{\"rates\": {\"reset_after\": 0.2, \"reset_before\": 0.1, \"half\": 0.1, \"twice\": 0.1, "
+        "\"throttle\": 0.05, \"error\": 0.05}, \"seed\": 11}");
     struct fake_call *fakes[WRITERS];
     for (uint32_t i = 0; i < WRITERS; i++)
-        fakes[i] = begin(UPDATE, NULL, print(ADD_ONE, "c"));
-    retry_until_done(fakes, WRITERS, UPDATE, print(ADD_ONE, "c"));
+        fakes[i] = live_begin(UPDATE, print(ADD_ONE, "c"));
+    retry_until_done(fakes, WRITERS);
     for (uint32_t i = 0; i < WRITERS; i++)
         assert_done(fakes[i], "{}");
     assert_int_equal(units_of("c"), WRITERS);
@@ -196,13 +139,13 @@ static void answers_that_are_lost_after_the_effect_do_not_count_twice(void **sta
 static void conditions_hold_exactly_through_faults(void **state)
 {
     (void)state;
-    skip_where_missing();
-    assert_done(run(PUT, NULL, print(PUT_TEN, "d")), "{}");
-    tell("{\"rates\": {\"reset_after\": 0.2, \"twice\": 0.2}, \"seed\": 5}");
+    live_skip_where_missing();
+    assert_done(live_run(PUT, print(PUT_TEN, "d")), "{}");
+    live_tell("{\"rates\": {\"reset_after\": 0.2, \"twice\": 0.2}, \"seed\": 5}");
     struct fake_call *fakes[WRITERS];
     for (uint32_t i = 0; i < WRITERS; i++)
-        fakes[i] = begin(UPDATE, NULL, print(TAKE_ONE, "d"));
-    retry_until_done(fakes, WRITERS, UPDATE, print(TAKE_ONE, "d"));
+        fakes[i] = live_begin(UPDATE, print(TAKE_ONE, "d"));
+    retry_until_done(fakes, WRITERS);
     uint32_t done = 0;
     for (uint32_t i = 0; i < WRITERS; i++) {
         done += fakes[i]->is_done;
@@ -211,9 +154,9 @@ static void conditions_hold_exactly_through_faults(void **state)
     }
     assert_int_equal(done, 10);
     assert_int_equal(units_of("d"), 0);
-    tell("{\"rates\": {}}");
+    live_tell("{\"rates\": {}}");
     for (uint32_t i = 0; i < WRITERS; i++) { /* the engine was killed before it knew */
-        struct fake_call *again = run(UPDATE, fakes[i], print(TAKE_ONE, "d"));
+        struct fake_call *again = live_run_again(fakes[i]);
         assert_int_equal(again->is_done, fakes[i]->is_done);
         if (again->is_done)
             assert_json(again->output, "{\"Attributes\":{\"units\":{\"N\":\"0\"}}}");
@@ -224,29 +167,29 @@ static void conditions_hold_exactly_through_faults(void **state)
 static void an_item_remembers_no_more_than_twice_its_window(void **state)
 {
     (void)state;
-    skip_where_missing();
-    open_again("{\"idempotency\": {\"keys_max\": 4}}");
+    live_skip_where_missing();
+    live_open(&edge_dynamodb, "{\"idempotency\": {\"keys_max\": 4}}");
     struct fake_call *last[4] = {NULL};
     for (uint32_t i = 0; i < 23; i++) {
-        last[i % 4] = run(UPDATE, NULL, print(ADD_ONE, "e"));
+        last[i % 4] = live_run(UPDATE, print(ADD_ONE, "e"));
         assert_done(last[i % 4], "{}");
     }
     assert_int_equal(keys_in("e", "flyover_keys"), 3); /* 5 x 4 + 3 */
     assert_int_equal(keys_in("e", "flyover_keys_before"), 4);
     for (uint32_t i = 0; i < 4; i++)
-        assert_done(run(UPDATE, last[i], print(ADD_ONE, "e")), "{}");
+        assert_done(live_run_again(last[i]), "{}");
     assert_int_equal(units_of("e"), 23);
 }
 
 static void writers_at_once_get_past_a_small_window(void **state)
 {
     (void)state;
-    skip_where_missing();
-    open_again("{\"idempotency\": {\"keys_max\": 3}, \"timeout_seconds\": 60}");
+    live_skip_where_missing();
+    live_open(&edge_dynamodb, "{\"idempotency\": {\"keys_max\": 3}, \"timeout_seconds\": 60}");
     struct fake_call *fakes[WRITERS];
     for (uint32_t i = 0; i < WRITERS; i++)
-        fakes[i] = begin(UPDATE, NULL, print(ADD_ONE, "f"));
-    retry_until_done(fakes, WRITERS, UPDATE, print(ADD_ONE, "f"));
+        fakes[i] = live_begin(UPDATE, print(ADD_ONE, "f"));
+    retry_until_done(fakes, WRITERS);
     for (uint32_t i = 0; i < WRITERS; i++)
         assert_done(fakes[i], "{}");
     assert_int_equal(units_of("f"), WRITERS);
@@ -255,118 +198,115 @@ static void writers_at_once_get_past_a_small_window(void **state)
 static void a_put_that_is_sent_again_does_not_undo_what_came_after(void **state)
 {
     (void)state;
-    skip_where_missing();
-    struct fake_call *put = run(PUT, NULL, print(PUT_TEN, "g"));
-    struct fake_call *add = run(UPDATE, NULL, print(ADD_ONE, "g"));
+    live_skip_where_missing();
+    struct fake_call *put = live_run(PUT, print(PUT_TEN, "g"));
+    struct fake_call *add = live_run(UPDATE, print(ADD_ONE, "g"));
     assert_int_equal(units_of("g"), 11);
-    assert_done(run(PUT, put, print(PUT_TEN, "g")), "{}");
+    assert_done(live_run_again(put), "{}");
     assert_int_equal(units_of("g"), 11);
     /* Another put replaces it, and what was before is still known. */
-    assert_done(run(PUT, NULL, print(PUT_TEN, "g")), "{}");
+    assert_done(live_run(PUT, print(PUT_TEN, "g")), "{}");
     assert_int_equal(units_of("g"), 10);
-    assert_done(run(UPDATE, add, print(ADD_ONE, "g")), "{}");
-    assert_done(run(PUT, put, print(PUT_TEN, "g")), "{}");
+    assert_done(live_run_again(add), "{}");
+    assert_done(live_run_again(put), "{}");
     assert_int_equal(units_of("g"), 10);
 }
 
 static void puts_at_once_each_sent_twice_carry_all_keys(void **state)
 {
     (void)state;
-    skip_where_missing();
+    live_skip_where_missing();
     struct fake_call *fakes[8];
     for (uint32_t i = 0; i < 8; i++)
-        fakes[i] = begin(PUT, NULL, print(PUT_TEN, "h"));
-    retry_until_done(fakes, 8, PUT, print(PUT_TEN, "h"));
+        fakes[i] = live_begin(PUT, print(PUT_TEN, "h"));
+    retry_until_done(fakes, 8);
     assert_int_equal(keys_in("h", "flyover_keys"), 8);
     for (uint32_t i = 0; i < 8; i++)
-        assert_done(run(PUT, fakes[i], print(PUT_TEN, "h")), "{}");
+        assert_done(live_run_again(fakes[i]), "{}");
     assert_int_equal(keys_in("h", "flyover_keys"), 8);
 }
 
 static void a_put_that_must_be_new_is_refused_where_there_is_one(void **state)
 {
     (void)state;
-    skip_where_missing();
+    live_skip_where_missing();
     static const char *const input =
         "{\"TableName\":\"stock\",\"Item\":{\"id\":{\"S\":\"i\"}},\"ConditionExpression\":"
         "\"attribute_not_exists(id)\"}";
-    struct fake_call *first = run(PUT, NULL, input);
+    struct fake_call *first = live_run(PUT, input);
     assert_done(first, "{}");
-    assert_failed(run(PUT, NULL, input), false, "DynamoDB.ConditionalCheckFailedException");
-    assert_done(run(PUT, first, input), "{}");
+    assert_failed(live_run(PUT, input), false, "DynamoDB.ConditionalCheckFailedException");
+    assert_done(live_run_again(first), "{}");
 }
 
 /* The engine dies while requests are out, and asks again for all of them. */
 static void what_is_out_when_the_engine_dies_counts_once(void **state)
 {
     (void)state;
-    skip_where_missing();
-    tell("{\"next\": [{\"fault\": \"never\", \"times\": 25}]}"); /* but done */
+    live_skip_where_missing();
+    live_tell("{\"next\": [{\"fault\": \"never\", \"times\": 25}]}"); /* but done */
     struct fake_call *fakes[WRITERS];
     for (uint32_t i = 0; i < WRITERS; i++)
-        fakes[i] = begin(UPDATE, NULL, print(ADD_ONE, "j"));
-    live_run(&live, 25);
-    tell("{\"await\": {\"requests\": 40}}");
-    open_again("{}");
+        fakes[i] = live_begin(UPDATE, print(ADD_ONE, "j"));
+    live_turn_until(25);
+    live_tell("{\"await\": {\"requests\": 40}}");
+    live_open(&edge_dynamodb, "{}");
     for (uint32_t i = 0; i < WRITERS; i++)
-        begin(UPDATE, fakes[i], print(ADD_ONE, "j"));
-    live_run(&live, 25); /* those that died are never answered */
+        live_begin_again(fakes[i]);
+    live_turn_until(25); /* those that died are never answered */
     assert_int_equal(units_of("j"), WRITERS);
 }
 
 static void a_compensation_counts_once_and_a_late_sending_changes_nothing(void **state)
 {
     (void)state;
-    skip_where_missing();
-    assert_done(run(PUT, NULL, print(PUT_TEN, "k")), "{}");
-    struct fake_call *taken = run(UPDATE, NULL, print(TAKE_ONE, "k"));
+    live_skip_where_missing();
+    assert_done(live_run(PUT, print(PUT_TEN, "k")), "{}");
+    struct fake_call *taken = live_run(UPDATE, print(TAKE_ONE, "k"));
     char key[EDGE_KEY_BYTES];
     snprintf(key, sizeof key, "%.60s-c", taken->call.key);
     for (uint32_t i = 0; i < 2; i++) {
-        struct fake_call *undone = fake_call_make(UPDATE, key, print(ADD_ONE, "k"));
-        live_call(&live, undone);
-        live_run(&live, 0);
+        struct fake_call *undone = live_call(UPDATE, key, print(ADD_ONE, "k"));
+        live_turn_until(0);
         assert_done(undone, "{}");
     }
     assert_int_equal(units_of("k"), 10);
-    assert_true(run(UPDATE, taken, print(TAKE_ONE, "k"))->is_done);
+    assert_true(live_run_again(taken)->is_done);
     assert_int_equal(units_of("k"), 10);
 }
 
 static void keys_are_not_seen_by_who_reads(void **state)
 {
     (void)state;
-    skip_where_missing();
-    run(PUT, NULL, print(PUT_TEN, "l"));
+    live_skip_where_missing();
+    live_run(PUT, print(PUT_TEN, "l"));
     static const char *const whole = "{\"TableName\":\"stock\",\"Key\":{\"id\":{\"S\":\"l\"}}}";
-    assert_done(run(GET, NULL, whole),
-                "{\"Item\":{\"id\":{\"S\":\"l\"},\"units\":{\"N\":\"10\"}}}");
-    assert_done(run(DELETE, NULL,
-                    "{\"TableName\":\"stock\",\"Key\":{\"id\":{\"S\":\"l\"}},\"ReturnValues\":"
-                    "\"ALL_OLD\",\"ConditionExpression\":\"attribute_exists(id)\"}"),
+    assert_done(live_run(GET, whole), "{\"Item\":{\"id\":{\"S\":\"l\"},\"units\":{\"N\":\"10\"}}}");
+    assert_done(live_run(DELETE,
+                         "{\"TableName\":\"stock\",\"Key\":{\"id\":{\"S\":\"l\"}},\"ReturnValues\":"
+                         "\"ALL_OLD\",\"ConditionExpression\":\"attribute_exists(id)\"}"),
                 "{\"Attributes\":{\"id\":{\"S\":\"l\"},\"units\":{\"N\":\"10\"}}}");
-    assert_done(run(GET, NULL, whole), "{}");
-    assert_failed(run(DELETE, NULL,
-                      "{\"TableName\":\"stock\",\"Key\":{\"id\":{\"S\":\"l\"}},"
-                      "\"ConditionExpression\":\"attribute_exists(id)\"}"),
+    assert_done(live_run(GET, whole), "{}");
+    assert_failed(live_run(DELETE, "{\"TableName\":\"stock\",\"Key\":{\"id\":{\"S\":\"l\"}},"
+                                   "\"ConditionExpression\":\"attribute_exists(id)\"}"),
                   false, "DynamoDB.ConditionalCheckFailedException");
 }
 
 static void what_is_wrong_is_said(void **state)
 {
     (void)state;
-    skip_where_missing();
+    live_skip_where_missing();
     struct fake_call *fake =
-        run(GET, NULL, "{\"TableName\":\"missing\",\"Key\":{\"id\":{\"S\":\"l\"}}}");
+        live_run(GET, "{\"TableName\":\"missing\",\"Key\":{\"id\":{\"S\":\"l\"}}}");
     assert_failed(fake, false, "DynamoDB.ResourceNotFoundException");
     assert_non_null(strstr(fake->cause, "table missing: "));
     assert_non_null(strstr(fake->cause, "create the table in region \"eu-central-1\""));
-    fake = run(GET, NULL, "{\"TableName\":\"stock\",\"Key\":{\"no\":{\"S\":\"l\"}}}");
+    fake = live_run(GET, "{\"TableName\":\"stock\",\"Key\":{\"no\":{\"S\":\"l\"}}}");
     assert_failed(fake, false, "DynamoDB.AmazonDynamoDBException");
     assert_non_null(strstr(fake->cause, "ValidationException"));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, live_tear_down)
 
 int main(void)
 {
@@ -385,5 +325,5 @@ int main(void)
         TEST(keys_are_not_seen_by_who_reads),
         TEST(what_is_wrong_is_said),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, live_stop);
 }

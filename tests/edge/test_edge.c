@@ -24,6 +24,11 @@ static const char undone[] =
     SAGA("A", TASK("A", "echo.say",
                    "\"Compensate\":{\"Resource\":\"service:echo.undo\"},"
                    "\"Next\":\"B\"") "," TASK("B", "other.say", "\"End\":true"));
+static const char undone_raw[] =
+    SAGA("A", TASK("A", "raw.say",
+                   "\"Compensate\":{\"Resource\":\"service:raw.undo\"},"
+                   "\"ResultPath\":\"$.said\",\"Next\":\"B\"") "," TASK("B", "other.say",
+                                                                        "\"End\":true"));
 static const char templated[] =
     SAGA("A", TASK("A", "echo.say",
                    "\"Parameters\":{\"number.$\":\"$.n\","
@@ -156,6 +161,22 @@ static void a_compensation_gets_input_and_output_and_a_key_of_its_own(void **sta
     edge_rig_turns(rig, 6);
     assert_int_equal(rig->reply.outcome, OUTCOME_COMPENSATED);
     assert_string_equal(rig->error, "Other.No");
+}
+
+static void a_module_that_reads_values_gets_them_and_answers_so(void **state)
+{
+    struct edge_rig *rig = *state;
+    edge_rig_open_with(rig, undone_raw, "{\"raw\": {}, \"other\": {}}");
+    other.holds = true;
+    edge_rig_start(rig, "{\"n\": 1}");
+    edge_rig_turns(rig, 6);
+    assert_string_equal(raw.input, "{\"n\":1}");
+    assert_string_equal(other.input, "{\"n\":1,\"said\":{\"n\":1}}");
+    echo_fail(&other, 0, false, "Other.No");
+    edge_rig_turns(rig, 8);
+    assert_int_equal(raw.heard, 2);
+    assert_string_equal(raw.input, "{\"input\":{\"n\":1},\"output\":{\"n\":1}}");
+    assert_int_equal(rig->reply.outcome, OUTCOME_COMPENSATED);
 }
 
 static void a_compensation_of_a_step_without_output_has_none(void **state)
@@ -498,6 +519,7 @@ int main(void)
         EDGE_TEST(the_handler_and_the_attempt_are_told),
         EDGE_TEST(a_failure_that_is_not_to_be_retried_ends_the_saga),
         EDGE_TEST(a_compensation_gets_input_and_output_and_a_key_of_its_own),
+        EDGE_TEST(a_module_that_reads_values_gets_them_and_answers_so),
         EDGE_TEST(a_compensation_of_a_step_without_output_has_none),
         EDGE_TEST(a_compensation_with_parameters_gets_what_they_make),
         EDGE_TEST(an_output_that_is_no_payload_fails_the_step),

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/edge/edge_parts.h"
 #include "tests/edge/edge_rig.h"
 
 /* Messages that come in: starts, signals, answers by token. */
@@ -48,20 +49,21 @@ static enum status bring(const struct edge_message *message, char letter)
 
 static void signal_to(uint64_t saga_id, const char *name, int value, char letter)
 {
-    json_t *input = json_integer(value);
+    char input[16];
+    snprintf(input, sizeof input, "%d", value);
     const struct edge_message message = {
-        .kind = EDGE_SIGNAL, .saga_id = saga_id, .name = name, .input = input};
+        .kind = EDGE_SIGNAL, .saga_id = saga_id, .name = name, .input = edge_rig_value(input)};
     assert_int_equal(bring(&message, letter), STATUS_OK);
-    json_decref(input);
 }
 
 static void answer_by(const char *token, const char *error, char letter)
 {
-    json_t *output = json_pack("{s:b}", "ok", 1);
-    const struct edge_message message = {
-        .kind = EDGE_ANSWER, .token = token, .input = output, .error = error, .cause = "told so"};
+    const struct edge_message message = {.kind = EDGE_ANSWER,
+                                         .token = token,
+                                         .input = edge_rig_value("{\"ok\":true}"),
+                                         .error = error,
+                                         .cause = "told so"};
     assert_int_equal(bring(&message, letter), STATUS_OK);
-    json_decref(output);
 }
 
 /* ---- starts -------------------------------------------------------------------------------------
@@ -155,7 +157,7 @@ static void a_name_with_another_input_is_refused(void **state)
     assert_int_equal(post.refused, 1);
     assert_string_equal(post.sentence, "the name 'm-1' was given to saga 1 with another input: "
                                        "take another name, or the same input");
-    assert_non_null(strstr(edge_rig_log, "4 message_refused post: a start: the name 'm-1' was "));
+    assert_string_equal(edge_rig_log, ""); /* the module says it */
     assert_int_equal(counts(rig).refused, 1);
     assert_int_equal(counts(rig).messages_open, 0);
 }
@@ -210,21 +212,18 @@ static void what_can_be_no_payload_is_refused_at_once(void **state)
     struct edge_rig *rig = *state;
     edge_rig_open(rig, of_echo);
     struct problem problem = {0};
-    char *text = calloc(1, FLYOVER_PAYLOAD_BYTES_MAX + 1);
-    memset(text, 'x', FLYOVER_PAYLOAD_BYTES_MAX);
+    const uint32_t bytes = FLYOVER_PAYLOAD_BYTES_MAX + 1;
+    char *text = malloc(bytes);
+    memset(text, 0x91, bytes); /* an array in an array in an array ... */
     struct edge_message message = {
-        .kind = EDGE_START, .definition = "test", .input = json_string(text)};
+        .kind = EDGE_START, .definition = "test", .input = {(uint8_t *)text, bytes}};
     assert_int_equal(post_bring(&message, 'A', &problem), STATUS_TOO_LARGE);
     assert_string_equal(problem.text, "its body is larger than a payload, 262144 bytes, may be");
-    json_decref((json_t *)(uintptr_t)message.input);
-    json_t *deep = json_array();
-    for (uint32_t i = 0; i < FLYOVER_DEPTH_MAX; i++)
-        deep = json_pack("[o]", deep);
-    message.input = deep;
+    message.input.count = FLYOVER_DEPTH_MAX + 1;
     assert_int_equal(post_bring(&message, 'A', &problem), STATUS_INVALID);
-    assert_string_equal(problem.text, "its body is nested deeper than a payload, 32, may be");
-    json_decref(deep);
-    message.input = NULL;
+    assert_non_null(strstr(problem.text, "its body is no payload: "));
+    message.input.count = 0;
+    memset(text, 'x', EDGE_NAME_BYTES);
     text[EDGE_NAME_BYTES] = '\0';
     message.name = text;
     assert_int_equal(post_bring(&message, 'A', &problem), STATUS_INVALID);
@@ -414,6 +413,92 @@ static void one_that_is_waited_for_passes_those_that_wait_and_these_keep_their_o
     assert_int_equal(counts(rig).messages_open, 1);
 }
 
+/* A saga that keeps no more, and these many that wait for it. */
+static uint64_t fill_with_signals(struct edge_rig *rig, uint32_t waiting)
+{
+    edge_rig_open(rig, signalled);
+    echo.holds = true;
+    uint64_t full = edge_rig_start(rig, "{}");
+    edge_rig_turns(rig, 4);
+    for (uint32_t i = 0; i < CORE_SIGNALS_MAX + waiting; i++)
+        signal_to(full, "paid", (int)i, 'A');
+    edge_rig_turns(rig, 6);
+    assert_int_equal(post.settled, CORE_SIGNALS_MAX);
+    return full;
+}
+
+static void signals_that_cannot_be_kept_are_tried_ever_more_rarely(void **state)
+{
+    struct edge_rig *rig = *state;
+    fill_with_signals(rig, 3);
+    assert_int_equal(edges_wait_ns(rig->edges), 1000000);
+    for (int64_t ms = 1; ms < EDGE_SIGNAL_WAIT_MS; ms++) {
+        rig_now_ms++;
+        edges_turn(rig->edges);
+        assert_in_range(edges_wait_ns(rig->edges), 1, 256000000);
+    }
+    /* Of its name to its saga only the first is: 1 + 2 + 4 + ... ms, and then every 256. */
+    const struct edge_letter *first = rig->edges->kept.first;
+    assert_in_range(first->tries, 30, 9 + EDGE_SIGNAL_WAIT_MS / 256);
+    assert_null(first->next_in_queue);
+    assert_int_equal(first->behind->tries, 0);
+}
+
+static void where_no_signal_waits_the_engine_may_sleep(void **state)
+{
+    struct edge_rig *rig = *state;
+    edge_rig_open(rig, signalled);
+    assert_true(edges_wait_ns(rig->edges) == UINT64_MAX);
+    edge_rig_start(rig, "{}");
+    edge_rig_turns(rig, 6);
+    assert_true(edges_wait_ns(rig->edges) == UINT64_MAX);
+}
+
+static void those_that_wait_behind_a_signal_are_taken_with_it(void **state)
+{
+    struct edge_rig *rig = *state;
+    uint64_t full = fill_with_signals(rig, 3);
+    signal_to(full, "paid", 1000, 'B');
+    rig_now_ms += 300;
+    edge_rig_turns(rig, 1);
+    echo_answer(&echo, 0, "{}");
+    rig_now_ms += 300;
+    edge_rig_turns(rig, 6);
+    /* Two more were taken; then the saga was over, and the others can never be. */
+    assert_int_equal(post.settled + post.refused, CORE_SIGNALS_MAX + 4);
+    assert_int_equal(counts(rig).messages_open, 0);
+    assert_int_equal(post.order[CORE_SIGNALS_MAX + 3], 'B');
+    assert_true(edges_wait_ns(rig->edges) == UINT64_MAX);
+}
+
+static void one_that_comes_behind_those_that_wait_stays_behind_them(void **state)
+{
+    struct edge_rig *rig = *state;
+    edge_rig_open(rig, in_turn);
+    uint64_t saga_id = edge_rig_start(rig, "{}");
+    edge_rig_turns(rig, 4);
+    for (int i = 0; i < (int)CORE_SIGNALS_MAX; i++)
+        signal_to(saga_id, "paid", i, 'X');
+    edge_rig_turns(rig, 6);
+    for (int i = 0; i < 3; i++)
+        signal_to(saga_id, "paid", 100 + i, "BCD"[i]);
+    edge_rig_turns(rig, 2);
+    signal_to(saga_id, "sent", 1, 'A'); /* takes one of those that are kept */
+    rig_now_ms += 1000;
+    edge_rig_turns(rig, 3);
+    rig_now_ms += 1000;
+    edge_rig_turns(rig, 3);
+    assert_string_equal(post.order + CORE_SIGNALS_MAX, "AB");
+    signal_to(saga_id, "paid", 103, 'E');
+    edge_rig_turns(rig, 2);
+    signal_to(saga_id, "sent", 1, 'F'); /* ends it */
+    edge_rig_turns(rig, 3);
+    rig_now_ms += 1000;
+    edge_rig_turns(rig, 3);
+    assert_string_equal(post.order + CORE_SIGNALS_MAX, "ABFCDE");
+    assert_int_equal(counts(rig).messages_open, 0);
+}
+
 static void a_signal_that_waits_for_too_long_is_given_up(void **state)
 {
     struct edge_rig *rig = *state;
@@ -585,6 +670,10 @@ int main(void)
         EDGE_TEST(a_signal_that_nobody_waits_for_is_refused),
         EDGE_TEST(signals_that_a_saga_cannot_keep_wait_in_their_order_and_no_other),
         EDGE_TEST(one_that_is_waited_for_passes_those_that_wait_and_these_keep_their_order),
+        EDGE_TEST(signals_that_cannot_be_kept_are_tried_ever_more_rarely),
+        EDGE_TEST(where_no_signal_waits_the_engine_may_sleep),
+        EDGE_TEST(those_that_wait_behind_a_signal_are_taken_with_it),
+        EDGE_TEST(one_that_comes_behind_those_that_wait_stays_behind_them),
         EDGE_TEST(a_signal_that_waits_for_too_long_is_given_up),
         EDGE_TEST(an_answer_by_token_ends_the_step),
         EDGE_TEST(a_failure_by_token_fails_the_step),

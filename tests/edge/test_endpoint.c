@@ -239,6 +239,33 @@ static void a_url_is_cut_into_what_is_signed(void **state)
         assert_false(url_split(bad[i], &url));
 }
 
+static void what_is_shown_of_a_url_is_scheme_host_and_path(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url, *shown;
+    } cases[] = {
+        {"https://a.example:1/b/c", "https://a.example:1/b/c"},
+        {"https://a/b?c=d", "https://a/b"},
+        {"https://a/b#c", "https://a/b"},
+        {"https://a?c=d/@", "https://a"},
+        {"https://user:word@a/b@c", "https://a/b@c"},
+        {"https://user:w@rd@a/b", "https://a/b"},
+        {"https:/user:word@a/b", "a/b"},
+        {"user:word@a?b", "a"},
+        {"a?b=http://c", "a"},
+        {"", ""},
+    };
+    char shown[URL_SHOWN_BYTES], url[4096] = "https://a/";
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        url_show(cases[i].url, shown);
+        assert_string_equal(shown, cases[i].shown);
+    }
+    memset(url + 10, 'b', sizeof url - 11);
+    url_show(url, shown);
+    assert_int_equal(strlen(shown), URL_SHOWN_BYTES - 1);
+}
+
 static void all_but_the_unreserved_is_encoded(void **state)
 {
     (void)state;
@@ -257,6 +284,7 @@ static void all_but_the_unreserved_is_encoded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(what_is_shown_of_a_url_is_scheme_host_and_path),
         TEST(awss_own_endpoints_are_by_service_and_region),
         TEST(who_says_an_endpoint_is_believed_in_order),
         TEST(what_is_configured_can_be_ignored_but_for_our_own),

@@ -368,6 +368,21 @@ static void expect_refused(struct http_request request, const char *part)
         fail_msg("'%s' says nothing of '%s'", problem.text, part);
 }
 
+static void what_is_said_of_no_url_has_no_secret(void **state)
+{
+    static const char *const urls[] = {"http://us:s3cret@a b/path?key=s3cret",
+                                       "us:s3cret@/path?s3cret", "http://a b/path#s3cret"};
+    (void)state;
+    struct problem problem = {0};
+    struct http_request request = to_server();
+    for (uint32_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        request.url = urls[i];
+        assert_int_equal(http_send(http, &request, &problem), STATUS_INVALID);
+        assert_non_null(strstr(problem.text, "/path'"));
+        assert_null(strstr(problem.text, "s3cret"));
+    }
+}
+
 static void what_is_no_request_is_refused_at_once(void **state)
 {
     static const char *const urls[] = {"ftp://127.0.0.1/", "127.0.0.1",   "",
@@ -500,6 +515,7 @@ int main(void)
         TEST(an_answer_that_drips_on_ends_with_the_time),
         TEST(an_endless_answer_ends_at_its_limit),
         TEST(an_answer_as_large_as_its_limit_is_taken),
+        TEST(what_is_said_of_no_url_has_no_secret),
         TEST(what_is_no_request_is_refused_at_once),
         TEST(a_wait_ends_by_a_wake_of_another_thread),
         TEST(a_wait_ends_by_a_socket_of_others),

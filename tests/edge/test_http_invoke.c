@@ -557,6 +557,8 @@ static void only_what_is_below_the_endpoints_is_called(void **state)
         "{\"ApiEndpoint\": \"http://a.example/\", \"Method\": \"GET\"}"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         call_badly(others[i], "States.Permissions", false, "below none of http.endpoints");
+    call_badly("{\"ApiEndpoint\": \"https://b.example/path?key=s3cret\", \"Method\": \"GET\"}",
+               "States.Permissions", false, "'https://b.example/path' is below none");
     assert_int_equal(fake_http_seen(server), 4);
 }
 

@@ -13,45 +13,16 @@
 
 enum { FUNCTION, INVOKE };
 
-static void *module;
-
-static void open_with(const char *config)
-{
-    struct edge_context context = fake_context();
-    struct problem problem = {0};
-    json_t *json = json_loads(config, 0, NULL);
-    assert_non_null(json);
-    if (edge_lambda.open(&context, json, &module, &problem) != STATUS_OK)
-        fail_msg("%s", problem.text);
-    json_decref(json);
-}
-
 static int set_up(void **state)
 {
     (void)state;
-    open_with("{}");
+    fake_open(&edge_lambda, "{}");
     return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    edge_lambda.close(module);
-    fake_reset();
-    return 0;
-}
-
-static void open_again(const char *config)
-{
-    edge_lambda.close(module);
-    open_with(config);
 }
 
 static struct fake_call *call(uint32_t handler, const char *input)
 {
-    struct fake_call *fake = fake_call_make(handler, "engine-7-3", input);
-    edge_lambda.call(module, &fake->call);
-    return fake;
+    return fake_give(fake_call_make(handler, "engine-7-3", input));
 }
 
 static void an_arn_is_asked_in_its_region_with_the_payload(void **state)
@@ -129,7 +100,7 @@ static void the_key_is_in_the_client_context(void **state)
     struct fake_call *fake =
         fake_call_make(FUNCTION, "engine-7-3-c", "{\"FunctionName\": \"pay\"}");
     strcpy(fake->call.trace, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
-    edge_lambda.call(module, &fake->call);
+    fake_give(fake);
     /* {"custom":{"flyover_key":"engine-7-3-c","traceparent":"00-4bf9...-01"}} */
     assert_non_null(strstr(fake_request(0)->headers,
                            "X-Amz-Client-Context: eyJjdXN0b20iOnsiZmx5b3Zlcl9rZXkiOiJlbmdpbmUtNy0z"
@@ -231,7 +202,7 @@ static void a_step_without_time_is_not_sent(void **state)
     (void)state;
     struct fake_call *fake = fake_call_make(FUNCTION, "k", "{\"FunctionName\": \"pay\"}");
     fake->call.deadline_ms = 1;
-    edge_lambda.call(module, &fake->call);
+    fake_give(fake);
     assert_failed(fake, true, "States.Timeout");
     assert_int_equal(fake_requests_count(), 0);
 }
@@ -273,7 +244,7 @@ static void a_wrong_parameter_is_named(void **state)
 static void one_slow_function_leaves_room_for_others(void **state)
 {
     (void)state;
-    open_again("{\"function_in_flight_max\": 2}");
+    fake_open(&edge_lambda, "{\"function_in_flight_max\": 2}");
     struct fake_call *slow[4];
     for (uint32_t i = 0; i < 4; i++)
         slow[i] = call(FUNCTION, "{\"FunctionName\": \"slow\"}");
@@ -294,7 +265,7 @@ static void one_slow_function_leaves_room_for_others(void **state)
 static void more_than_may_wait_of_one_function_are_refused_as_throttled(void **state)
 {
     (void)state;
-    open_again("{\"function_in_flight_max\": 1, \"function_waiting_max\": 1}");
+    fake_open(&edge_lambda, "{\"function_in_flight_max\": 1, \"function_waiting_max\": 1}");
     struct fake_call *fakes[3];
     for (uint32_t i = 0; i < 3; i++)
         fakes[i] = call(FUNCTION, "{\"FunctionName\": \"slow\"}");
@@ -307,18 +278,18 @@ static void more_than_may_wait_of_one_function_are_refused_as_throttled(void **s
 static void what_waits_past_its_time_is_answered(void **state)
 {
     (void)state;
-    open_again("{\"function_in_flight_max\": 1}");
+    fake_open(&edge_lambda, "{\"function_in_flight_max\": 1}");
     call(FUNCTION, "{\"FunctionName\": \"slow\"}");
     struct fake_call *late = call(FUNCTION, "{\"FunctionName\": \"slow\"}");
     struct fake_call *other = call(FUNCTION, "{\"FunctionName\": \"slow\"}");
     late->call.deadline_ms = 1;
-    assert_true(edge_lambda.turn(module, NULL, 0) > 0);
+    assert_true(fake_turn() > 0);
     assert_failed(late, true, "States.Timeout");
     assert_false(other->is_failed);
     fake_answer(0, 200, NULL, "1");
     fake_answer(1, 200, NULL, "1");
     assert_true(other->is_done);
-    assert_int_equal(edge_lambda.turn(module, NULL, 0), -1);
+    assert_int_equal(fake_turn(), -1);
 }
 
 static void where_there_is_no_room_for_a_request_it_waits(void **state)
@@ -327,9 +298,9 @@ static void where_there_is_no_room_for_a_request_it_waits(void **state)
     fake_send_says(STATUS_BUSY);
     struct fake_call *fake = call(FUNCTION, "{\"FunctionName\": \"pay\"}");
     assert_false(fake->is_failed);
-    assert_true(edge_lambda.turn(module, NULL, 0) > 0);
+    assert_true(fake_turn() > 0);
     fake_send_says(STATUS_OK);
-    assert_int_equal(edge_lambda.turn(module, NULL, 0), -1);
+    assert_int_equal(fake_turn(), -1);
     fake_answer(0, 200, NULL, "1");
     assert_true(fake->is_done);
 }
@@ -355,22 +326,13 @@ static void a_wrong_setting_is_named(void **state)
         {"{\"function_waiting_max\": -1}", "lambda.function_waiting_max: has to be"},
     };
     struct edge_context context = fake_context();
-    for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct problem problem = {0};
-        void *none = NULL;
-        json_t *config = json_loads(cases[i].config, 0, NULL);
-        assert_int_equal(edge_lambda.open(&context, config, &none, &problem), STATUS_INVALID);
-        assert_memory_equal(problem.text, cases[i].sentence, strlen(cases[i].sentence));
-        json_decref(config);
-    }
-    struct problem problem = {0};
-    void *none = NULL;
+    for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        fake_assert_refuses(&edge_lambda, &context, cases[i].config, cases[i].sentence);
     context.aws = NULL;
-    assert_int_equal(edge_lambda.open(&context, NULL, &none, &problem), STATUS_INVALID);
-    assert_non_null(strstr(problem.text, "needs the section `aws`"));
+    fake_assert_refuses(&edge_lambda, &context, NULL, "lambda: needs the section `aws`");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, fake_tear_down)
 
 int main(void)
 {

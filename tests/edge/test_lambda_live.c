@@ -8,81 +8,33 @@
 
 enum { FUNCTION, INVOKE };
 
-static struct live live;
-static uint32_t keys_made;
-
-static void tell(const char *line)
-{
-    json_decref(rig_tell(&live.proxy, line));
-}
-
 static int start(void **state)
 {
     (void)state;
     if (rig_is_missing(RIG_LAMBDA))
         return 0;
-    live_start_lambda(&live, LAMBDA_FUNCTIONS);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    live_stop(&live);
+    live_start_lambda(LAMBDA_FUNCTIONS);
     return 0;
 }
 
 static int set_up(void **state)
 {
     (void)state;
-    if (live.server.pid != 0)
-        live_open(&live, &edge_lambda, "{\"timeout_seconds\": 60, \"function_in_flight_max\": 4}");
+    live_open(&edge_lambda, "{\"timeout_seconds\": 60, \"function_in_flight_max\": 4}");
     return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    if (live.server.pid != 0) {
-        tell("{\"rates\": {}}");
-        live_close(&live);
-    }
-    fake_frame_reset();
-    return 0;
-}
-
-static void skip_where_missing(void)
-{
-    if (live.server.pid == 0)
-        skip();
-}
-
-static struct fake_call *begin(uint32_t handler, const char *input)
-{
-    char key[EDGE_KEY_BYTES];
-    snprintf(key, sizeof key, "4f3a9c0d21b7e865-%u-3", ++keys_made);
-    struct fake_call *fake = fake_call_make(handler, key, input);
-    live_call(&live, fake);
-    return fake;
-}
-
-static struct fake_call *run(uint32_t handler, const char *input)
-{
-    struct fake_call *fake = begin(handler, input);
-    live_run(&live, 0);
-    return fake;
 }
 
 static void a_function_is_called_by_arn_and_by_name(void **state)
 {
     (void)state;
-    skip_where_missing();
-    assert_done(run(FUNCTION, "{\"FunctionName\":\"" ARN "echo\",\"Payload\":{\"a\":[1,\"b\"]}}"),
-                "{\"a\":[1,\"b\"]}");
-    assert_done(run(INVOKE, "{\"FunctionName\":\"echo\",\"Payload\":{\"a\":null}}"),
+    live_skip_where_missing();
+    assert_done(
+        live_run(FUNCTION, "{\"FunctionName\":\"" ARN "echo\",\"Payload\":{\"a\":[1,\"b\"]}}"),
+        "{\"a\":[1,\"b\"]}");
+    assert_done(live_run(INVOKE, "{\"FunctionName\":\"echo\",\"Payload\":{\"a\":null}}"),
                 "{\"StatusCode\":200,\"Payload\":{\"a\":null}}");
-    assert_done(run(FUNCTION, "{\"FunctionName\":\"echo\"}"), "{}");
-    struct fake_call *fake = run(FUNCTION, "{\"FunctionName\":\"nothing\"}");
+    assert_done(live_run(FUNCTION, "{\"FunctionName\":\"echo\"}"), "{}");
+    struct fake_call *fake = live_run(FUNCTION, "{\"FunctionName\":\"nothing\"}");
     assert_true(fake->is_done);
     assert_true(fake->output == NULL || json_is_null(fake->output));
 }
@@ -90,8 +42,8 @@ static void a_function_is_called_by_arn_and_by_name(void **state)
 static void a_function_hears_the_key_of_its_step(void **state)
 {
     (void)state;
-    skip_where_missing();
-    struct fake_call *fake = run(FUNCTION, "{\"FunctionName\":\"context\"}");
+    live_skip_where_missing();
+    struct fake_call *fake = live_run(FUNCTION, "{\"FunctionName\":\"context\"}");
     char expected[128];
     snprintf(expected, sizeof expected, "{\"custom\":{\"flyover_key\":\"%s\"}}", fake->call.key);
     assert_done(fake, expected);
@@ -100,17 +52,17 @@ static void a_function_hears_the_key_of_its_step(void **state)
 static void an_event_is_only_handed_over(void **state)
 {
     (void)state;
-    skip_where_missing();
+    live_skip_where_missing();
     assert_done(
-        run(INVOKE, "{\"FunctionName\":\"echo\",\"InvocationType\":\"Event\",\"Payload\":{}}"),
+        live_run(INVOKE, "{\"FunctionName\":\"echo\",\"InvocationType\":\"Event\",\"Payload\":{}}"),
         "{\"StatusCode\":202}");
 }
 
 static void what_a_function_raises_fails_the_step(void **state)
 {
     (void)state;
-    skip_where_missing();
-    struct fake_call *fake = run(FUNCTION, "{\"FunctionName\":\"refuse\"}");
+    live_skip_where_missing();
+    struct fake_call *fake = live_run(FUNCTION, "{\"FunctionName\":\"refuse\"}");
     assert_failed(fake, true, "Error");
     assert_non_null(strstr(fake->cause, "\"errorMessage\":\"no money\""));
 }
@@ -118,8 +70,8 @@ static void what_a_function_raises_fails_the_step(void **state)
 static void a_function_that_is_not_there_is_named(void **state)
 {
     (void)state;
-    skip_where_missing();
-    struct fake_call *fake = run(FUNCTION, "{\"FunctionName\":\"" ARN "never\"}");
+    live_skip_where_missing();
+    struct fake_call *fake = live_run(FUNCTION, "{\"FunctionName\":\"" ARN "never\"}");
     assert_failed(fake, false, "Lambda.ResourceNotFoundException");
     assert_non_null(strstr(fake->cause, ARN "never"));
 }
@@ -127,9 +79,9 @@ static void a_function_that_is_not_there_is_named(void **state)
 static void an_answer_of_six_megabytes_is_refused(void **state)
 {
     (void)state;
-    skip_where_missing();
+    live_skip_where_missing();
     struct fake_call *fake =
-        run(FUNCTION, "{\"FunctionName\":\"large\",\"Payload\":{\"bytes\":6000000}}");
+        live_run(FUNCTION, "{\"FunctionName\":\"large\",\"Payload\":{\"bytes\":6000000}}");
     assert_failed(fake, false, "States.DataLimitExceeded");
 }
 
@@ -137,19 +89,17 @@ static void an_answer_of_six_megabytes_is_refused(void **state)
 static void a_lost_answer_is_told_and_not_asked_for_again(void **state)
 {
     (void)state;
-    skip_where_missing();
+    live_skip_where_missing();
     static const char *const input = "{\"FunctionName\":\"count\"}";
     static const char *const faults[] = {"reset_after", "half"};
     for (uint32_t i = 0; i < 2; i++) {
         char line[128], expected[128];
         snprintf(line, sizeof line, "{\"next\": [{\"fault\": \"%s\"}]}", faults[i]);
-        tell(line);
-        struct fake_call *lost = run(FUNCTION, input);
+        live_tell(line);
+        struct fake_call *lost = live_run(FUNCTION, input);
         assert_failed(lost, true, "Lambda.SdkClientException");
         assert_non_null(strstr(lost->cause, "it may have been done"));
-        struct fake_call *again = fake_call_make(FUNCTION, lost->call.key, input);
-        live_call(&live, again);
-        live_run(&live, 0);
+        struct fake_call *again = live_run_again(lost);
         snprintf(expected, sizeof expected, "{\"key\":\"%s\",\"times\":2}", lost->call.key);
         assert_done(again, expected);
     }
@@ -158,26 +108,26 @@ static void a_lost_answer_is_told_and_not_asked_for_again(void **state)
 static void throttling_is_waited_out_or_told(void **state)
 {
     (void)state;
-    skip_where_missing();
-    tell("{\"next\": [{\"fault\": \"throttle\"}]}");
-    struct fake_call *fake = run(FUNCTION, "{\"FunctionName\":\"count\"}");
+    live_skip_where_missing();
+    live_tell("{\"next\": [{\"fault\": \"throttle\"}]}");
+    struct fake_call *fake = live_run(FUNCTION, "{\"FunctionName\":\"count\"}");
     char expected[128];
     snprintf(expected, sizeof expected, "{\"key\":\"%s\",\"times\":1}", fake->call.key);
     assert_done(fake, expected);
-    tell("{\"rates\": {\"throttle\": 1}}");
-    assert_failed(run(FUNCTION, "{\"FunctionName\":\"count\"}"), true,
+    live_tell("{\"rates\": {\"throttle\": 1}}");
+    assert_failed(live_run(FUNCTION, "{\"FunctionName\":\"count\"}"), true,
                   "Lambda.TooManyRequestsException");
 }
 
 static void a_slow_function_does_not_hold_up_a_quick_one(void **state)
 {
     (void)state;
-    skip_where_missing();
+    live_skip_where_missing();
     struct fake_call *slow[10];
     for (uint32_t i = 0; i < 10; i++)
-        slow[i] = begin(FUNCTION, "{\"FunctionName\":\"hold\",\"Payload\":7}");
-    begin(FUNCTION, "{\"FunctionName\":\"echo\",\"Payload\":1}");
-    live_run(&live, 10); /* and it is the quick one that ended */
+        slow[i] = live_begin(FUNCTION, "{\"FunctionName\":\"hold\",\"Payload\":7}");
+    live_begin(FUNCTION, "{\"FunctionName\":\"echo\",\"Payload\":1}");
+    live_turn_until(10); /* and it is the quick one that ended */
     for (uint32_t i = 0; i < 10; i++)
         assert_false(slow[i]->is_done || slow[i]->is_failed);
     static const uint32_t released[] = {4, 4, 2}; /* function_in_flight_max at once */
@@ -187,8 +137,8 @@ static void a_slow_function_does_not_hold_up_a_quick_one(void **state)
                  released[i]);
         snprintf(expected, sizeof expected, "%u", released[i]);
         left -= released[i];
-        struct fake_call *release = begin(FUNCTION, input);
-        live_run(&live, left);
+        struct fake_call *release = live_begin(FUNCTION, input);
+        live_turn_until(left);
         assert_done(release, expected);
     }
     for (uint32_t i = 0; i < 10; i++)
@@ -198,15 +148,15 @@ static void a_slow_function_does_not_hold_up_a_quick_one(void **state)
 static void a_server_that_is_down_is_told(void **state)
 {
     (void)state;
-    skip_where_missing();
-    tell("{\"down\": true}");
-    struct fake_call *fake = run(FUNCTION, "{\"FunctionName\":\"echo\"}");
+    live_skip_where_missing();
+    live_tell("{\"down\": true}");
+    struct fake_call *fake = live_run(FUNCTION, "{\"FunctionName\":\"echo\"}");
     assert_failed(fake, true, "Lambda.SdkClientException");
-    tell("{\"down\": false}");
-    assert_done(run(FUNCTION, "{\"FunctionName\":\"echo\",\"Payload\":1}"), "1");
+    live_tell("{\"down\": false}");
+    assert_done(live_run(FUNCTION, "{\"FunctionName\":\"echo\",\"Payload\":1}"), "1");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, live_tear_down)
 
 int main(void)
 {
@@ -222,5 +172,5 @@ int main(void)
         TEST(a_slow_function_does_not_hold_up_a_quick_one),
         TEST(a_server_that_is_down_is_told),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, live_stop);
 }

@@ -469,6 +469,12 @@ static void each_message_starts_one_saga_and_the_queue_is_empty(void **state)
     assert_int_equal(in_queue(queue), 0);
 }
 
+static bool is_empty(void)
+{
+    settle_all();
+    return in_queue(queue) == 0;
+}
+
 static void through_faults_each_message_is_one_name_and_the_queue_is_empty(void **state)
 {
     (void)state;
@@ -480,10 +486,7 @@ static void through_faults_each_message_is_one_name_and_the_queue_is_empty(void 
     wanted = 300;
     run_until(all_known);
     /* What was given away with an answer that was lost, or whose deletion was, comes again. */
-    do {
-        turn();
-        settle_all();
-    } while (in_queue(queue) > 0);
+    run_until(is_empty);
     assert_int_equal(json_object_size(names), 300);
 }
 
@@ -578,6 +581,11 @@ static void a_queue_that_is_purged_goes_on(void **state)
     assert_int_equal(in_queue(queue), 0);
 }
 
+static bool is_said_to_fail(void)
+{
+    return strstr(rig.log, "sqs_in_queue_fails") != NULL;
+}
+
 static void an_endpoint_that_is_down_is_waited_for(void **state)
 {
     (void)state;
@@ -586,8 +594,7 @@ static void an_endpoint_that_is_down_is_waited_for(void **state)
     send(5, "{\"order\":%d}");
     json_decref(rig_tell(&proxy, "{\"down\":true}"));
     open_in("");
-    while (!strstr(rig.log, "sqs_in_queue_fails"))
-        turn();
+    run_until(is_said_to_fail);
     json_decref(rig_tell(&proxy, "{\"down\":false}"));
     wanted = 5;
     run_until(all_known);

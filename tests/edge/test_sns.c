@@ -203,6 +203,13 @@ static void a_wrong_section_is_refused_by_path(void **state)
     assert_non_null(strstr(rig_refused(&edge_sns, "{\"topics\":1}"), "sns.topics"));
 }
 
+static void without_a_section_for_aws_it_is_refused(void **state)
+{
+    (void)state;
+    rig.without_aws = true;
+    assert_non_null(strstr(rig_refused(&edge_sns, "{}"), "sns: needs a section \"aws\""));
+}
+
 /* ---- ends of sagas ------------------------------------------------------------------------------
  */
 
@@ -355,6 +362,7 @@ int main(void)
         TEST(errors_are_named_as_step_functions_names_them),
         TEST(wrong_parameters_are_refused_by_name),
         TEST(a_wrong_section_is_refused_by_path),
+        TEST(without_a_section_for_aws_it_is_refused),
         TEST(only_the_ends_that_the_section_names_are_wanted),
         TEST(an_end_is_published_with_what_subscriptions_filter_by),
         TEST(an_end_to_a_fifo_topic_is_of_the_sagas_group),

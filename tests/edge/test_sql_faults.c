@@ -51,8 +51,8 @@ TEST(sessions_that_are_ended_under_the_load_lose_and_double_nothing)
         assert_true(rig->calls[i].is_done);
     assert_int_equal(sql_rig_number(rig, BALANCE_OF_ADA), 6000);
     assert_int_equal(sql_rig_number(rig, KEYS), 400);
-    sql_rig_until_said(rig, "sql-away");
-    sql_rig_until_said(rig, "sql-back");
+    sql_rig_until_said(rig, "sql_away");
+    sql_rig_until_said(rig, "sql_back");
 }
 
 TEST(a_server_that_crashes_in_a_transaction_and_comes_back_does_it_once)
@@ -67,7 +67,7 @@ TEST(a_server_that_crashes_in_a_transaction_and_comes_back_does_it_once)
         sql_rig_turn(rig);
     PQfinish(other);
     postgres_stop(&postgres, SIGQUIT);
-    sql_rig_until_said(rig, "sql-away");
+    sql_rig_until_said(rig, "sql_away");
     assert_int_equal(call->answers, 0);
     postgres_start(&postgres);
     PQfinish(rig->admin);
@@ -176,7 +176,7 @@ TEST(of_several_servers_one_that_is_there_is_taken)
 TEST(a_server_whose_name_nobody_knows_is_named)
 {
     sql_rig_open_at(rig, &postgres, "nowhere.invalid", SECTION("", PAY));
-    sql_rig_until_said(rig, "sql-away");
+    sql_rig_until_said(rig, "sql_away");
     struct sql_rig_call *call = sql_rig_call_with(rig, "pay", "e-1-1", ada_10, NULL, 50);
     sql_rig_failed(rig, call, "SQL.ConnectionFailed", "host \"nowhere.invalid\" has no address");
     assert_true(call->retryable);
@@ -276,7 +276,7 @@ TEST(a_table_of_keys_that_may_not_be_made_is_a_sentence_with_the_statement)
     char ddl[512];
     sql_keys_ddl("flyover_keys", ddl, sizeof ddl);
     sql_rig_run(rig, ddl);
-    sql_rig_until_said(rig, "sql-back");
+    sql_rig_until_said(rig, "sql_back");
     sql_rig_failed(rig, sql_rig_call(rig, "pay", "e-2-1", ada_10), "SQL.KeysTableMissing",
                    "grant SELECT");
     sql_rig_run(rig, "GRANT SELECT, INSERT, UPDATE, DELETE ON flyover_keys TO poor");

@@ -332,7 +332,7 @@ TEST(what_a_duplicate_did_not_prepare_fails_nothing_behind_it)
     sql_rig_wait(rig, sql_rig_call(rig, "pay", "e-1-1", ada_10));
     sql_rig_run(rig, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                      "WHERE application_name = 'flyover'");
-    sql_rig_until_said(rig, "sql-away");
+    sql_rig_until_said(rig, "sql_away");
     for (int i = 0; i < 4; i++) {
         char key[32];
         snprintf(key, sizeof key, "e-%d-1", i + 1);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/edge/sqs_in_parts.h"
 #include "tests/edge/sqs_rig.h"
 
 #define URL   "http://127.0.0.1:4566/000000000000/orders"
@@ -18,10 +19,12 @@
 #define OTHER "http://127.0.0.1:4566/000000000000/others"
 
 static void *module;
+static const char *redrive; /* the policy of each queue */
 
 static int set_up(void **state)
 {
     module = NULL;
+    redrive = "{}";
     return rig_set_up(state);
 }
 
@@ -40,9 +43,9 @@ static void turn(void)
 
 static json_t *attributes(int visibility)
 {
-    return json_pack("{s:{s:o, s:s, s:s}}", "Attributes", "VisibilityTimeout",
+    return json_pack("{s:{s:o, s:s, s:s*}}", "Attributes", "VisibilityTimeout",
                      json_sprintf("%d", visibility), "MessageRetentionPeriod", "3600",
-                     "RedrivePolicy", "{}");
+                     "RedrivePolicy", redrive);
 }
 
 /* Open, with its attributes known, and one receive under way for each queue. */
@@ -375,6 +378,30 @@ static void a_receipt_that_is_no_longer_good_is_not_extended_again(void **state)
     assert_int_equal(entries("DeleteMessageBatch"), 1);
 }
 
+static void while_an_extension_is_under_way_there_is_nothing_to_do(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\"");
+    come_one(message(1, "{}"));
+    rig.later_ms = 16000;
+    turn();
+    rig.later_ms = 46000; /* nobody has answered yet */
+    turn();
+    assert_int_equal(edge_sqs_in.turn(module, NULL, 0), -1);
+    succeed("ChangeMessageVisibilityBatch");
+    assert_int_equal(entries("ChangeMessageVisibilityBatch"), 1);
+    succeed("ChangeMessageVisibilityBatch");
+}
+
+static void where_there_is_no_room_there_is_nothing_to_do(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\"");
+    rig.room = 0;
+    come(many(1, 2));
+    assert_int_equal(edge_sqs_in.turn(module, NULL, 0), 15000); /* until they are extended */
+}
+
 static void a_visibility_that_is_too_short_is_not_taken(void **state)
 {
     (void)state;
@@ -397,6 +424,29 @@ static json_t *groups(const char *of_each)
         json_array_append_new(list, of_group(i + 1, group));
     }
     return list;
+}
+
+/* These have been received so often. */
+static json_t *received(json_t *list, const char *times)
+{
+    size_t at;
+    json_t *one;
+    json_array_foreach(list, at, one) json_object_set_new(
+        json_object_get(one, "Attributes"), "ApproximateReceiveCount", json_string(times));
+    return list;
+}
+
+/* Its receipts, of all batches until there is none. */
+static uint32_t take_back(void)
+{
+    uint32_t count = 0;
+    while (rig_find("ChangeMessageVisibilityBatch") >= 0) {
+        for (size_t i = 0; i < entries("ChangeMessageVisibilityBatch"); i++, count++)
+            assert_int_equal(number(entry("ChangeMessageVisibilityBatch", i), "VisibilityTimeout"),
+                             0);
+        succeed("ChangeMessageVisibilityBatch");
+    }
+    return count;
 }
 
 static void of_a_group_one_message_at_a_time_is_with_the_engine(void **state)
@@ -466,6 +516,119 @@ static void behind_one_that_is_given_up_its_group_waits(void **state)
     assert_string_equal(rig.messages[1].name, "orders.fifo/d-1");
     settle(1, EDGE_SETTLED);
     assert_string_equal(rig.messages[2].name, "orders.fifo/d-2");
+}
+
+static void behind_one_that_is_refused_for_the_last_time_its_group_goes_on(void **state)
+{
+    (void)state;
+    redrive = "{\"maxReceiveCount\":\"3\"}";
+    open_queue(FIFO, "\"definition\":\"order\"");
+    for (uint32_t i = 0; i < 2; i++) {
+        come(received(groups("aa"), i == 0 ? "1" : "2"));
+        settle(i, EDGE_REFUSED);
+        assert_int_equal(take_back(), 1);
+        assert_int_equal(rig.messages_count, i + 1);
+    }
+    come(received(groups("aaa"), "3"));
+    settle(2, EDGE_REFUSED);
+    assert_int_equal(rig.messages_count, 4);
+    assert_string_equal(rig.messages[3].name, "orders.fifo/d-2");
+    settle(3, EDGE_SETTLED);
+    assert_string_equal(rig.messages[4].name, "orders.fifo/d-3");
+    settle(4, EDGE_SETTLED);
+    assert_int_equal(take_back(), 0);
+    assert_int_equal(rig.refused, 0);
+}
+
+static void behind_one_that_cannot_be_a_start_its_group_goes_on_at_the_last_time(void **state)
+{
+    (void)state;
+    redrive = "{\"maxReceiveCount\":2}";
+    open_queue(FIFO, "\"definition\":\"order\"");
+    for (int i = 1; i <= 2; i++) {
+        json_t *list = received(groups("aa"), i == 1 ? "1" : "2");
+        json_object_set_new(json_array_get(list, 0), "Body", json_string("no json"));
+        come(list);
+        assert_int_equal(take_back(), i == 1);
+    }
+    assert_int_equal(rig.messages_count, 1);
+    assert_string_equal(rig.messages[0].name, "orders.fifo/d-2");
+}
+
+static void where_nothing_is_moved_away_a_group_waits_behind_a_bad_one(void **state)
+{
+    (void)state;
+    redrive = NULL;
+    open_queue(FIFO, "\"definition\":\"order\"");
+    assert_non_null(strstr(rig.log, "those behind it in its group wait"));
+    come(received(groups("aa"), "1000"));
+    settle(0, EDGE_REFUSED);
+    assert_int_equal(take_back(), 1);
+    assert_int_equal(rig.messages_count, 1);
+    assert_int_equal(number(request("ReceiveMessage"), "MaxNumberOfMessages"), 10);
+}
+
+static void while_a_bad_one_of_an_unknown_policy_is_about_messages_come_singly(void **state)
+{
+    (void)state;
+    open_queue(FIFO, "\"definition\":\"order\",\"connections\":1");
+    come(received(groups("aa"), "1"));
+    settle(0, EDGE_REFUSED);
+    assert_int_equal(take_back(), 1);
+    come(json_array()); /* was asked for before that was known */
+    assert_int_equal(number(request("ReceiveMessage"), "MaxNumberOfMessages"), 1);
+    rig.later_ms = 59000;
+    come(received(groups("a"), "2"));
+    settle(1, EDGE_REFUSED);
+    come(json_array());
+    rig.later_ms = 118000;
+    come(json_array());
+    assert_int_equal(number(request("ReceiveMessage"), "MaxNumberOfMessages"), 1);
+    rig.later_ms = 120000;
+    come(json_array());
+    assert_int_equal(number(request("ReceiveMessage"), "MaxNumberOfMessages"), 10);
+}
+
+static void of_a_known_policy_only_for_the_last_time_messages_come_singly(void **state)
+{
+    (void)state;
+    redrive = "{\"maxReceiveCount\":3}";
+    open_queue(FIFO, "\"definition\":\"order\",\"connections\":1");
+    come(received(groups("a"), "1"));
+    settle(0, EDGE_REFUSED);
+    come(json_array());
+    assert_int_equal(number(request("ReceiveMessage"), "MaxNumberOfMessages"), 10);
+    come(received(groups("a"), "2"));
+    settle(1, EDGE_REFUSED);
+    come(json_array());
+    assert_int_equal(number(request("ReceiveMessage"), "MaxNumberOfMessages"), 1);
+}
+
+static void where_a_group_waits_the_policy_is_asked_for_again(void **state)
+{
+    (void)state;
+    redrive = NULL;
+    open_queue(FIFO, "\"definition\":\"order\"");
+    come(received(groups("a"), "1"));
+    settle(0, EDGE_REFUSED);
+    assert_int_equal(count_of("GetQueueAttributes"), 0);
+    rig.later_ms = 61000;
+    come(received(groups("aa"), "2"));
+    settle(1, EDGE_REFUSED);
+    assert_int_equal(take_back(), 1);
+    rig.log[0] = 0;
+    rig_answer_json((uint32_t)rig_find("GetQueueAttributes"), attributes(30));
+    assert_string_equal(rig.log, ""); /* it was said at the start */
+    rig.later_ms = 122000;
+    come(received(groups("aa"), "3"));
+    settle(2, EDGE_REFUSED);
+    assert_int_equal(take_back(), 1);
+    redrive = "{\"maxReceiveCount\":4}";
+    rig_answer_json((uint32_t)rig_find("GetQueueAttributes"), attributes(30));
+    come(received(groups("aa"), "4"));
+    settle(3, EDGE_REFUSED);
+    assert_int_equal(rig.messages_count, 5);
+    settle(4, EDGE_SETTLED);
 }
 
 static void one_whose_input_can_be_no_payload_gives_back_its_group(void **state)
@@ -672,6 +835,117 @@ static void a_message_signals_a_saga(void **state)
     assert_int_equal(rig.messages_count, 1);
 }
 
+#define SIGNAL  "\"signal\":{\"name\":\"approved\",\"saga\":\"$.id\"}"
+#define TO_SAGA "{\"id\":42}"
+
+static void a_signal_that_comes_again_is_deleted_and_not_sent_again(void **state)
+{
+    (void)state;
+    open_queue(URL, SIGNAL);
+    come_one(message(1, TO_SAGA));
+    settle(0, EDGE_SETTLED);
+    succeed("DeleteMessageBatch");
+    json_t *again = message(1, TO_SAGA);
+    json_object_set_new(again, "ReceiptHandle", json_string("another"));
+    come_one(again);
+    assert_int_equal(rig.messages_count, 1);
+    assert_string_equal(text(entry("DeleteMessageBatch", 0), "ReceiptHandle"), "another");
+    succeed("DeleteMessageBatch");
+    come_one(message(2, TO_SAGA));
+    assert_int_equal(rig.messages_count, 2);
+}
+
+static void a_signal_that_comes_again_while_it_is_sent_waits_for_that(void **state)
+{
+    (void)state;
+    open_queue(URL, SIGNAL);
+    come_one(message(1, TO_SAGA));
+    come_one(message(1, TO_SAGA));
+    assert_int_equal(rig.messages_count, 1);
+    settle(0, EDGE_SETTLED);
+    assert_int_equal(rig.messages_count, 1);
+    succeed("DeleteMessageBatch");
+    if (rig_find("DeleteMessageBatch") >= 0)
+        succeed("DeleteMessageBatch");
+    assert_non_null(strstr(rig.log, "sqs_in_again: message id-1"));
+}
+
+static void a_signal_that_was_refused_and_comes_again_is_tried_again(void **state)
+{
+    (void)state;
+    open_queue(URL, SIGNAL);
+    come_one(message(1, TO_SAGA));
+    come_one(message(1, TO_SAGA));
+    settle(0, EDGE_REFUSED);
+    assert_int_equal(rig.messages_count, 2);
+    assert_int_equal(rig_find("ChangeMessageVisibilityBatch"), -1);
+    settle(1, EDGE_SETTLED);
+    assert_int_equal(entries("DeleteMessageBatch"), 1);
+}
+
+static void a_notification_that_comes_as_two_messages_is_one_signal(void **state)
+{
+    (void)state;
+    open_queue(URL, SIGNAL ",\"sns_envelope\":true");
+    for (int i = 1; i <= 2; i++) {
+        come_one(message(i, "{\"Type\":\"Notification\",\"MessageId\":\"sns-1\",\"Message\":"
+                            "\"{\\\"id\\\":42}\"}"));
+        if (i == 1)
+            settle(0, EDGE_SETTLED);
+    }
+    assert_int_equal(rig.messages_count, 1);
+}
+
+/* One message after another, each settled and deleted. */
+static void signal_many(int first, int count)
+{
+    for (int i = first; i < first + count; i++) {
+        come_one(message(i, TO_SAGA));
+        settle(0, EDGE_SETTLED);
+        json_decref(rig.messages[0].input);
+        rig.messages_count = 0;
+        succeed("DeleteMessageBatch");
+    }
+}
+
+static void of_signals_the_last_ones_are_known_and_those_that_could_not_be_deleted(void **state)
+{
+    (void)state;
+    open_queue(URL, SIGNAL);
+    come_one(message(0, TO_SAGA));
+    settle(0, EDGE_SETTLED);
+    json_decref(rig.messages[0].input);
+    rig.messages_count = 0;
+    rig_answer((uint32_t)rig_find("DeleteMessageBatch"),
+               "{\"Failed\":[{\"Id\":\"0\",\"SenderFault\":true,\"Code\":\"X\"}]}");
+    signal_many(1, SQS_IN_KNOWN_MAX + 1);
+    come_one(message(0, TO_SAGA)); /* its deletion failed */
+    come_one(message(2, TO_SAGA)); /* the oldest that is known */
+    assert_int_equal(rig.messages_count, 0);
+    come_one(message(1, TO_SAGA)); /* the youngest that is not */
+    assert_int_equal(rig.messages_count, 1);
+    while (rig_find("DeleteMessageBatch") >= 0)
+        succeed("DeleteMessageBatch");
+}
+
+static void of_ids_the_last_ones_are_known_however_many_there_were(void **state)
+{
+    (void)state;
+    struct sqs_known *known = NULL;
+    char id[16];
+    assert_false(sqs_known_has(known, "0"));
+    for (uint32_t i = 0; i < 3 * SQS_IN_KNOWN_MAX + 7; i++) {
+        (void)snprintf(id, sizeof(id), "%u", i);
+        sqs_known_add(&known, id);
+        sqs_known_add(&known, id); /* counts once */
+    }
+    for (uint32_t i = 0; i < 3 * SQS_IN_KNOWN_MAX + 7; i++) {
+        (void)snprintf(id, sizeof(id), "%u", i);
+        assert_int_equal(sqs_known_has(known, id), i >= 2 * SQS_IN_KNOWN_MAX + 7);
+    }
+    free(known);
+}
+
 static void a_message_ends_a_step_by_its_token(void **state)
 {
     (void)state;
@@ -872,11 +1146,19 @@ int main(void)
         TEST(messages_for_which_the_room_has_gone_wait_here),
         TEST(a_message_that_waits_long_stays_invisible),
         TEST(a_receipt_that_is_no_longer_good_is_not_extended_again),
+        TEST(while_an_extension_is_under_way_there_is_nothing_to_do),
+        TEST(where_there_is_no_room_there_is_nothing_to_do),
         TEST(a_visibility_that_is_too_short_is_not_taken),
         TEST(of_a_group_one_message_at_a_time_is_with_the_engine),
         TEST(behind_one_that_the_engine_refuses_its_group_is_given_back),
         TEST(behind_one_that_cannot_be_a_start_its_group_is_given_back),
         TEST(behind_one_that_is_given_up_its_group_waits),
+        TEST(behind_one_that_is_refused_for_the_last_time_its_group_goes_on),
+        TEST(behind_one_that_cannot_be_a_start_its_group_goes_on_at_the_last_time),
+        TEST(where_nothing_is_moved_away_a_group_waits_behind_a_bad_one),
+        TEST(while_a_bad_one_of_an_unknown_policy_is_about_messages_come_singly),
+        TEST(of_a_known_policy_only_for_the_last_time_messages_come_singly),
+        TEST(where_a_group_waits_the_policy_is_asked_for_again),
         TEST(one_whose_input_can_be_no_payload_gives_back_its_group),
         TEST(what_cannot_be_a_start_is_left_to_the_queue_by_name),
         TEST(a_body_that_was_damaged_on_its_way_is_not_taken),
@@ -890,6 +1172,12 @@ int main(void)
         TEST(a_notification_that_sns_delivers_twice_is_the_same_input),
         TEST(polls_that_fail_together_are_one_failure),
         TEST(a_message_signals_a_saga),
+        TEST(a_signal_that_comes_again_is_deleted_and_not_sent_again),
+        TEST(a_signal_that_comes_again_while_it_is_sent_waits_for_that),
+        TEST(a_signal_that_was_refused_and_comes_again_is_tried_again),
+        TEST(a_notification_that_comes_as_two_messages_is_one_signal),
+        TEST(of_signals_the_last_ones_are_known_and_those_that_could_not_be_deleted),
+        TEST(of_ids_the_last_ones_are_known_however_many_there_were),
         TEST(a_message_ends_a_step_by_its_token),
         TEST(a_queue_that_fails_rests_and_the_others_go_on),
         TEST(a_queue_that_does_not_exist_is_asked_for_again_with_its_attributes),

@@ -163,8 +163,8 @@ static void an_entry_that_failed_is_sent_again_without_the_others(void **state)
     assert_false(rig_end_of("e-3-1")->retryable);
     assert_null(rig_end_of("e-2-1"));
     assert_int_equal(rig.retries, 1);
-    while (rig.requests_count == 0)
-        turn();
+    rig.later_ms = 10000;
+    turn();
     assert_int_equal(entries(0), 1);
     assert_string_equal(text(entry(0, 0), "MessageBody"), "b");
 }
@@ -175,8 +175,8 @@ static void an_entry_that_keeps_failing_fails_its_call_in_the_end(void **state)
     call_with_body("e-1-1", "a");
     for (int tries = 0; tries < 4; tries++) {
         assert_null(rig_end_of("e-1-1"));
-        while (rig.requests_count == 0)
-            turn();
+        rig.later_ms += 10000;
+        turn();
         rig_answer(0, "{\"Failed\":[{\"Id\":\"0\",\"Code\":\"InternalError\"}]}");
     }
     assert_string_equal(rig_end_of("e-1-1")->error, "SQS.AmazonSQSException");
@@ -340,22 +340,35 @@ static void wrong_parameters_are_refused_by_name(void **state)
     assert_int_equal(rig.requests_count, 0);
 }
 
+/* To QUEUE, with one field more, which is stolen. */
+static void call_with(const char *key, const char *field, json_t *value)
+{
+    json_t *input = json_pack("{s:s, s:s}", "QueueUrl", QUEUE, "MessageBody", "x");
+    json_object_set_new(input, field, value);
+    char *text = json_dumps(input, JSON_COMPACT);
+    call(key, text);
+    free(text);
+    json_decref(input);
+}
+
 static void a_message_that_is_too_large_is_refused(void **state)
 {
     (void)state;
     char *body = malloc(262145);
     memset(body, 'x', 262144);
     body[262144] = 0;
-    struct edge_call *large = rig_call("e-1-1", "{\"QueueUrl\":\"" QUEUE "\"}");
-    json_object_set_new(large->input, "MessageBody", json_string(body));
-    edge_sqs.call(module, large);
+    call_with("e-1-1", "MessageBody", json_string(body));
     turn(); /* exactly as large as may be: it goes, without the key */
     assert_int_equal(rig.requests_count, 1);
     assert_null(json_object_get(entry(0, 0), "MessageAttributes"));
-    struct edge_call *larger = rig_call("e-2-1", "{\"QueueUrl\":\"" QUEUE "\"}");
-    json_object_set_new(larger->input, "MessageBody", json_sprintf("%sx", body));
-    edge_sqs.call(module, larger);
+    call_with("e-2-1", "MessageBody", json_sprintf("%sx", body));
     assert_non_null(strstr(rig_end_of("e-2-1")->cause, "262144"));
+    /* 131,072 numbers of a byte each, which as text have a comma each. */
+    json_t *numbers = json_array();
+    for (int i = 0; i < 131072; i++)
+        json_array_append_new(numbers, json_integer(1));
+    call_with("e-3-1", "MessageBody", numbers);
+    assert_non_null(strstr(rig_end_of("e-3-1")->cause, "262144"));
     free(body);
 }
 
@@ -374,15 +387,10 @@ static json_t *attributes(int count)
 static void the_key_is_no_eleventh_attribute(void **state)
 {
     (void)state;
-    struct edge_call *ten = rig_call("e-1-1", "{\"QueueUrl\":\"" QUEUE "\",\"MessageBody\":\"x\"}");
-    json_object_set_new(ten->input, "MessageAttributes", attributes(10));
-    edge_sqs.call(module, ten);
+    call_with("e-1-1", "MessageAttributes", attributes(10));
     turn();
     assert_int_equal(json_object_size(json_object_get(entry(0, 0), "MessageAttributes")), 10);
-    struct edge_call *eleven =
-        rig_call("e-2-1", "{\"QueueUrl\":\"" QUEUE "\",\"MessageBody\":\"x\"}");
-    json_object_set_new(eleven->input, "MessageAttributes", attributes(11));
-    edge_sqs.call(module, eleven);
+    call_with("e-2-1", "MessageAttributes", attributes(11));
     assert_non_null(strstr(rig_end_of("e-2-1")->cause, "11"));
 }
 
@@ -393,6 +401,13 @@ static void a_wrong_section_is_refused_by_path(void **state)
     assert_non_null(strstr(rig_refused(&edge_sqs, "{\"key_attribute\":1}"), "sqs.key_attribute"));
     assert_non_null(strstr(rig_refused(&edge_sqs, "{\"queue\":1}"), "sqs.queue"));
     assert_non_null(strstr(rig_refused(&edge_sqs, "3"), "sqs:"));
+}
+
+static void without_a_section_for_aws_it_is_refused(void **state)
+{
+    (void)state;
+    rig.without_aws = true;
+    assert_non_null(strstr(rig_refused(&edge_sqs, "{}"), "sqs: needs a section \"aws\""));
 }
 
 int main(void)
@@ -420,6 +435,7 @@ int main(void)
         TEST(a_message_that_is_too_large_is_refused),
         TEST(the_key_is_no_eleventh_attribute),
         TEST(a_wrong_section_is_refused_by_path),
+        TEST(without_a_section_for_aws_it_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

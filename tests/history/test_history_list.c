@@ -1,4 +1,5 @@
 /* Pages of finished sagas against a plain list of all there were. */
+#include "tests/damage.h"
 #include "tests/history/oracle.h"
 
 #include <sys/wait.h>
@@ -167,7 +168,7 @@ static void a_torn_end_is_not_there_yet(void **state)
     assert_true(scratch_find(folder, "", SEGMENT_SUFFIX, path));
     uint32_t before = list_all(&(struct history_filter){0}, 1000, NULL);
     assert_int_equal(before, ended_count);
-    size_t bytes = scratch_file_bytes(path);
+    size_t bytes = damage_file_bytes(path);
     uint32_t last_ends = 0;
     while (sagas[ended[ended_count - 1 - last_ends]].end_no == block_no)
         last_ends++;
@@ -195,7 +196,7 @@ static void damage_costs_no_more_than_its_region(void **state)
     assert_true(count > 5);
     assert_int_equal(segment_path(path, folder, first_nos[3], &problem), STATUS_OK);
     free(first_nos);
-    scratch_flip(path, SEGMENT_BYTES / 2, 4);
+    damage_flip(path, SEGMENT_BYTES / 2, 4);
     uint32_t rest = list_all(&(struct history_filter){0}, 1000, NULL);
     assert_true(rest < whole && rest > whole - 200);
     assert_true(history_damaged_count(reader) > 0);

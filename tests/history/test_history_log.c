@@ -1,3 +1,4 @@
+#include "tests/damage.h"
 #include "tests/history/rig.h"
 
 #include <signal.h>
@@ -190,7 +191,7 @@ static void a_last_chunk_cut_at_any_byte_is_a_gap_and_no_more(void **state)
     write_blocks(11);
     char path[PATH_MAX];
     path_of(path, 1);
-    size_t whole = scratch_file_bytes(path);
+    size_t whole = damage_file_bytes(path);
     make_block(11);
     size_t last_bytes = CHUNK_HEADER_BYTES + chunk.bytes_count;
     for (size_t cut = 1; cut <= last_bytes; cut++) {
@@ -204,7 +205,7 @@ static void a_last_chunk_cut_at_any_byte_is_a_gap_and_no_more(void **state)
         assert_int_equal(found.bad_count, 0);
         append_blocks(log, 11, 11);
         history_log_close(log);
-        assert_int_equal(scratch_file_bytes(path), whole);
+        assert_int_equal(damage_file_bytes(path), whole);
     }
     check_sagas(1, 11);
 }
@@ -215,13 +216,13 @@ static void a_flipped_bit_in_the_open_segment_ends_it_there(void **state)
     write_blocks(11);
     char path[PATH_MAX];
     path_of(path, 1);
-    size_t whole = scratch_file_bytes(path);
+    size_t whole = damage_file_bytes(path);
     make_block(11);
     size_t last_bytes = CHUNK_HEADER_BYTES + chunk.bytes_count;
     for (size_t back = 1; back <= last_bytes; back++) {
         if (back > 8 && back <= chunk.bytes_count && back % 7 != 0)
             continue;
-        scratch_flip(path, whole - back, (uint8_t)(1u << back % 8));
+        damage_flip(path, whole - back, (uint8_t)(1u << back % 8));
         struct history_log *log = rig_open(directory, 11, &found);
         assert_int_equal(found.gap_first_no, 11);
         append_blocks(log, 11, 11);
@@ -287,20 +288,20 @@ static void a_sealed_segment_with_a_broken_footer_is_set_aside(void **state)
     assert_true(list(first_nos, 64) > 3);
     char path[PATH_MAX];
     path_of(path, first_nos[1]);
-    size_t bytes = scratch_file_bytes(path);
+    size_t bytes = damage_file_bytes(path);
     struct segment_summary summary;
     int file = open(path, O_RDONLY);
     assert_int_equal(segment_read_summary(file, bytes, &summary), STATUS_OK);
     close(file);
     assert_true(summary.chunks_end > SEGMENT_BYTES && summary.lines_count <= 64);
     for (size_t at = summary.chunks_end; at<bytes; at += at + 32> bytes ? 1 : 29) {
-        scratch_flip(path, at, (uint8_t)(1u << at % 8));
+        damage_flip(path, at, (uint8_t)(1u << at % 8));
         check_set_aside(first_nos[1], first_nos[2]);
-        scratch_flip(path, at, (uint8_t)(1u << at % 8));
+        damage_flip(path, at, (uint8_t)(1u << at % 8));
     }
-    scratch_flip(path, 3, 1); /* the header */
+    damage_flip(path, 3, 1); /* the header */
     check_set_aside(first_nos[1], first_nos[2]);
-    scratch_flip(path, 3, 1);
+    damage_flip(path, 3, 1);
     for (size_t cut = 1; bytes - cut > SEGMENT_BYTES; cut += 97) {
         uint8_t *tail = malloc(cut);
         assert_non_null(tail);
@@ -326,7 +327,7 @@ static void a_newest_segment_with_a_broken_footer_is_read_anew(void **state)
     assert_int_equal(unlink(path), 0);
     last_no = first_nos[count - 1] - 1;
     path_of(path, first_nos[count - 2]);
-    scratch_flip(path, scratch_file_bytes(path) - 20, 1);
+    damage_flip(path, damage_file_bytes(path) - 20, 1);
     struct history_log *log = rig_open(directory, last_no, &found);
     assert_int_equal(found.covered_no, last_no);
     assert_string_equal(found.text, "");
@@ -466,7 +467,7 @@ static void what_was_set_aside_goes_with_what_stands_around_it(void **state)
     for (uint32_t i = 0; i < 3; i++) {
         char path[PATH_MAX];
         path_of(path, first_nos[damaged[i]]);
-        scratch_flip(path, scratch_file_bytes(path) - 20, 1);
+        damage_flip(path, damage_file_bytes(path) - 20, 1);
         /* As if the first was set aside twice. */
         if (i > 0)
             continue;
@@ -507,7 +508,7 @@ static void a_full_disk_is_said_and_leaves_whole_chunks(void **state)
     make_block(13);
     char path[PATH_MAX];
     path_of(path, 1);
-    size_t bytes = scratch_file_bytes(path);
+    size_t bytes = damage_file_bytes(path);
     static const size_t rooms[] = {0, 10, CHUNK_HEADER_BYTES, CHUNK_HEADER_BYTES + 50};
     for (uint32_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
         low = (struct rlimit){bytes + rooms[i], old.rlim_max};
@@ -517,7 +518,7 @@ static void a_full_disk_is_said_and_leaves_whole_chunks(void **state)
                          STATUS_NO_SPACE);
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
         assert_non_null(strstr(problem.text, path));
-        assert_int_equal(scratch_file_bytes(path), bytes);
+        assert_int_equal(damage_file_bytes(path), bytes);
         assert_int_equal(history_log_covered_no(log), 12);
     }
     append_blocks(log, 13, 60);
@@ -526,9 +527,9 @@ static void a_full_disk_is_said_and_leaves_whole_chunks(void **state)
     uint32_t count = list(first_nos, 64);
     path_of(path, first_nos[count - 1]);
     uint64_t block_no = 61;
-    for (; scratch_file_bytes(path) < SEGMENT_BYTES; block_no++)
+    for (; damage_file_bytes(path) < SEGMENT_BYTES; block_no++)
         append_blocks(log, block_no, block_no);
-    bytes = scratch_file_bytes(path);
+    bytes = damage_file_bytes(path);
     make_block(block_no);
     low = (struct rlimit){bytes + 100, old.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
@@ -537,7 +538,7 @@ static void a_full_disk_is_said_and_leaves_whole_chunks(void **state)
                                             chunk.notes_count, &problem),
                          STATUS_NO_SPACE);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
-    assert_int_equal(scratch_file_bytes(path), bytes);
+    assert_int_equal(damage_file_bytes(path), bytes);
     append_blocks(log, block_no, 200);
     history_log_close(log);
     check_sagas(1, 200);

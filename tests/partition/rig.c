@@ -111,6 +111,12 @@ uint32_t rig_turn(struct rig *rig)
     return replies_count;
 }
 
+void rig_turns(struct rig *rig, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        rig_turn(rig);
+}
+
 void rig_settle(struct rig *rig)
 {
     for (int i = 0; i < 20000; i++) {
@@ -197,6 +203,21 @@ void rig_replay(const struct rig *rig, char ret_digest[PARTITION_DIGEST_BYTES])
     partition_state_digest(state, ret_digest);
     journal_close(journal);
     partition_state_close(state);
+}
+
+void rig_assert_replay_agrees(struct rig *rig)
+{
+    char live[PARTITION_DIGEST_BYTES], replayed[PARTITION_DIGEST_BYTES];
+    rig_stop(rig, live);
+    rig_replay(rig, replayed);
+    assert_string_equal(live, replayed);
+}
+
+void rig_assert_error(const struct rig *rig, const char *name)
+{
+    const struct core_error *errors;
+    assert_int_equal(core_errors(partition_state(rig->partition)->core, &errors), 1);
+    assert_string_equal(errors[0].name, name);
 }
 
 uint32_t rig_checkpoints(const struct rig *rig, uint64_t *ret_block_nos, uint32_t capacity)

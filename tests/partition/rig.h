@@ -31,6 +31,7 @@ struct partition_options rig_options(const struct rig *rig, enum durability dura
 void rig_open(struct rig *rig, const struct partition_options *options, const char *definition);
 /* One turn of the engine; returns how many replies it gave. */
 uint32_t rig_turn(struct rig *rig);
+void rig_turns(struct rig *rig, uint32_t count);
 void rig_stop(struct rig *rig, char ret_digest[PARTITION_DIGEST_BYTES]);
 /* Turns until nothing is left to do by itself but wait. */
 void rig_settle(struct rig *rig);
@@ -51,6 +52,10 @@ struct core_totals rig_totals(const struct rig *rig);
 int64_t rig_done(const struct rig *rig, const char *letter);
 /* The digest that the journal alone gives, read from its first block. */
 void rig_replay(const struct rig *rig, char ret_digest[PARTITION_DIGEST_BYTES]);
+/* Stops the engine; the journal alone gives the digest that it stops with. */
+void rig_assert_replay_agrees(struct rig *rig);
+/* All that went wrong went wrong for this reason. */
+void rig_assert_error(const struct rig *rig, const char *name);
 /* Blocks of the checkpoints that are there, newest first; returns how many, `capacity` at most. */
 uint32_t rig_checkpoints(const struct rig *rig, uint64_t *ret_block_nos, uint32_t capacity);
 /* Makes it unreadable. */

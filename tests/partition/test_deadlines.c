@@ -41,34 +41,13 @@ static void open_with(struct rig *rig, const char *definition)
     rig_open(rig, &options, definition);
 }
 
-static void turns(struct rig *rig, int count)
-{
-    for (int i = 0; i < count; i++)
-        rig_turn(rig);
-}
-
 /* Until it is with its worker, which does not step. */
 static void send_one(struct rig *rig)
 {
     rig_held[PARTITION_WORKER] = true;
     rig_start(rig, rig->plan, "x", "y");
-    turns(rig, 5);
+    rig_turns(rig, 5);
     assert_string_equal(scripted_trace, "");
-}
-
-static void assert_replay_agrees(struct rig *rig)
-{
-    char live[PARTITION_DIGEST_BYTES], replayed[PARTITION_DIGEST_BYTES];
-    rig_stop(rig, live);
-    rig_replay(rig, replayed);
-    assert_string_equal(live, replayed);
-}
-
-static void assert_error(const struct rig *rig, const char *name)
-{
-    const struct core_error *errors;
-    assert_int_equal(core_errors(partition_state(rig->partition)->core, &errors), 1);
-    assert_string_equal(errors[0].name, name);
 }
 
 /* ---- steps --------------------------------------------------------------------------------------
@@ -88,14 +67,14 @@ static void a_step_with_tables_that_was_begun_in_time_counts_however_long_it_tak
     scripted_hook = pass_time;
     /* The result is there and not read yet when the timer is due. */
     rig_held[PARTITION_WORKER] = false;
-    turns(rig, 1);
+    rig_turns(rig, 1);
     assert_string_equal(scripted_trace, "a");
     rig_settle(rig);
     assert_int_equal(rig_totals(rig).succeeded, 1);
     assert_int_equal(rig_totals(rig).timeouts, 0);
     assert_int_equal(rig_done(rig, "a"), 1);
     assert_int_equal(partition_counts(rig->partition).late_results, 0);
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 static void a_step_in_the_ring_past_its_deadline_is_not_begun(void **state)
@@ -104,7 +83,7 @@ static void a_step_in_the_ring_past_its_deadline_is_not_begun(void **state)
     open_with(rig, of_tables);
     send_one(rig);
     rig_now_ms += 5000;
-    turns(rig, 5);
+    rig_turns(rig, 5);
     /* Its worker has it: the engine's timer lets it be. */
     assert_int_equal(rig_totals(rig).timeouts, 0);
     rig_held[PARTITION_WORKER] = false;
@@ -112,9 +91,9 @@ static void a_step_in_the_ring_past_its_deadline_is_not_begun(void **state)
     assert_string_equal(scripted_trace, "");
     assert_int_equal(rig_totals(rig).timeouts, 1);
     assert_int_equal(rig_totals(rig).failed, 1);
-    assert_error(rig, "States.Timeout");
+    rig_assert_error(rig, "States.Timeout");
     assert_int_equal(rig_done(rig, "a"), 0);
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 static void a_step_in_the_ring_before_its_deadline_is_begun(void **state)
@@ -123,7 +102,7 @@ static void a_step_in_the_ring_before_its_deadline_is_begun(void **state)
     open_with(rig, of_tables);
     send_one(rig);
     rig_now_ms += 4999;
-    turns(rig, 5);
+    rig_turns(rig, 5);
     rig_held[PARTITION_WORKER] = false;
     rig_settle(rig);
     assert_string_equal(scripted_trace, "a");
@@ -137,17 +116,17 @@ a_step_without_tables_is_out_of_time_at_once_and_its_late_result_is_ignored(void
     open_with(rig, of_plain);
     send_one(rig);
     rig_now_ms += 5000;
-    turns(rig, 5);
+    rig_turns(rig, 5);
     assert_int_equal(rig_totals(rig).timeouts, 1);
     assert_int_equal(rig_totals(rig).failed, 1);
-    assert_error(rig, "States.Timeout");
+    rig_assert_error(rig, "States.Timeout");
     uint64_t records = partition_counts(rig->partition).records;
     rig_held[PARTITION_WORKER] = false;
     rig_settle(rig);
     assert_int_equal(partition_counts(rig->partition).late_results, 1);
     assert_int_equal(partition_counts(rig->partition).records, records);
     assert_int_equal(rig_totals(rig).ended, 1);
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 static void open_limited(struct rig *rig, const struct partition_service_limits *limits,
@@ -168,9 +147,9 @@ static void a_step_that_waits_for_a_limit_is_out_of_time(void **state)
     rig_held[PARTITION_WORKER] = true;
     rig_start(rig, rig->plan, "x", "y");
     rig_start(rig, rig->plan, "x", "y");
-    turns(rig, 5);
+    rig_turns(rig, 5);
     rig_now_ms += 5000;
-    turns(rig, 5);
+    rig_turns(rig, 5);
     assert_int_equal(rig_totals(rig).timeouts, 1);
     assert_int_equal(rig_totals(rig).failed, 1);
     rig_held[PARTITION_WORKER] = false;
@@ -178,7 +157,7 @@ static void a_step_that_waits_for_a_limit_is_out_of_time(void **state)
     /* The other one waited in the ring. */
     assert_int_equal(rig_totals(rig).timeouts, 2);
     assert_string_equal(scripted_trace, "");
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 static void a_step_that_waits_for_a_full_worker_is_out_of_time(void **state)
@@ -192,16 +171,16 @@ static void a_step_that_waits_for_a_full_worker_is_out_of_time(void **state)
     uint32_t started = 0;
     for (; started < 300; started++)
         rig_start(rig, rig->plan, "x", "y");
-    turns(rig, 10);
+    rig_turns(rig, 10);
     rig_now_ms += 5000;
-    turns(rig, 10);
+    rig_turns(rig, 10);
     uint64_t timeouts = rig_totals(rig).timeouts;
     assert_true(timeouts > 0 && timeouts < started);
     rig_held[PARTITION_WORKER] = false;
     rig_settle(rig);
     assert_int_equal(rig_totals(rig).timeouts, started);
     assert_string_equal(scripted_trace, "");
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 /* What a worker still has of an earlier step, which nobody waits for, says nothing of this one. */
@@ -213,21 +192,21 @@ static void a_step_that_waits_is_out_of_time_while_a_worker_has_a_late_one_of_it
     uint32_t first = rig_define(rig, "first", of_tables);
     rig_held[PARTITION_WORKER] = true;
     rig_start(rig, rig->plan, "x", "y");
-    turns(rig, 5);
+    rig_turns(rig, 5);
     rig_now_ms += 4000;
     rig_start(rig, first, "x", "y");
-    turns(rig, 5);
+    rig_turns(rig, 5);
     rig_now_ms += 1000;
-    turns(rig, 5);
+    rig_turns(rig, 5);
     assert_int_equal(rig_totals(rig).timeouts, 1);
     rig_now_ms += 5000;
-    turns(rig, 5);
+    rig_turns(rig, 5);
     assert_int_equal(rig_totals(rig).timeouts, 2);
     assert_int_equal(rig_totals(rig).failed, 1);
     rig_held[PARTITION_WORKER] = false;
     rig_settle(rig);
     assert_string_equal(scripted_trace, "");
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 /* ---- over a restart -----------------------------------------------------------------------------
@@ -248,8 +227,8 @@ static void a_deadline_that_passed_while_nothing_ran_is_met_after_the_start(void
         assert_string_equal(scripted_trace, "");
         assert_int_equal(rig_totals(rig).timeouts, 1);
         assert_int_equal(rig_totals(rig).failed, 1);
-        assert_error(rig, "States.Timeout");
-        assert_replay_agrees(rig);
+        rig_assert_error(rig, "States.Timeout");
+        rig_assert_replay_agrees(rig);
         rig_remove_directory(rig);
     }
 }
@@ -270,8 +249,8 @@ static void the_deadline_of_a_saga_survives_a_restart(void **state)
     rig_settle(rig);
     assert_int_equal(rig_totals(rig).failed, 1);
     assert_int_equal(rig_totals(rig).timeouts, 1);
-    assert_error(rig, "States.Timeout");
-    assert_replay_agrees(rig);
+    rig_assert_error(rig, "States.Timeout");
+    rig_assert_replay_agrees(rig);
 }
 
 static void a_deadline_of_a_saga_that_passed_meanwhile_is_met_after_the_start(void **state)
@@ -289,7 +268,7 @@ static void a_deadline_of_a_saga_that_passed_meanwhile_is_met_after_the_start(vo
     assert_int_equal(rig_totals(rig).ended, 1);
     assert_int_equal(rig_totals(rig).timeouts, 1);
     assert_string_equal(scripted_trace, "");
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 static void a_wait_of_a_year_is_over_after_a_year_of_restarts(void **state)
@@ -314,7 +293,7 @@ static void a_wait_of_a_year_is_over_after_a_year_of_restarts(void **state)
     rig_settle(rig);
     assert_string_equal(scripted_trace, "a");
     assert_true(partition_is_at_rest(rig->partition));
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 static void timers_go_by_the_clock_of_the_journal_when_the_machine_is_a_day_behind(void **state)
@@ -339,7 +318,7 @@ static void timers_go_by_the_clock_of_the_journal_when_the_machine_is_a_day_behi
     rig_now_ms++;
     rig_settle(rig);
     assert_int_equal(rig_totals(rig).timeouts, 2);
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 int main(void)

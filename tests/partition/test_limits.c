@@ -39,14 +39,6 @@ static enum status start_named(struct rig *rig, const char *name, struct problem
     return partition_start_with(rig->partition, &options, &saga_id, problem);
 }
 
-static void assert_replay_agrees(struct rig *rig)
-{
-    char live[PARTITION_DIGEST_BYTES], replayed[PARTITION_DIGEST_BYTES];
-    rig_stop(rig, live);
-    rig_replay(rig, replayed);
-    assert_string_equal(live, replayed);
-}
-
 static void the_retention_of_names_may_be_said_anew_and_nothing_else(void **state)
 {
     struct rig *rig = *state;
@@ -78,7 +70,7 @@ static void the_retention_of_names_may_be_said_anew_and_nothing_else(void **stat
         open_with_names(rig, 0, unsaid[i], NULL);
         assert_int_equal(rig_records(rig), 0);
         assert_int_equal(limits_of(rig).name_retention_ms, 5000);
-        assert_replay_agrees(rig);
+        rig_assert_replay_agrees(rig);
     }
 }
 
@@ -105,7 +97,7 @@ static void names_go_by_the_retention_that_was_said_last(void **state)
     assert_int_equal(start_named(rig, "one", &problem), STATUS_OK);
     rig_settle(rig);
     assert_int_equal(rig_totals(rig).succeeded, 4);
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 static void a_retention_said_anew_is_kept_in_a_checkpoint(void **state)
@@ -126,7 +118,7 @@ static void a_retention_said_anew_is_kept_in_a_checkpoint(void **state)
     assert_true(partition_recovered_from(rig->partition) > 0);
     assert_int_equal(limits_of(rig).name_retention_ms, 7000);
     assert_int_equal(limits_of(rig).names_max, 2);
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 /* ---- the first format ---------------------------------------------------------------------------
@@ -193,7 +185,7 @@ static void a_journal_that_knows_of_no_names_goes_on_without_them(void **state)
         rig_start(rig, 0, "x", "y");
         rig_settle(rig);
         assert_int_equal(rig_totals(rig).succeeded, 2 + i);
-        assert_replay_agrees(rig);
+        rig_assert_replay_agrees(rig);
     }
     assert_string_equal(scripted_trace, "bbbb");
 }

@@ -115,16 +115,12 @@ static void with_threads_and_load_each_holds_what_the_journal_says_up_to_its_blo
 {
     struct rig *rig = *state;
     for (uint64_t seed = 1; seed <= 12; seed++) {
-        char live[PARTITION_DIGEST_BYTES], replayed[PARTITION_DIGEST_BYTES];
         /* The last few ask for the next as soon as one is done. */
         run_threads(rig, seed, seed > 8 ? 1 : 2000 * seed);
-        if (seed % 3 == 0) {
+        if (seed % 3 == 0)
             rig_crash(rig);
-        } else {
-            rig_stop(rig, live);
-            rig_replay(rig, replayed);
-            assert_string_equal(live, replayed);
-        }
+        else
+            rig_assert_replay_agrees(rig);
         assert_int_equal(check_checkpoints(rig), 2);
         rig_remove_directory(rig);
     }
@@ -187,7 +183,6 @@ static void a_crash_in_any_stage_leaves_the_checkpoints_before(void **state)
 {
     struct rig *rig = *state;
     for (int i = 0; i < 12; i++) {
-        char live[PARTITION_DIGEST_BYTES], replayed[PARTITION_DIGEST_BYTES];
         open_engine(rig, i % 2 == 1, 700);
         go_to_stage(rig, stages[i / 2 % 3]);
         uint64_t named = partition_counts(rig->partition).checkpoints;
@@ -201,9 +196,7 @@ static void a_crash_in_any_stage_leaves_the_checkpoints_before(void **state)
         open_engine(rig, false, 700);
         rig_settle(rig);
         assert_int_equal(rig_totals(rig).ended, rig_totals(rig).started);
-        rig_stop(rig, live);
-        rig_replay(rig, replayed);
-        assert_string_equal(live, replayed);
+        rig_assert_replay_agrees(rig);
     }
     assert_int_equal(check_checkpoints(rig), 2);
 }
@@ -212,12 +205,9 @@ static void a_stop_in_any_stage_is_a_stop(void **state)
 {
     struct rig *rig = *state;
     for (int i = 0; i < 12; i++) {
-        char live[PARTITION_DIGEST_BYTES], replayed[PARTITION_DIGEST_BYTES];
         open_engine(rig, i % 2 == 1, 700);
         go_to_stage(rig, stages[i / 2 % 3]);
-        rig_stop(rig, live);
-        rig_replay(rig, replayed);
-        assert_string_equal(live, replayed);
+        rig_assert_replay_agrees(rig);
         check_checkpoints(rig);
     }
 }

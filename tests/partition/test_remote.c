@@ -8,8 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/partition/remote.h"
-#include "tests/partition/rig.h"
+#include "tests/partition/remote_rig.h"
 #include "tests/partition/scripted.h"
 
 /* Services in other processes: the test is their worker. */
@@ -32,78 +31,6 @@ static const char of_plain[] = SAGA("P", TASK("P", "plain.p", "\"End\":true"));
 static const char near_and_far[] =
     SAGA("A", TASK("A", "test.a", "\"Next\":\"B\"") "," TASK("B", "far.b", "\"End\":true"));
 
-static const struct flyover_bytes nothing;
-
-static struct partition_options remote_options(const struct rig *rig)
-{
-    struct partition_options options = rig_options(rig, DURABILITY_ASYNC);
-    options.now_ns = rig_read_ns;
-    options.remote = true;
-    return options;
-}
-
-static void open_remote(struct rig *rig, const char *definition)
-{
-    struct partition_options options = remote_options(rig);
-    rig_open(rig, &options, definition);
-}
-
-static void turns(struct rig *rig, int count)
-{
-    for (int i = 0; i < count; i++)
-        rig_turn(rig);
-}
-
-static uint32_t lane_of(struct rig *rig, const char *handler)
-{
-    uint32_t lane;
-    struct problem problem = {0};
-    if (remote_open_lane(rig->partition, "far", handler, &lane, &problem) != STATUS_OK)
-        fail_msg("%s", problem.text);
-    return lane;
-}
-
-static struct remote_invocation take(struct rig *rig, const char *handler)
-{
-    struct remote_invocation call;
-    uint32_t lane = lane_of(rig, handler);
-    for (int i = 0; i < 20; i++) {
-        if (remote_take(rig->partition, lane, &call))
-            return call;
-        rig_turn(rig);
-    }
-    fail_msg("nothing waits for far.%s", handler);
-    return call;
-}
-
-static enum status done(struct rig *rig, const char *handler, const struct remote_invocation *call)
-{
-    return remote_done(rig->partition, lane_of(rig, handler), call->branch, call->generation,
-                       nothing);
-}
-
-static enum status failed(struct rig *rig, const char *handler,
-                          const struct remote_invocation *call, bool retryable)
-{
-    return remote_failed(rig->partition, lane_of(rig, handler), call->branch, call->generation,
-                         retryable, rig_text("Far.No"), rig_text("told so"));
-}
-
-static void assert_error(const struct rig *rig, const char *name)
-{
-    const struct core_error *errors;
-    assert_int_equal(core_errors(partition_state(rig->partition)->core, &errors), 1);
-    assert_string_equal(errors[0].name, name);
-}
-
-static void assert_replay_agrees(struct rig *rig)
-{
-    char live[PARTITION_DIGEST_BYTES], replayed[PARTITION_DIGEST_BYTES];
-    rig_stop(rig, live);
-    rig_replay(rig, replayed);
-    assert_string_equal(live, replayed);
-}
-
 /* ---- which services are remote -----------------------------------------------------------------
  */
 
@@ -117,7 +44,7 @@ static enum status try_define(struct rig *rig, const char *definition, struct pr
 static void without_the_option_a_service_that_is_nowhere_is_refused(void **state)
 {
     struct rig *rig = *state;
-    struct partition_options options = remote_options(rig);
+    struct partition_options options = remote_rig_options(rig);
     options.remote = false;
     rig_open(rig, &options, of_test);
     struct problem problem = {0};
@@ -132,7 +59,7 @@ static void without_the_option_a_service_that_is_nowhere_is_refused(void **state
 static void a_plug_in_is_not_remote(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, of_test);
+    remote_rig_open(rig, of_test);
     struct problem problem = {0};
     uint32_t lane;
     assert_int_equal(remote_open_lane(rig->partition, "test", "a", &lane, &problem), STATUS_EXISTS);
@@ -145,10 +72,10 @@ static void a_plug_in_is_not_remote(void **state)
 static void names_of_lanes_are_names_and_there_are_so_many_lanes(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, NULL);
+    remote_rig_open(rig, NULL);
     struct problem problem = {0};
     static const char *const bad[] = {"", "a.b", "a b", "\xc3\xa4"};
-    char text[FLYOVER_NAME_BYTES_MAX + 2], handler[8] = "a000";
+    char text[FLYOVER_NAME_BYTES_MAX + 2], lane_name[16];
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
     uint32_t lane;
@@ -157,9 +84,9 @@ static void names_of_lanes_are_names_and_there_are_so_many_lanes(void **state)
                          STATUS_INVALID);
     assert_int_equal(remote_open_lane(rig->partition, text, "a", &lane, &problem), STATUS_INVALID);
     for (uint32_t i = 0; i < REMOTE_LANES_MAX; i++) {
-        snprintf(handler, sizeof handler, "a%03u", i);
-        assert_int_equal(lane_of(rig, handler), i);
-        assert_int_equal(lane_of(rig, handler), i);
+        snprintf(lane_name, sizeof lane_name, "far.a%03u", i);
+        assert_int_equal(remote_rig_lane(rig, lane_name), i);
+        assert_int_equal(remote_rig_lane(rig, lane_name), i);
     }
     assert_int_equal(remote_open_lane(rig->partition, "far", "more", &lane, &problem),
                      STATUS_NO_MEMORY);
@@ -172,9 +99,9 @@ static void names_of_lanes_are_names_and_there_are_so_many_lanes(void **state)
 static void a_service_with_tables_is_never_remote(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, of_test);
+    remote_rig_open(rig, of_test);
     rig_stop(rig, NULL);
-    struct partition_options options = remote_options(rig);
+    struct partition_options options = remote_rig_options(rig);
     options.built_in_count = 0;
     struct problem problem = {0};
     assert_int_equal(partition_open(&options, &rig->partition, &problem), STATUS_NOT_FOUND);
@@ -185,17 +112,17 @@ static void a_service_with_tables_is_never_remote(void **state)
 static void a_plug_in_without_tables_may_become_remote_and_come_back(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, of_plain);
+    remote_rig_open(rig, of_plain);
     rig_stop(rig, NULL);
-    struct partition_options options = remote_options(rig);
+    struct partition_options options = remote_rig_options(rig);
     options.built_in_count = 0;
     rig_open(rig, &options, of_plain);
     rig_start(rig, rig->plan, "x", "y");
-    turns(rig, 5);
+    rig_turns(rig, 5);
     assert_int_equal(remote_lanes_count(rig->partition), 1);
     assert_int_equal(remote_waiting(rig->partition, 0), 1);
     rig_stop(rig, NULL);
-    open_remote(rig, of_plain);
+    remote_rig_open(rig, of_plain);
     rig_settle(rig);
     assert_string_equal(scripted_trace, "p");
     assert_int_equal(rig_totals(rig).succeeded, 1);
@@ -207,85 +134,84 @@ static void a_plug_in_without_tables_may_become_remote_and_come_back(void **stat
 static void a_step_is_handed_out_once_it_is_durable_and_its_answer_carries_the_saga_on(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, two_steps);
+    remote_rig_open(rig, two_steps);
     rig_held[PARTITION_JOURNAL] = true;
     uint64_t saga_id = rig_start(rig, rig->plan, "x", "y");
-    turns(rig, 10);
+    rig_turns(rig, 10);
     struct remote_invocation call;
-    assert_false(remote_take(rig->partition, lane_of(rig, "a"), &call));
+    assert_false(remote_take(rig->partition, remote_rig_lane(rig, "far.a"), &call));
     rig_held[PARTITION_JOURNAL] = false;
-    call = take(rig, "a");
+    call = remote_rig_take(rig, "far.a");
     assert_true(call.saga_id == saga_id && call.step_no == 1 && call.attempt_no == 1);
     assert_true(call.phase == FLYOVER_FORWARD && call.deadline_ms == 0 && !call.has_token);
     assert_memory_equal(call.input.at, rig_input("x", "y").at, call.input.count);
     assert_int_equal(call.output.count, 0);
     struct remote_invocation again;
-    assert_false(remote_take(rig->partition, lane_of(rig, "a"), &again));
+    assert_false(remote_take(rig->partition, remote_rig_lane(rig, "far.a"), &again));
     assert_false(partition_is_quiet(rig->partition));
     /* {"o": 1} */
-    assert_int_equal(remote_done(rig->partition, lane_of(rig, "a"), call.branch, call.generation,
-                                 rig_text("\x81\xa1o\x01")),
-                     STATUS_OK);
-    call = take(rig, "b");
+    assert_int_equal(remote_rig_done(rig, "far.a", &call, "\x81\xa1o\x01"), STATUS_OK);
+    call = remote_rig_take(rig, "far.b");
     assert_memory_equal(call.input.at, "\x81\xa1o\x01", 4);
-    assert_int_equal(failed(rig, "b", &call, true), STATUS_OK);
-    call = take(rig, "undo");
+    assert_int_equal(remote_rig_failed(rig, "far.b", &call, true), STATUS_OK);
+    call = remote_rig_take(rig, "far.undo");
     assert_true(call.phase == FLYOVER_COMPENSATION && call.step_no == 1);
     assert_memory_equal(call.input.at, rig_input("x", "y").at, call.input.count);
     assert_memory_equal(call.output.at, "\x81\xa1o\x01", 4);
-    assert_int_equal(done(rig, "undo", &call), STATUS_OK);
+    assert_int_equal(remote_rig_done(rig, "far.undo", &call, NULL), STATUS_OK);
     rig_settle(rig);
     assert_int_equal(rig_totals(rig).compensated, 1);
-    assert_error(rig, "Far.No");
-    assert_replay_agrees(rig);
+    rig_assert_error(rig, "Far.No");
+    rig_assert_replay_agrees(rig);
 }
 
 static void near_and_far_steps_go_together(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, near_and_far);
+    remote_rig_open(rig, near_and_far);
     for (int i = 0; i < 20; i++)
         rig_start(rig, rig->plan, "x", "y");
     for (int i = 0; i < 20; i++) {
-        struct remote_invocation call = take(rig, "b");
-        assert_int_equal(done(rig, "b", &call), STATUS_OK);
+        struct remote_invocation call = remote_rig_take(rig, "far.b");
+        assert_int_equal(remote_rig_done(rig, "far.b", &call, NULL), STATUS_OK);
     }
     rig_settle(rig);
     assert_int_equal(rig_totals(rig).succeeded, 20);
     assert_int_equal(rig_done(rig, "a"), 20);
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 static void a_worker_may_come_before_the_definition(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, NULL);
-    uint32_t lane = lane_of(rig, "a");
+    remote_rig_open(rig, NULL);
+    uint32_t lane = remote_rig_lane(rig, "far.a");
     rig->plan = rig_define(rig, "test", of_far);
     assert_int_equal(remote_lanes_count(rig->partition), 1);
     rig_start(rig, rig->plan, "x", "y");
-    turns(rig, 5);
+    rig_turns(rig, 5);
     assert_int_equal(remote_waiting(rig->partition, lane), 1);
 }
 
 static void what_a_worker_gets_wrong_fails_the_step(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, of_far);
+    remote_rig_open(rig, of_far);
     static uint8_t large[FLYOVER_PAYLOAD_BYTES_MAX + 1];
     struct flyover_bytes outputs[] = {rig_text("\xc1"), {large, sizeof large}};
     for (size_t i = 0; i < 2; i++) {
         rig_start(rig, rig->plan, "x", "y");
-        struct remote_invocation call = take(rig, "a");
-        assert_int_equal(remote_done(rig->partition, lane_of(rig, "a"), call.branch,
+        struct remote_invocation call = remote_rig_take(rig, "far.a");
+        assert_int_equal(remote_done(rig->partition, remote_rig_lane(rig, "far.a"), call.branch,
                                      call.generation, outputs[i]),
                          STATUS_INVALID);
         rig_settle(rig);
     }
     rig_start(rig, rig->plan, "x", "y");
-    struct remote_invocation call = take(rig, "a");
-    assert_int_equal(remote_failed(rig->partition, lane_of(rig, "a"), call.branch, call.generation,
-                                   true, nothing, nothing),
+    struct remote_invocation call = remote_rig_take(rig, "far.a");
+    static const struct flyover_bytes nothing;
+    assert_int_equal(remote_failed(rig->partition, remote_rig_lane(rig, "far.a"), call.branch,
+                                   call.generation, true, nothing, nothing),
                      STATUS_INVALID);
     rig_settle(rig);
     const struct core_error *errors;
@@ -294,39 +220,39 @@ static void what_a_worker_gets_wrong_fails_the_step(void **state)
     assert_string_equal(errors[1].name, "States.DataLimitExceeded");
     assert_string_equal(errors[2].name, "Flyover.NoError");
     assert_int_equal(rig_totals(rig).failed, 3);
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 static void a_long_name_and_cause_are_cut(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, of_far);
+    remote_rig_open(rig, of_far);
     rig_start(rig, rig->plan, "x", "y");
-    struct remote_invocation call = take(rig, "a");
+    struct remote_invocation call = remote_rig_take(rig, "far.a");
     char text[1000];
     memset(text, 'n', sizeof text);
     struct flyover_bytes bytes = {(const uint8_t *)text, sizeof text};
-    assert_int_equal(remote_failed(rig->partition, lane_of(rig, "a"), call.branch, call.generation,
-                                   false, bytes, bytes),
+    assert_int_equal(remote_failed(rig->partition, remote_rig_lane(rig, "far.a"), call.branch,
+                                   call.generation, false, bytes, bytes),
                      STATUS_OK);
     rig_settle(rig);
     text[FLYOVER_ERROR_NAME_BYTES_MAX] = '\0';
-    assert_error(rig, text);
+    rig_assert_error(rig, text);
 }
 
 static void a_step_that_ends_by_token_gives_it_to_the_worker(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, by_token);
+    remote_rig_open(rig, by_token);
     rig_start(rig, rig->plan, "x", "y");
-    struct remote_invocation call = take(rig, "a");
+    struct remote_invocation call = remote_rig_take(rig, "far.a");
     assert_true(call.has_token);
     char token[FLYOVER_TOKEN_BYTES];
     memcpy(token, call.token, sizeof token);
     struct problem problem = {0};
     assert_int_equal(partition_answer(rig->partition, token, rig_text("\x81\xa1o\x01"), &problem),
                      STATUS_NOT_FOUND);
-    assert_int_equal(done(rig, "a", &call), STATUS_OK);
+    assert_int_equal(remote_rig_done(rig, "far.a", &call, NULL), STATUS_OK);
     rig_settle(rig);
     assert_int_equal(rig_totals(rig).succeeded, 0);
     if (partition_answer(rig->partition, token, rig_text("\x81\xa1o\x01"), &problem) != STATUS_OK)
@@ -340,32 +266,32 @@ static const char a_trace[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203
 static void the_trace_of_a_saga_goes_to_near_and_far(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, near_and_far);
+    remote_rig_open(rig, near_and_far);
     struct partition_start_options options = {
         .plan = rig->plan, .input = rig_input("x", "y"), .trace = rig_text(a_trace)};
     struct problem problem = {0};
     uint64_t saga_id;
     if (partition_start_with(rig->partition, &options, &saga_id, &problem) != STATUS_OK)
         fail_msg("%s", problem.text);
-    struct remote_invocation call = take(rig, "b");
+    struct remote_invocation call = remote_rig_take(rig, "far.b");
     assert_string_equal(scripted_traceparent, a_trace);
     assert_int_equal(call.trace.count, strlen(a_trace));
     assert_memory_equal(call.trace.at, a_trace, call.trace.count);
     rig_crash(rig);
-    open_remote(rig, near_and_far);
-    call = take(rig, "b");
+    remote_rig_open(rig, near_and_far);
+    call = remote_rig_take(rig, "far.b");
     assert_int_equal(call.trace.count, strlen(a_trace));
     assert_memory_equal(call.trace.at, a_trace, call.trace.count);
-    assert_int_equal(done(rig, "b", &call), STATUS_OK);
+    assert_int_equal(remote_rig_done(rig, "far.b", &call, NULL), STATUS_OK);
     rig_start(rig, rig->plan, "x", "y");
-    call = take(rig, "b");
+    call = remote_rig_take(rig, "far.b");
     assert_int_equal(call.trace.count, 0);
     assert_string_equal(scripted_traceparent, "");
     options.trace.count--;
     assert_int_equal(partition_start_with(rig->partition, &options, &saga_id, &problem),
                      STATUS_INVALID);
     assert_non_null(strstr(problem.text, "no W3C traceparent"));
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 static enum status start_by(struct rig *rig, const char *name, int64_t at_ms, int64_t deadline_ms,
@@ -382,7 +308,7 @@ static enum status start_by(struct rig *rig, const char *name, int64_t at_ms, in
 static void a_saga_may_have_to_be_at_its_end_by_a_deadline(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, two_steps);
+    remote_rig_open(rig, two_steps);
     struct problem problem = {0};
     uint64_t saga_id, again;
     int64_t now_ms = rig_now_ms;
@@ -393,19 +319,19 @@ static void a_saga_may_have_to_be_at_its_end_by_a_deadline(void **state)
     assert_int_equal(start_by(rig, "", 0, INT64_MAX, &saga_id, &problem), STATUS_INVALID);
     assert_non_null(strstr(problem.text, "a hundred years"));
     assert_int_equal(start_by(rig, "n", 0, now_ms + 5000, &saga_id, &problem), STATUS_OK);
-    struct remote_invocation call = take(rig, "a");
+    struct remote_invocation call = remote_rig_take(rig, "far.a");
     rig_now_ms += 5000;
-    turns(rig, 5);
+    rig_turns(rig, 5);
     assert_int_equal(rig_totals(rig).timeouts, 1);
     /* Sent again it is the same saga, though its deadline has passed. */
     assert_int_equal(start_by(rig, "n", 0, now_ms + 5000, &again, &problem), STATUS_EXISTS);
     assert_true(again == saga_id);
-    assert_int_equal(done(rig, "a", &call), STATUS_OK);
-    call = take(rig, "undo");
-    assert_int_equal(done(rig, "undo", &call), STATUS_OK);
+    assert_int_equal(remote_rig_done(rig, "far.a", &call, NULL), STATUS_OK);
+    call = remote_rig_take(rig, "far.undo");
+    assert_int_equal(remote_rig_done(rig, "far.undo", &call, NULL), STATUS_OK);
     rig_settle(rig);
-    assert_error(rig, "States.Timeout");
-    assert_replay_agrees(rig);
+    rig_assert_error(rig, "States.Timeout");
+    rig_assert_replay_agrees(rig);
 }
 
 static int64_t ticking_ms(void)
@@ -417,7 +343,7 @@ static int64_t ticking_ms(void)
 static void a_deadline_may_pass_before_a_block_is_open(void **state)
 {
     struct rig *rig = *state;
-    struct partition_options options = remote_options(rig);
+    struct partition_options options = remote_rig_options(rig);
     options.wall_ms = ticking_ms;
     rig_open(rig, &options, two_steps);
     rig_settle(rig);
@@ -426,7 +352,7 @@ static void a_deadline_may_pass_before_a_block_is_open(void **state)
     assert_int_equal(start_by(rig, "", 0, rig_now_ms + 2, &saga_id, &problem), STATUS_INVALID);
     assert_non_null(strstr(problem.text, "the deadline has passed"));
     assert_int_equal(rig_totals(rig).started, 0);
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 /* ---- late, lost, and in the wrong order ---------------------------------------------------------
@@ -435,11 +361,12 @@ static void a_deadline_may_pass_before_a_block_is_open(void **state)
 static void a_step_that_is_given_back_goes_to_the_front_with_the_same_key(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, of_far);
-    uint32_t lane = lane_of(rig, "a");
+    remote_rig_open(rig, of_far);
+    uint32_t lane = remote_rig_lane(rig, "far.a");
     for (int i = 0; i < 3; i++)
         rig_start(rig, rig->plan, "x", "y");
-    struct remote_invocation first = take(rig, "a"), second = take(rig, "a"), again;
+    struct remote_invocation first = remote_rig_take(rig, "far.a"),
+                             second = remote_rig_take(rig, "far.a"), again;
     remote_give_back(rig->partition, lane, second.branch, second.generation);
     remote_give_back(rig->partition, lane, first.branch, first.generation);
     assert_int_equal(remote_waiting(rig->partition, lane), 3);
@@ -449,11 +376,11 @@ static void a_step_that_is_given_back_goes_to_the_front_with_the_same_key(void *
         assert_true(again.branch == expected[i]->branch && again.saga_id == expected[i]->saga_id &&
                     again.generation == expected[i]->generation && again.attempt_no == 1 &&
                     again.step_no == 1);
-        assert_int_equal(done(rig, "a", &again), STATUS_OK);
+        assert_int_equal(remote_rig_done(rig, "far.a", &again, NULL), STATUS_OK);
     }
-    again = take(rig, "a");
+    again = remote_rig_take(rig, "far.a");
     assert_int_equal(again.saga_id, 3);
-    assert_int_equal(done(rig, "a", &again), STATUS_OK);
+    assert_int_equal(remote_rig_done(rig, "far.a", &again, NULL), STATUS_OK);
     rig_settle(rig);
     assert_int_equal(rig_totals(rig).succeeded, 3);
 }
@@ -461,35 +388,36 @@ static void a_step_that_is_given_back_goes_to_the_front_with_the_same_key(void *
 static void a_step_is_out_of_time_though_a_worker_has_it(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, in_time);
+    remote_rig_open(rig, in_time);
     rig_start(rig, rig->plan, "x", "y");
-    struct remote_invocation call = take(rig, "a");
+    struct remote_invocation call = remote_rig_take(rig, "far.a");
     assert_int_equal(call.deadline_ms, rig_now_ms + 5000);
     rig_now_ms += 5000;
-    turns(rig, 5);
+    rig_turns(rig, 5);
     assert_int_equal(rig_totals(rig).timeouts, 1);
-    assert_error(rig, "States.Timeout");
+    rig_assert_error(rig, "States.Timeout");
     assert_false(partition_is_quiet(rig->partition));
-    assert_int_equal(remote_beat(rig->partition, lane_of(rig, "a"), call.branch, call.generation),
-                     STATUS_NOT_FOUND);
-    assert_int_equal(done(rig, "a", &call), STATUS_NOT_FOUND);
+    assert_int_equal(
+        remote_beat(rig->partition, remote_rig_lane(rig, "far.a"), call.branch, call.generation),
+        STATUS_NOT_FOUND);
+    assert_int_equal(remote_rig_done(rig, "far.a", &call, NULL), STATUS_NOT_FOUND);
     assert_int_equal(partition_counts(rig->partition).late_results, 1);
     assert_true(partition_is_quiet(rig->partition));
     assert_int_equal(rig_totals(rig).succeeded, 0);
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 static void a_step_that_waits_past_its_time_is_not_handed_out(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, in_time);
+    remote_rig_open(rig, in_time);
     rig_start(rig, rig->plan, "x", "y");
-    turns(rig, 5);
-    assert_int_equal(remote_waiting(rig->partition, lane_of(rig, "a")), 1);
+    rig_turns(rig, 5);
+    assert_int_equal(remote_waiting(rig->partition, remote_rig_lane(rig, "far.a")), 1);
     rig_now_ms += 5000;
-    turns(rig, 5);
+    rig_turns(rig, 5);
     struct remote_invocation call;
-    assert_false(remote_take(rig->partition, lane_of(rig, "a"), &call));
+    assert_false(remote_take(rig->partition, remote_rig_lane(rig, "far.a"), &call));
     rig_settle(rig);
     assert_int_equal(rig_totals(rig).timeouts, 1);
 }
@@ -497,78 +425,78 @@ static void a_step_that_waits_past_its_time_is_not_handed_out(void **state)
 static void what_is_given_back_late_is_gone(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, in_time);
+    remote_rig_open(rig, in_time);
     rig_start(rig, rig->plan, "x", "y");
-    struct remote_invocation call = take(rig, "a");
+    struct remote_invocation call = remote_rig_take(rig, "far.a");
     rig_now_ms += 5000;
-    turns(rig, 5);
-    remote_give_back(rig->partition, lane_of(rig, "a"), call.branch, call.generation);
-    assert_int_equal(remote_waiting(rig->partition, lane_of(rig, "a")), 0);
+    rig_turns(rig, 5);
+    remote_rig_give_back(rig, "far.a", &call);
+    assert_int_equal(remote_waiting(rig->partition, remote_rig_lane(rig, "far.a")), 0);
     assert_true(partition_is_quiet(rig->partition));
 }
 
 static void a_cancelled_saga_waits_for_the_worker(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, two_steps);
+    remote_rig_open(rig, two_steps);
     uint64_t saga_id = rig_start(rig, rig->plan, "x", "y");
-    struct remote_invocation call = take(rig, "a");
+    struct remote_invocation call = remote_rig_take(rig, "far.a");
     struct problem problem = {0};
     if (partition_cancel(rig->partition, saga_id, false, rig_text("no"), &problem) != STATUS_OK)
         fail_msg("%s", problem.text);
-    turns(rig, 10);
+    rig_turns(rig, 10);
     assert_int_equal(rig_totals(rig).compensated + rig_totals(rig).failed, 0);
-    assert_int_equal(done(rig, "a", &call), STATUS_OK);
-    call = take(rig, "undo");
-    assert_int_equal(done(rig, "undo", &call), STATUS_OK);
+    assert_int_equal(remote_rig_done(rig, "far.a", &call, NULL), STATUS_OK);
+    call = remote_rig_take(rig, "far.undo");
+    assert_int_equal(remote_rig_done(rig, "far.undo", &call, NULL), STATUS_OK);
     rig_settle(rig);
     assert_int_equal(rig_totals(rig).compensated, 1);
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 static void heartbeats_run_from_the_hand_out_and_put_off_the_end(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, beating);
+    remote_rig_open(rig, beating);
     rig_start(rig, rig->plan, "x", "y");
-    turns(rig, 5);
+    rig_turns(rig, 5);
     /* Nobody has it: only TimeoutSeconds runs. */
     rig_now_ms += 20000;
-    turns(rig, 5);
-    struct remote_invocation call = take(rig, "a");
+    rig_turns(rig, 5);
+    struct remote_invocation call = remote_rig_take(rig, "far.a");
     assert_int_equal(call.deadline_ms, 1000000 + 100000);
-    uint32_t lane = lane_of(rig, "a");
+    uint32_t lane = remote_rig_lane(rig, "far.a");
     for (int i = 0; i < 5; i++) {
         rig_now_ms += 7000;
-        turns(rig, 5);
+        rig_turns(rig, 5);
         assert_int_equal(remote_beat(rig->partition, lane, call.branch, call.generation),
                          STATUS_OK);
     }
-    turns(rig, 5);
+    rig_turns(rig, 5);
     uint64_t records = partition_counts(rig->partition).records;
     assert_int_equal(remote_beat(rig->partition, lane, call.branch, call.generation), STATUS_OK);
-    turns(rig, 5);
+    rig_turns(rig, 5);
     /* One right behind another says nothing new. */
     assert_int_equal(partition_counts(rig->partition).records, records);
     assert_int_equal(rig_totals(rig).timeouts, 0);
     rig_now_ms += 8000;
-    turns(rig, 5);
+    rig_turns(rig, 5);
     assert_int_equal(rig_totals(rig).timeouts, 1);
-    assert_error(rig, "States.HeartbeatTimeout");
-    assert_int_equal(done(rig, "a", &call), STATUS_NOT_FOUND);
+    rig_assert_error(rig, "States.HeartbeatTimeout");
+    assert_int_equal(remote_rig_done(rig, "far.a", &call, NULL), STATUS_NOT_FOUND);
     rig_settle(rig);
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 static void a_plug_in_is_not_asked_for_heartbeats(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, SAGA("P", TASK("P", "plain.p", "\"HeartbeatSeconds\":1,\"End\":true")));
+    remote_rig_open(rig, SAGA("P", TASK("P", "plain.p", "\"HeartbeatSeconds\":1,\"End\":true")));
     rig_held[PARTITION_WORKER] = true;
     rig_start(rig, rig->plan, "x", "y");
-    turns(rig, 5);
+    rig_turns(rig, 5);
     rig_now_ms += 50000;
-    turns(rig, 5);
+    rig_turns(rig, 5);
     rig_held[PARTITION_WORKER] = false;
     rig_settle(rig);
     assert_int_equal(rig_totals(rig).succeeded, 1);
@@ -577,37 +505,37 @@ static void a_plug_in_is_not_asked_for_heartbeats(void **state)
 static void what_is_out_is_not_waited_for_at_the_end_and_goes_again(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, of_far);
+    remote_rig_open(rig, of_far);
     for (int i = 0; i < 3; i++)
         rig_start(rig, rig->plan, "x", "y");
-    struct remote_invocation before = take(rig, "a"), after;
-    assert_replay_agrees(rig);
-    open_remote(rig, of_far);
-    turns(rig, 2);
-    assert_int_equal(remote_waiting(rig->partition, lane_of(rig, "a")), 3);
-    after = take(rig, "a");
+    struct remote_invocation before = remote_rig_take(rig, "far.a"), after;
+    rig_assert_replay_agrees(rig);
+    remote_rig_open(rig, of_far);
+    rig_turns(rig, 2);
+    assert_int_equal(remote_waiting(rig->partition, remote_rig_lane(rig, "far.a")), 3);
+    after = remote_rig_take(rig, "far.a");
     assert_true(after.saga_id == before.saga_id && after.step_no == before.step_no &&
                 after.phase == before.phase && after.generation == before.generation);
-    assert_int_equal(done(rig, "a", &after), STATUS_OK);
+    assert_int_equal(remote_rig_done(rig, "far.a", &after, NULL), STATUS_OK);
     for (int i = 0; i < 2; i++) {
-        after = take(rig, "a");
-        assert_int_equal(done(rig, "a", &after), STATUS_OK);
+        after = remote_rig_take(rig, "far.a");
+        assert_int_equal(remote_rig_done(rig, "far.a", &after, NULL), STATUS_OK);
     }
     rig_settle(rig);
     assert_int_equal(rig_totals(rig).succeeded, 3);
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 static void a_checkpoint_is_taken_while_remote_work_is_out(void **state)
 {
     struct rig *rig = *state;
-    struct partition_options options = remote_options(rig);
+    struct partition_options options = remote_rig_options(rig);
     options.checkpoint_bytes = 1;
     rig_open(rig, &options, of_far);
     for (int i = 0; i < 3; i++)
         rig_start(rig, rig->plan, "x", "y");
-    struct remote_invocation call = take(rig, "a");
-    turns(rig, 20);
+    struct remote_invocation call = remote_rig_take(rig, "far.a");
+    rig_turns(rig, 20);
     assert_true(partition_counts(rig->partition).checkpoints > 0);
     uint64_t block_no;
     rig_crash(rig);
@@ -616,15 +544,15 @@ static void a_checkpoint_is_taken_while_remote_work_is_out(void **state)
     block_no = block_nos[0];
     rig_open(rig, &options, of_far);
     assert_int_equal(partition_recovered_from(rig->partition), block_no);
-    turns(rig, 2);
-    assert_int_equal(remote_waiting(rig->partition, lane_of(rig, "a")), 3);
-    struct remote_invocation again = take(rig, "a");
+    rig_turns(rig, 2);
+    assert_int_equal(remote_waiting(rig->partition, remote_rig_lane(rig, "far.a")), 3);
+    struct remote_invocation again = remote_rig_take(rig, "far.a");
     assert_int_equal(again.saga_id, call.saga_id);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(done(rig, "a", &again), STATUS_OK);
-        again = take(rig, "a");
+        assert_int_equal(remote_rig_done(rig, "far.a", &again, NULL), STATUS_OK);
+        again = remote_rig_take(rig, "far.a");
     }
-    assert_int_equal(done(rig, "a", &again), STATUS_OK);
+    assert_int_equal(remote_rig_done(rig, "far.a", &again, NULL), STATUS_OK);
     rig_settle(rig);
     assert_int_equal(rig_totals(rig).succeeded, 3);
 }
@@ -632,27 +560,27 @@ static void a_checkpoint_is_taken_while_remote_work_is_out(void **state)
 static void while_the_journal_has_no_room_an_answer_stays_out(void **state)
 {
     struct rig *rig = *state;
-    struct partition_options options = remote_options(rig);
+    struct partition_options options = remote_rig_options(rig);
     options.limits = (struct core_limits){.sagas_max = 1024, .payload_bytes_max = 256u << 20};
     rig_open(rig, &options, of_far);
     static uint8_t input[200004] = {0xc6, 0, 3, 0x0d, 0x3f};
     struct flyover_bytes large = {input, sizeof input};
     rig_start(rig, rig->plan, "x", "y");
-    struct remote_invocation call = take(rig, "a");
+    struct remote_invocation call = remote_rig_take(rig, "far.a");
     rig_held[PARTITION_JOURNAL] = true;
     int started = 0;
     while (partition_start(rig->partition, rig->plan, EVENT_NO_SOURCE, large, 1) == STATUS_OK &&
            started++ < 1000)
         rig_turn(rig);
     struct flyover_bytes output = {input, sizeof input};
-    enum status status =
-        remote_done(rig->partition, lane_of(rig, "a"), call.branch, call.generation, output);
+    enum status status = remote_done(rig->partition, remote_rig_lane(rig, "far.a"), call.branch,
+                                     call.generation, output);
     assert_int_equal(status, STATUS_BUSY);
     assert_false(partition_is_quiet(rig->partition));
     rig_held[PARTITION_JOURNAL] = false;
-    turns(rig, 50);
-    assert_int_equal(done(rig, "a", &call), STATUS_OK);
-    turns(rig, 5);
+    rig_turns(rig, 50);
+    assert_int_equal(remote_rig_done(rig, "far.a", &call, NULL), STATUS_OK);
+    rig_turns(rig, 5);
     assert_int_equal(rig_totals(rig).succeeded, 1);
 }
 
@@ -663,7 +591,7 @@ static struct partition_service_limits limits = {.service = "far"};
 
 static void open_limited(struct rig *rig, struct dispatch_limits of_far_service)
 {
-    struct partition_options options = remote_options(rig);
+    struct partition_options options = remote_rig_options(rig);
     limits.limits = of_far_service;
     options.service_limits = &limits;
     options.service_limits_count = 1;
@@ -679,16 +607,17 @@ static void the_lanes_of_a_service_share_its_limit_in_flight(void **state)
         rig_start(rig, rig->plan, "x", "y");
         rig_start(rig, other, "x", "y");
     }
-    struct remote_invocation a = take(rig, "a"), b = take(rig, "b"), call;
-    assert_false(remote_take(rig->partition, lane_of(rig, "a"), &call));
-    assert_false(remote_take(rig->partition, lane_of(rig, "b"), &call));
-    assert_int_equal(done(rig, "b", &b), STATUS_OK);
-    assert_true(remote_take(rig->partition, lane_of(rig, "a"), &call));
-    remote_give_back(rig->partition, lane_of(rig, "a"), call.branch, call.generation);
-    assert_true(remote_take(rig->partition, lane_of(rig, "b"), &call));
-    assert_false(remote_take(rig->partition, lane_of(rig, "b"), &b));
-    assert_int_equal(done(rig, "a", &a), STATUS_OK);
-    assert_int_equal(done(rig, "b", &call), STATUS_OK);
+    struct remote_invocation a = remote_rig_take(rig, "far.a"), b = remote_rig_take(rig, "far.b"),
+                             call;
+    assert_false(remote_take(rig->partition, remote_rig_lane(rig, "far.a"), &call));
+    assert_false(remote_take(rig->partition, remote_rig_lane(rig, "far.b"), &call));
+    assert_int_equal(remote_rig_done(rig, "far.b", &b, NULL), STATUS_OK);
+    assert_true(remote_take(rig->partition, remote_rig_lane(rig, "far.a"), &call));
+    remote_rig_give_back(rig, "far.a", &call);
+    assert_true(remote_take(rig->partition, remote_rig_lane(rig, "far.b"), &call));
+    assert_false(remote_take(rig->partition, remote_rig_lane(rig, "far.b"), &b));
+    assert_int_equal(remote_rig_done(rig, "far.a", &a, NULL), STATUS_OK);
+    assert_int_equal(remote_rig_done(rig, "far.b", &call, NULL), STATUS_OK);
 }
 
 static void limits_said_anew_hold_at_once_and_for_services_to_come(void **state)
@@ -699,15 +628,15 @@ static void limits_said_anew_hold_at_once_and_for_services_to_come(void **state)
     open_limited(rig, (struct dispatch_limits){.in_flight_max = 1});
     rig_start(rig, rig->plan, "x", "y");
     rig_start(rig, rig->plan, "x", "y");
-    take(rig, "a");
+    remote_rig_take(rig, "far.a");
     struct remote_invocation call;
-    assert_false(remote_take(rig->partition, lane_of(rig, "a"), &call));
+    assert_false(remote_take(rig->partition, remote_rig_lane(rig, "far.a"), &call));
     partition_set_limits(rig->partition, &other_limits, 1);
-    assert_true(remote_take(rig->partition, lane_of(rig, "a"), &call));
+    assert_true(remote_take(rig->partition, remote_rig_lane(rig, "far.a"), &call));
     uint32_t later = rig_define(rig, "later", of_later);
     rig_start(rig, later, "x", "y");
     rig_start(rig, later, "x", "y");
-    turns(rig, 10);
+    rig_turns(rig, 10);
     uint32_t lane;
     assert_int_equal(remote_open_lane(rig->partition, "later", "l", &lane, NULL), STATUS_OK);
     assert_true(remote_take(rig->partition, lane, &call));
@@ -726,15 +655,15 @@ static void the_lanes_of_a_service_share_its_rate(void **state)
         rig_start(rig, rig->plan, "x", "y");
         rig_start(rig, other, "x", "y");
     }
-    turns(rig, 5);
+    rig_turns(rig, 5);
     uint32_t taken = 0;
     uint64_t began_ns = rig_now_ns;
     struct remote_invocation call;
     for (int i = 0; i < 40; i++) {
-        taken += remote_take(rig->partition, lane_of(rig, "a"), &call);
-        taken += remote_take(rig->partition, lane_of(rig, "b"), &call);
+        taken += remote_take(rig->partition, remote_rig_lane(rig, "far.a"), &call);
+        taken += remote_take(rig->partition, remote_rig_lane(rig, "far.b"), &call);
         assert_true(taken <= 1 + (rig_now_ns - began_ns) * 100 / 1000000000u);
-        turns(rig, 1);
+        rig_turns(rig, 1);
     }
     assert_in_range(taken, 9, 11);
 }
@@ -743,18 +672,19 @@ static void compensations_of_a_lane_go_first(void **state)
 {
     struct rig *rig = *state;
     /* One handler for both. */
-    open_remote(rig, SAGA("A", TASK("A", "far.a",
-                                    "\"Compensate\":{\"Resource\":\"service:far.a\"},\"Next\":"
-                                    "\"F\"") ",\"F\":{\"Type\":\"Fail\",\"Error\":\"E\",\"Cause\":"
-                                             "\"c\"}"));
+    remote_rig_open(rig,
+                    SAGA("A", TASK("A", "far.a",
+                                   "\"Compensate\":{\"Resource\":\"service:far.a\"},\"Next\":"
+                                   "\"F\"") ",\"F\":{\"Type\":\"Fail\",\"Error\":\"E\",\"Cause\":"
+                                            "\"c\"}"));
     rig_start(rig, rig->plan, "x", "y");
-    struct remote_invocation call = take(rig, "a");
+    struct remote_invocation call = remote_rig_take(rig, "far.a");
     for (int i = 0; i < 3; i++)
         rig_start(rig, rig->plan, "x", "y");
-    turns(rig, 5);
-    assert_int_equal(done(rig, "a", &call), STATUS_OK);
-    turns(rig, 5);
-    call = take(rig, "a");
+    rig_turns(rig, 5);
+    assert_int_equal(remote_rig_done(rig, "far.a", &call, NULL), STATUS_OK);
+    rig_turns(rig, 5);
+    call = remote_rig_take(rig, "far.a");
     assert_true(call.saga_id == 1 && call.phase == FLYOVER_COMPENSATION);
 }
 
@@ -764,10 +694,10 @@ static void compensations_of_a_lane_go_first(void **state)
 static void slow_remote_work_holds_up_no_block(void **state)
 {
     struct rig *rig = *state;
-    open_remote(rig, of_far);
+    remote_rig_open(rig, of_far);
     rig_start(rig, rig->plan, "x", "y");
-    struct remote_invocation slow = take(rig, "a");
-    turns(rig, 5);
+    struct remote_invocation slow = remote_rig_take(rig, "far.a");
+    rig_turns(rig, 5);
     /* No time passes: what waits for an interval since the last block would wait for ever. */
     for (int i = 0; i < 3; i++) {
         rig_start(rig, rig->plan, "x", "y");
@@ -777,7 +707,7 @@ static void slow_remote_work_holds_up_no_block(void **state)
             assert_int_equal(partition_poll(rig->partition, &worked, NULL), STATUS_OK);
         assert_int_equal(partition_durable_no(rig->partition), pending_no);
     }
-    assert_int_equal(done(rig, "a", &slow), STATUS_OK);
+    assert_int_equal(remote_rig_done(rig, "far.a", &slow, NULL), STATUS_OK);
 }
 
 int main(void)

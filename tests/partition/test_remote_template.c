@@ -8,8 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/partition/remote.h"
-#include "tests/partition/rig.h"
+#include "tests/partition/remote_rig.h"
 #include "tests/partition/scripted.h"
 
 /* What a definition makes for services that are elsewhere, and of what they answer. The test is the
@@ -62,8 +61,6 @@ static const char undone_by_plug_in[] =
     SAGA(TASK("A", "service:plain.p",
               "'Compensate':{'Resource':'service:plain.q','Parameters':{}},'End':true"));
 
-static const struct flyover_bytes nothing;
-
 static const char *quoted(const char *text)
 {
     static char quotes[2048];
@@ -74,77 +71,31 @@ static const char *quoted(const char *text)
     return quotes;
 }
 
-static struct partition_options remote_options(const struct rig *rig)
-{
-    struct partition_options options = rig_options(rig, DURABILITY_ASYNC);
-    options.now_ns = rig_read_ns;
-    options.remote = true;
-    return options;
-}
-
 static void open_remote(struct rig *rig, const char *definition)
 {
-    struct partition_options options = remote_options(rig);
+    struct partition_options options = remote_rig_options(rig);
     rig_open(rig, &options, quoted(definition));
 }
 
-static void turns(struct rig *rig, int count)
-{
-    for (int i = 0; i < count; i++)
-        rig_turn(rig);
-}
-
-static uint32_t lane_of(struct rig *rig, const char *service, const char *handler)
-{
-    uint32_t lane;
-    struct problem problem = {0};
-    if (remote_open_lane(rig->partition, service, handler, &lane, &problem) != STATUS_OK)
-        fail_msg("%s", problem.text);
-    return lane;
-}
-
-static struct remote_invocation take_of(struct rig *rig, const char *service, const char *handler)
+static void assert_nothing_waits(struct rig *rig, const char *name)
 {
     struct remote_invocation call;
-    uint32_t lane = lane_of(rig, service, handler);
-    for (int i = 0; i < 20; i++) {
-        if (remote_take(rig->partition, lane, &call))
-            return call;
-        rig_turn(rig);
-    }
-    fail_msg("nothing waits for %s.%s", service, handler);
-    return call;
-}
-
-static struct remote_invocation take(struct rig *rig, const char *handler)
-{
-    return take_of(rig, "far", handler);
-}
-
-static void assert_nothing_waits(struct rig *rig, const char *handler)
-{
-    struct remote_invocation call;
-    uint32_t lane = lane_of(rig, "far", handler);
-    turns(rig, 10);
+    uint32_t lane = remote_rig_lane(rig, name);
+    rig_turns(rig, 10);
     assert_false(remote_take(rig->partition, lane, &call));
     assert_int_equal(remote_waiting(rig->partition, lane), 0);
-    turns(rig, 10);
+    rig_turns(rig, 10);
 }
 
-static void done_with(struct rig *rig, const char *handler, const struct remote_invocation *call,
+static void done_with(struct rig *rig, const char *lane, const struct remote_invocation *call,
                       const char *output)
 {
-    assert_int_equal(remote_done(rig->partition, lane_of(rig, "far", handler), call->branch,
-                                 call->generation, rig_text(output)),
-                     STATUS_OK);
+    assert_int_equal(remote_rig_done(rig, lane, call, output), STATUS_OK);
 }
 
-static void refuse(struct rig *rig, const char *service, const char *handler,
-                   const struct remote_invocation *call)
+static void refuse(struct rig *rig, const char *lane, const struct remote_invocation *call)
 {
-    assert_int_equal(remote_failed(rig->partition, lane_of(rig, service, handler), call->branch,
-                                   call->generation, true, rig_text("Far.No"), nothing),
-                     STATUS_OK);
+    assert_int_equal(remote_rig_failed(rig, lane, call, true), STATUS_OK);
 }
 
 static void assert_input(const struct remote_invocation *call, const char *wanted)
@@ -152,21 +103,6 @@ static void assert_input(const struct remote_invocation *call, const char *wante
     char text[512];
     value_print(call->input, text, sizeof text);
     assert_string_equal(text, quoted(wanted));
-}
-
-static void assert_error(const struct rig *rig, const char *name)
-{
-    const struct core_error *errors;
-    assert_int_equal(core_errors(partition_state(rig->partition)->core, &errors), 1);
-    assert_string_equal(errors[0].name, name);
-}
-
-static void assert_replay_agrees(struct rig *rig)
-{
-    char live[PARTITION_DIGEST_BYTES], replayed[PARTITION_DIGEST_BYTES];
-    rig_stop(rig, live);
-    rig_replay(rig, replayed);
-    assert_string_equal(live, replayed);
 }
 
 /* {order: {id: 7}} and {id: 7}. */
@@ -181,19 +117,19 @@ static void a_handler_gets_what_its_parameters_make(void **state)
     struct rig *rig = *state;
     open_remote(rig, made);
     rig_start(rig, rig->plan, "x", "y");
-    struct remote_invocation call = take(rig, "a");
+    struct remote_invocation call = remote_rig_take(rig, "far.a");
     assert_true(call.is_made);
     assert_input(&call, "{'is':'y','key':'1-1','try':0,'of':'test/A'}");
-    refuse(rig, "far", "a", &call);
+    refuse(rig, "far.a", &call);
     rig_settle(rig);
     rig_now_ms += 1000;
     remote_set_key_id(rig->partition, "e1");
-    call = take(rig, "a");
+    call = remote_rig_take(rig, "far.a");
     assert_input(&call, "{'is':'y','key':'e1-1-1','try':1,'of':'test/A'}");
-    done_with(rig, "a", &call, an_id);
+    done_with(rig, "far.a", &call, an_id);
     rig_settle(rig);
     assert_int_equal(rig_totals(rig).succeeded, 1);
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 static void without_parameters_it_gets_the_input_where_it_lies(void **state)
@@ -201,7 +137,7 @@ static void without_parameters_it_gets_the_input_where_it_lies(void **state)
     struct rig *rig = *state;
     open_remote(rig, plain);
     rig_start(rig, rig->plan, "x", "y");
-    struct remote_invocation call = take(rig, "a");
+    struct remote_invocation call = remote_rig_take(rig, "far.a");
     assert_false(call.is_made);
     assert_input(&call, "{'x':'y'}");
 }
@@ -211,14 +147,14 @@ static void what_was_out_at_a_crash_is_made_again(void **state)
     struct rig *rig = *state;
     open_remote(rig, made);
     rig_start(rig, rig->plan, "x", "y");
-    take(rig, "a");
+    remote_rig_take(rig, "far.a");
     rig_turn(rig);
     rig_crash(rig);
     open_remote(rig, made);
-    struct remote_invocation call = take(rig, "a");
+    struct remote_invocation call = remote_rig_take(rig, "far.a");
     assert_input(&call, "{'is':'y','key':'1-1','try':0,'of':'test/A'}");
-    remote_give_back(rig->partition, lane_of(rig, "far", "a"), call.branch, call.generation);
-    call = take(rig, "a");
+    remote_rig_give_back(rig, "far.a", &call);
+    call = remote_rig_take(rig, "far.a");
     assert_input(&call, "{'is':'y','key':'1-1','try':0,'of':'test/A'}");
 }
 
@@ -227,16 +163,14 @@ static void a_function_gets_its_arn_and_a_payload(void **state)
     struct rig *rig = *state;
     open_remote(rig, function);
     rig_start(rig, rig->plan, "x", "y");
-    struct remote_invocation call = take_of(rig, "aws-lambda", "function");
+    struct remote_invocation call = remote_rig_take(rig, "aws-lambda.function");
     assert_input(&call,
                  "{'FunctionName':'arn:aws:lambda:r:1:function:price','Payload':{'is':'y'}}");
-    assert_int_equal(remote_done(rig->partition, lane_of(rig, "aws-lambda", "function"),
-                                 call.branch, call.generation, rig_text(an_id)),
-                     STATUS_OK);
-    call = take_of(rig, "aws-lambda", "function");
+    assert_int_equal(remote_rig_done(rig, "aws-lambda.function", &call, an_id), STATUS_OK);
+    call = remote_rig_take(rig, "aws-lambda.function");
     assert_input(&call, "{'FunctionName':'arn:aws:lambda:r:1:function:ship','Payload':{'x':'y'}}");
-    refuse(rig, "aws-lambda", "function", &call);
-    call = take_of(rig, "aws-lambda", "function");
+    refuse(rig, "aws-lambda.function", &call);
+    call = remote_rig_take(rig, "aws-lambda.function");
     assert_int_equal(call.phase, FLYOVER_COMPENSATION);
     assert_input(&call, "{'FunctionName':'arn:aws:lambda:r:1:function:unprice','Payload':{'input':"
                         "{'x':'y'},'output':{'id':7}}}");
@@ -249,16 +183,16 @@ static void a_template_that_fails_fails_the_step(void **state)
     for (int i = 0; i < 5; i++)
         rig_start(rig, rig->plan, "x", "y");
     rig_start(rig, rig->plan, "z", "y");
-    struct remote_invocation call = take(rig, "a");
+    struct remote_invocation call = remote_rig_take(rig, "far.a");
     assert_int_equal(call.saga_id, 6);
-    turns(rig, 10);
+    rig_turns(rig, 10);
     assert_int_equal(rig_totals(rig).failed, 5);
-    assert_error(rig, "States.ParameterPathFailure");
-    done_with(rig, "a", &call, an_id);
+    rig_assert_error(rig, "States.ParameterPathFailure");
+    done_with(rig, "far.a", &call, an_id);
     rig_start(rig, rig->plan, "x", "y");
-    assert_nothing_waits(rig, "a");
+    assert_nothing_waits(rig, "far.a");
     assert_int_equal(rig_totals(rig).failed, 6);
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 static void retry_and_catch_are_for_templates_too(void **state)
@@ -266,11 +200,11 @@ static void retry_and_catch_are_for_templates_too(void **state)
     struct rig *rig = *state;
     open_remote(rig, caught);
     rig_start(rig, rig->plan, "x", "y");
-    assert_nothing_waits(rig, "a");
+    assert_nothing_waits(rig, "far.a");
     assert_int_equal(rig_totals(rig).retries, 1);
     rig_now_ms += 1000;
-    assert_nothing_waits(rig, "a");
-    struct remote_invocation call = take(rig, "b");
+    assert_nothing_waits(rig, "far.a");
+    struct remote_invocation call = remote_rig_take(rig, "far.b");
     assert_input(&call, "{'Error':'States.ParameterPathFailure','Cause':'$.z: this path leads "
                         "nowhere'}");
 }
@@ -278,13 +212,13 @@ static void retry_and_catch_are_for_templates_too(void **state)
 static void a_step_that_fails_waits_for_room_in_the_journal(void **state)
 {
     struct rig *rig = *state;
-    struct partition_options options = remote_options(rig);
+    struct partition_options options = remote_rig_options(rig);
     options.limits = (struct core_limits){.sagas_max = 4096, .payload_bytes_max = 64u << 20};
     options.block_bytes = 512;
     rig_open(rig, &options, quoted(failing));
     rig_start(rig, rig->plan, "x", "y");
-    turns(rig, 10);
-    uint32_t lane = lane_of(rig, "far", "a");
+    rig_turns(rig, 10);
+    uint32_t lane = remote_rig_lane(rig, "far.a");
     struct remote_invocation call;
     rig_held[PARTITION_JOURNAL] = true;
     int started = 0;
@@ -295,7 +229,7 @@ static void a_step_that_fails_waits_for_room_in_the_journal(void **state)
     assert_int_equal(rig_totals(rig).failed, 0);
     assert_int_equal(remote_waiting(rig->partition, lane), 1);
     rig_held[PARTITION_JOURNAL] = false;
-    turns(rig, 50);
+    rig_turns(rig, 50);
     assert_false(remote_take(rig->partition, lane, &call));
     assert_true(rig_totals(rig).failed >= 1);
 }
@@ -305,16 +239,16 @@ static void a_compensation_whose_template_fails_gets_stuck(void **state)
     struct rig *rig = *state;
     open_remote(rig, not_undone);
     rig_start(rig, rig->plan, "x", "y");
-    struct remote_invocation call = take(rig, "a");
-    done_with(rig, "a", &call, an_id);
-    call = take(rig, "b");
-    refuse(rig, "far", "b", &call);
-    assert_nothing_waits(rig, "undo");
+    struct remote_invocation call = remote_rig_take(rig, "far.a");
+    done_with(rig, "far.a", &call, an_id);
+    call = remote_rig_take(rig, "far.b");
+    refuse(rig, "far.b", &call);
+    assert_nothing_waits(rig, "far.undo");
     assert_int_equal(rig_totals(rig).stuck, 0);
     rig_now_ms += 1000;
-    assert_nothing_waits(rig, "undo");
+    assert_nothing_waits(rig, "far.undo");
     assert_int_equal(rig_totals(rig).stuck, 1);
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 static void a_step_that_nobody_waits_for_has_parameters_too(void **state)
@@ -322,10 +256,10 @@ static void a_step_that_nobody_waits_for_has_parameters_too(void **state)
     struct rig *rig = *state;
     open_remote(rig, forgotten);
     rig_start(rig, rig->plan, "x", "y");
-    struct remote_invocation call = take(rig, "a");
+    struct remote_invocation call = remote_rig_take(rig, "far.a");
     assert_input(&call, "{'is':'y','of':'A'}");
-    done_with(rig, "a", &call, an_id);
-    call = take(rig, "b");
+    done_with(rig, "far.a", &call, an_id);
+    call = remote_rig_take(rig, "far.b");
     assert_input(&call, "{'x':'y'}");
 }
 
@@ -337,19 +271,19 @@ static void a_selector_makes_the_result_before_it_is_journalled(void **state)
     struct rig *rig = *state;
     open_remote(rig, selected);
     rig_start(rig, rig->plan, "x", "y");
-    struct remote_invocation call = take(rig, "a");
+    struct remote_invocation call = remote_rig_take(rig, "far.a");
     assert_false(call.is_made);
-    done_with(rig, "a", &call, an_order);
-    call = take(rig, "b");
+    done_with(rig, "far.a", &call, an_order);
+    call = remote_rig_take(rig, "far.b");
     assert_input(&call, "{'x':'y','r':{'id':7,'by':'A'}}");
-    refuse(rig, "far", "b", &call);
-    call = take(rig, "undo");
+    refuse(rig, "far.b", &call);
+    call = remote_rig_take(rig, "far.undo");
     assert_true(call.is_made);
     assert_input(&call, "{'was':7,'in':'y','key':'1-1-c'}");
-    done_with(rig, "undo", &call, an_id);
+    done_with(rig, "far.undo", &call, an_id);
     rig_settle(rig);
     assert_int_equal(rig_totals(rig).compensated, 1);
-    assert_replay_agrees(rig);
+    rig_assert_replay_agrees(rig);
 }
 
 static void a_selector_that_fails_fails_the_step(void **state)
@@ -357,18 +291,16 @@ static void a_selector_that_fails_fails_the_step(void **state)
     struct rig *rig = *state;
     open_remote(rig, selected);
     rig_start(rig, rig->plan, "x", "y");
-    struct remote_invocation call = take(rig, "a");
-    done_with(rig, "a", &call, an_id);
+    struct remote_invocation call = remote_rig_take(rig, "far.a");
+    done_with(rig, "far.a", &call, an_id);
     rig_settle(rig);
     rig_start(rig, rig->plan, "x", "y");
-    call = take(rig, "a");
-    assert_int_equal(remote_done(rig->partition, lane_of(rig, "far", "a"), call.branch,
-                                 call.generation, nothing),
-                     STATUS_OK);
+    call = remote_rig_take(rig, "far.a");
+    assert_int_equal(remote_rig_done(rig, "far.a", &call, NULL), STATUS_OK);
     rig_settle(rig);
     assert_int_equal(rig_totals(rig).failed, 2);
-    assert_error(rig, "States.ParameterPathFailure");
-    assert_replay_agrees(rig);
+    rig_assert_error(rig, "States.ParameterPathFailure");
+    rig_assert_replay_agrees(rig);
 }
 
 static void an_answer_by_token_is_selected_from_and_the_beginning_is_not(void **state)
@@ -378,24 +310,24 @@ static void an_answer_by_token_is_selected_from_and_the_beginning_is_not(void **
     struct problem problem = {0};
     for (int i = 0; i < 2; i++) {
         rig_start(rig, rig->plan, "x", "y");
-        struct remote_invocation call = take(rig, "a");
+        struct remote_invocation call = remote_rig_take(rig, "far.a");
         char token[FLYOVER_TOKEN_BYTES], wanted[128];
         memcpy(token, call.token, sizeof token);
         snprintf(wanted, sizeof wanted, "{'token':'%s'}", token);
         assert_input(&call, wanted);
-        done_with(rig, "a", &call, an_order);
-        turns(rig, 10);
+        done_with(rig, "far.a", &call, an_order);
+        rig_turns(rig, 10);
         assert_int_equal(rig_totals(rig).failed, 0);
         if (partition_answer(rig->partition, token, rig_text(i == 0 ? an_id : an_order),
                              &problem) != STATUS_OK)
             fail_msg("%s", problem.text);
-        turns(rig, 10);
+        rig_turns(rig, 10);
     }
-    struct remote_invocation call = take(rig, "b");
+    struct remote_invocation call = remote_rig_take(rig, "far.b");
     assert_input(&call, "{'id':7}");
     assert_int_equal(rig_totals(rig).failed, 1);
-    assert_error(rig, "States.ParameterPathFailure");
-    assert_replay_agrees(rig);
+    rig_assert_error(rig, "States.ParameterPathFailure");
+    rig_assert_replay_agrees(rig);
 }
 
 /* ---- who cannot --------------------------------------------------------------------------------
@@ -422,11 +354,11 @@ static void plug_ins_are_not_asked_by_templates(void **state)
 static void a_plug_in_that_comes_later_stops_the_start(void **state)
 {
     struct rig *rig = *state;
-    struct partition_options options = remote_options(rig);
+    struct partition_options options = remote_rig_options(rig);
     options.built_in_count = 0;
     rig_open(rig, &options, quoted(of_plug_in));
     rig_stop(rig, NULL);
-    options = remote_options(rig);
+    options = remote_rig_options(rig);
     struct problem problem = {0};
     assert_int_equal(partition_open(&options, &rig->partition, &problem), STATUS_UNSUPPORTED);
     assert_non_null(strstr(problem.text, "test: /States/A: InputPath, Parameters and "
@@ -438,7 +370,7 @@ static void an_engine_of_plug_ins_alone_says_what_edges_need(void **state)
 {
     struct rig *rig = *state;
     static const char *const resources[] = {"arn:aws:states:::sqs:sendMessage", "service:sql.pay"};
-    struct partition_options options = remote_options(rig);
+    struct partition_options options = remote_rig_options(rig);
     options.remote = false;
     rig_open(rig, &options, NULL);
     for (size_t i = 0; i < 2; i++) {

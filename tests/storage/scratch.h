@@ -53,24 +53,6 @@ MAYBE_UNUSED static void scratch_path(char ret_path[PATH_MAX], const char *direc
     assert_true(snprintf(ret_path, PATH_MAX, "%s/%s", directory, name) < PATH_MAX);
 }
 
-MAYBE_UNUSED static size_t scratch_file_bytes(const char *path)
-{
-    struct stat known;
-    assert_int_equal(stat(path, &known), 0);
-    return (size_t)known.st_size;
-}
-
-MAYBE_UNUSED static void scratch_flip(const char *path, size_t offset, uint8_t mask)
-{
-    uint8_t byte;
-    int file = open(path, O_RDWR);
-    assert_true(file >= 0);
-    assert_int_equal(pread(file, &byte, 1, (off_t)offset), 1);
-    byte ^= mask;
-    assert_int_equal(pwrite(file, &byte, 1, (off_t)offset), 1);
-    close(file);
-}
-
 /* The last in name order of the files of `directory` whose names match, or false. */
 MAYBE_UNUSED static bool scratch_find(const char *directory, const char *prefix, const char *suffix,
                                       char ret_path[PATH_MAX])

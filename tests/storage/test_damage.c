@@ -6,15 +6,14 @@
 #include "storage/recovery.h"
 #include "storage/watermark.h"
 
-#include <errno.h>
 #include <rocksdb/c.h>
 #include <sched.h>
 
+#include "tests/damage.h"
 #include "tests/storage/scratch.h"
 
 #define BLOCKS_COUNT 300u
 #define BODY_BYTES   2000u
-#define PLACES_COUNT 40u
 
 /* Three sound journals of BLOCKS_COUNT acknowledged blocks: one with all of them in the write-ahead
  * log, one with all of them in table files, and one in TABLES_COUNT table files of which the first
@@ -94,42 +93,6 @@ static void make_trimmed_journal(char directory[PATH_MAX])
     watermark_close(&watermark);
 }
 
-static void copy_file(const char *from, const char *to)
-{
-    static char bytes[1 << 16];
-    int source = open(from, O_RDONLY);
-    int target = open(to, O_WRONLY | O_CREAT | O_EXCL, 0644);
-    assert_true(source >= 0 && target >= 0);
-    ssize_t count;
-    while ((count = read(source, bytes, sizeof bytes)) > 0)
-        assert_int_equal(write(target, bytes, (size_t)count), count);
-    assert_int_equal(count, 0);
-    close(source);
-    close(target);
-}
-
-static void copy_directory(const char *from, const char *to)
-{
-    DIR *entries = opendir(from);
-    assert_non_null(entries);
-    if (mkdir(to, 0755) != 0)
-        assert_int_equal(errno, EEXIST);
-    const struct dirent *entry;
-    while ((entry = readdir(entries)) != NULL) {
-        char path_from[PATH_MAX];
-        char path_to[PATH_MAX];
-        if (entry->d_name[0] == '.')
-            continue;
-        scratch_path(path_from, from, entry->d_name);
-        scratch_path(path_to, to, entry->d_name);
-        if (entry->d_type == DT_DIR)
-            copy_directory(path_from, path_to);
-        else
-            copy_file(path_from, path_to);
-    }
-    closedir(entries);
-}
-
 static int set_up_all(void **state)
 {
     (void)state;
@@ -151,28 +114,14 @@ static int tear_down_all(void **state)
 static void begin(const char *sound)
 {
     scratch_make(copy);
-    copy_directory(sound, copy);
+    damage_copy_directory(sound, copy);
     scratch_path(copy_journal, copy, "journal");
 }
 
-static int set_up_log(void **state)
+/* The state is the sound one. */
+static int set_up(void **state)
 {
-    (void)state;
-    begin(sound_log);
-    return 0;
-}
-
-static int set_up_table(void **state)
-{
-    (void)state;
-    begin(sound_table);
-    return 0;
-}
-
-static int set_up_trimmed(void **state)
-{
-    (void)state;
-    begin(sound_trimmed);
+    begin(*state);
     return 0;
 }
 
@@ -280,21 +229,25 @@ static void find_file(const char *prefix, const char *suffix, char ret_path[PATH
     assert_true(scratch_find(copy_journal, prefix, suffix, ret_path));
 }
 
-/* Flips a bit at PLACES_COUNT places of the file, each in a fresh copy; every start is whole or
- * refused, and a refused one can be accepted. Returns how many were refused. */
+static void delete_file(const char *prefix, const char *suffix)
+{
+    char path[PATH_MAX];
+    find_file(prefix, suffix, path);
+    assert_int_equal(unlink(path), 0);
+}
+
+static const struct damage_places places = {.count = 40, .tail_count = 8, .tail_step_bytes = 6};
+
+/* Flips a bit at all places of the file, each in a fresh copy; every start is whole or refused, and
+ * a refused one can be accepted. Returns how many were refused. */
 static uint32_t flip_everywhere(const char *sound, const char *prefix, const char *suffix)
 {
     char path[PATH_MAX];
     uint32_t refused_count = 0;
-    find_file(prefix, suffix, path);
-    size_t bytes = scratch_file_bytes(path);
-    for (size_t place = 0; place < PLACES_COUNT; place++) {
-        /* The last places are the last bytes: footers and tails have a way of their own. */
-        size_t offset = place < PLACES_COUNT - 8 ? bytes * place / PLACES_COUNT
-                                                 : bytes - 1 - 6 * (place % 8) % bytes;
+    for (uint32_t place = 0; place < places.count; place++) {
         begin_again(sound);
         find_file(prefix, suffix, path);
-        scratch_flip(path, offset, (uint8_t)(1u << place % 8));
+        damage_flip_at(path, &places, place);
         enum status status = start(false);
         if (status == STATUS_OK) {
             assert_int_equal(report.last_no, BLOCKS_COUNT);
@@ -319,13 +272,13 @@ static void a_sound_journal_starts_whole(void **state)
 static void a_bit_flipped_anywhere_in_the_log_is_noticed(void **state)
 {
     (void)state;
-    assert_int_equal(flip_everywhere(sound_log, "", ".log"), PLACES_COUNT);
+    assert_int_equal(flip_everywhere(sound_log, "", ".log"), places.count);
 }
 
 static void a_bit_flipped_anywhere_in_a_table_never_shortens_silently(void **state)
 {
     (void)state;
-    assert_true(flip_everywhere(sound_table, "", ".sst") > PLACES_COUNT / 2);
+    assert_true(flip_everywhere(sound_table, "", ".sst") > places.count / 2);
 }
 
 static void a_bit_flipped_anywhere_in_the_manifest_never_shortens_silently(void **state)
@@ -345,7 +298,7 @@ static void a_log_cut_short_anywhere_is_noticed(void **state)
     (void)state;
     char path[PATH_MAX];
     find_file("", ".log", path);
-    size_t bytes = scratch_file_bytes(path);
+    size_t bytes = damage_file_bytes(path);
     const size_t kept_bytes[] = {0, 1, 1000, bytes / 2, bytes - 1000, bytes - 1};
     for (size_t index = 0; index < sizeof kept_bytes / sizeof kept_bytes[0]; index++) {
         begin_again(sound_log);
@@ -360,9 +313,7 @@ static void a_log_cut_short_anywhere_is_noticed(void **state)
 static void a_deleted_log_is_noticed(void **state)
 {
     (void)state;
-    char path[PATH_MAX];
-    find_file("", ".log", path);
-    assert_int_equal(unlink(path), 0);
+    delete_file("", ".log");
     expect_refused();
     assert_int_equal(expect_accepted(), 0);
 }
@@ -386,9 +337,7 @@ static void a_deleted_table_is_noticed_and_its_return_heals(void **state)
 static void a_deleted_manifest_is_noticed_and_nothing_is_lost_by_accepting(void **state)
 {
     (void)state;
-    char path[PATH_MAX];
-    find_file("MANIFEST-", "", path);
-    assert_int_equal(unlink(path), 0);
+    delete_file("MANIFEST-", "");
     expect_refused();
     assert_int_equal(expect_accepted(), BLOCKS_COUNT);
 }
@@ -397,9 +346,7 @@ static void a_deleted_manifest_is_noticed_and_nothing_is_lost_by_accepting(void 
 static void a_deleted_manifest_beside_a_log_alone_loses_nothing_either(void **state)
 {
     (void)state;
-    char path[PATH_MAX];
-    find_file("MANIFEST-", "", path);
-    assert_int_equal(unlink(path), 0);
+    delete_file("MANIFEST-", "");
     expect_refused();
     assert_int_equal(expect_accepted(), BLOCKS_COUNT);
 }
@@ -407,9 +354,7 @@ static void a_deleted_manifest_beside_a_log_alone_loses_nothing_either(void **st
 static void a_deleted_current_never_makes_a_new_journal(void **state)
 {
     (void)state;
-    char path[PATH_MAX];
-    find_file("CURRENT", "", path);
-    assert_int_equal(unlink(path), 0);
+    delete_file("CURRENT", "");
     expect_refused();
     assert_non_null(strstr(problem.text, "CURRENT is missing"));
     assert_int_equal(expect_accepted(), BLOCKS_COUNT);
@@ -429,13 +374,13 @@ static void a_refused_damaged_log_is_left_as_it_was(void **state)
     (void)state;
     char path[PATH_MAX];
     find_file("", ".log", path);
-    size_t offset = scratch_file_bytes(path) / 3;
-    scratch_flip(path, offset, 1);
+    size_t offset = damage_file_bytes(path) / 3;
+    damage_flip(path, offset, 1);
     for (int time = 0; time < 3; time++) {
         expect_refused();
         assert_non_null(strstr(problem.text, "were acknowledged and cannot be read"));
     }
-    scratch_flip(path, offset, 1);
+    damage_flip(path, offset, 1);
     expect_whole();
 }
 
@@ -445,7 +390,7 @@ static void accepting_a_damaged_log_keeps_what_is_before_it_and_the_files(void *
     char path[PATH_MAX];
     char kept[PATH_MAX];
     find_file("", ".log", path);
-    scratch_flip(path, scratch_file_bytes(path) / 2, 1);
+    damage_flip(path, damage_file_bytes(path) / 2, 1);
     uint64_t last_no = expect_accepted();
     assert_true(last_no > BLOCKS_COUNT * 2 / 5 && last_no < BLOCKS_COUNT * 3 / 5);
     assert_true(scratch_find(copy, "lost-journal", "", kept));
@@ -458,8 +403,8 @@ static void accepting_a_damaged_table_keeps_what_is_on_both_sides(void **state)
     char path[PATH_MAX];
     find_file("", ".sst", path);
     /* Not that of the meta family. */
-    assert_true(scratch_file_bytes(path) > BLOCKS_COUNT * BODY_BYTES);
-    scratch_flip(path, scratch_file_bytes(path) / 2, 1);
+    assert_true(damage_file_bytes(path) > BLOCKS_COUNT * BODY_BYTES);
+    damage_flip(path, damage_file_bytes(path) / 2, 1);
     expect_refused();
     assert_int_equal(start(true), STATUS_OK);
     uint64_t last_no = report.last_no;
@@ -467,7 +412,7 @@ static void accepting_a_damaged_table_keeps_what_is_on_both_sides(void **state)
     assert_int_equal(report.lost_blocks_count, BLOCKS_COUNT - last_no);
     assert_true(scratch_find(copy, "lost-", "300.blocks", path));
     /* A block of a table holds two or three of these: few are gone, and the rest was saved. */
-    uint64_t saved_count = scratch_file_bytes(path) / (16 + BLOCK_HEADER_BYTES + BODY_BYTES);
+    uint64_t saved_count = damage_file_bytes(path) / (16 + BLOCK_HEADER_BYTES + BODY_BYTES);
     assert_true(saved_count + 4 > BLOCKS_COUNT - last_no);
     expect_accepted();
 }
@@ -488,7 +433,7 @@ static void a_log_torn_behind_the_last_acknowledged_block_opens(void **state)
     find_file("", ".log", path);
     int file = open(path, O_WRONLY);
     assert_true(file >= 0);
-    off_t offset = (off_t)(scratch_file_bytes(path) - 2 * BODY_BYTES);
+    off_t offset = (off_t)(damage_file_bytes(path) - 2 * BODY_BYTES);
     assert_int_equal(pwrite(file, zeros, sizeof zeros, offset), sizeof zeros);
     close(file);
     assert_int_equal(start(false), STATUS_OK);
@@ -507,7 +452,7 @@ static void find_table(bool first, char ret_path[PATH_MAX])
         size_t length = strlen(entry->d_name);
         scratch_path(path, copy_journal, entry->d_name);
         if (length < 4 || strcmp(entry->d_name + length - 4, ".sst") != 0 ||
-            scratch_file_bytes(path) < 10 * BODY_BYTES)
+            damage_file_bytes(path) < 10 * BODY_BYTES)
             continue;
         if (found[0] == '\0' || (strcmp(path, found) < 0) == first)
             memcpy(found, path, sizeof found);
@@ -568,7 +513,7 @@ static void a_journal_written_anew_still_knows_where_it_begins(void **state)
     (void)state;
     char path[PATH_MAX];
     find_table(false, path);
-    scratch_flip(path, scratch_file_bytes(path) / 2, 1);
+    damage_flip(path, damage_file_bytes(path) / 2, 1);
     assert_int_equal(start_trimmed(false), STATUS_CORRUPT);
     assert_int_equal(start_trimmed(true), STATUS_OK);
     uint64_t last_no = report.last_no;
@@ -586,11 +531,11 @@ static void damage_before_the_first_kept_block_stops_nothing(void **state)
     (void)state;
     char path[PATH_MAX];
     find_table(true, path);
-    scratch_flip(path, 5 * BODY_BYTES, 1);
+    damage_flip(path, 5 * BODY_BYTES, 1);
     assert_int_equal(start_trimmed(false), STATUS_OK);
     assert_int_equal(report.last_no, BLOCKS_COUNT);
     find_table(false, path);
-    scratch_flip(path, scratch_file_bytes(path) / 2, 1);
+    damage_flip(path, damage_file_bytes(path) / 2, 1);
     assert_int_equal(start_trimmed(true), STATUS_OK);
     assert_true(report.last_no > 250 && report.last_no < BLOCKS_COUNT);
 }
@@ -598,9 +543,7 @@ static void damage_before_the_first_kept_block_stops_nothing(void **state)
 static void a_repaired_journal_still_knows_where_it_begins(void **state)
 {
     (void)state;
-    char path[PATH_MAX];
-    find_file("MANIFEST-", "", path);
-    assert_int_equal(unlink(path), 0);
+    delete_file("MANIFEST-", "");
     assert_true(is_refusal(start_trimmed(false)));
     assert_int_equal(start_trimmed(true), STATUS_OK);
     assert_int_equal(report.last_no, BLOCKS_COUNT);
@@ -634,9 +577,10 @@ a_journal_whose_making_was_broken_off_is_none_unless_something_was_acknowledged(
     assert_int_equal(report.last_no, 0);
 }
 
-#define IN_LOG(name)     cmocka_unit_test_setup_teardown(name, set_up_log, tear_down)
-#define IN_TABLE(name)   cmocka_unit_test_setup_teardown(name, set_up_table, tear_down)
-#define IN_TRIMMED(name) cmocka_unit_test_setup_teardown(name, set_up_trimmed, tear_down)
+#define IN(sound, name)  cmocka_unit_test_prestate_setup_teardown(name, set_up, tear_down, sound)
+#define IN_LOG(name)     IN(sound_log, name)
+#define IN_TABLE(name)   IN(sound_table, name)
+#define IN_TRIMMED(name) IN(sound_trimmed, name)
 
 int main(void)
 {

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "storage/journal_ops.h"
+#include "tests/damage.h"
 #include "tests/storage/scratch.h"
 
 #define WRITE_BUFFER_BYTES (256u << 10)
@@ -294,8 +295,8 @@ static void a_damaged_declaration_is_refused(void **state)
     close_journal();
     char path[PATH_MAX];
     scratch_path(path, directory, "first");
-    scratch_flip(path, 8, 1);
-    scratch_flip(path, 512 + 8, 1);
+    damage_flip(path, 8, 1);
+    damage_flip(path, 512 + 8, 1);
     assert_int_equal(open_as(false, &journal), STATUS_CORRUPT);
     assert_non_null(strstr(problem.text, "which blocks of the journal were given up"));
     assert_int_equal(open_as(true, &journal), STATUS_CORRUPT);

@@ -1,5 +1,6 @@
 #include "storage/watermark.h"
 
+#include "tests/damage.h"
 #include "tests/storage/scratch.h"
 
 #define COPY_BYTES     32
@@ -91,10 +92,10 @@ static void a_torn_copy_leaves_the_other(void **state)
         /* The sequence, which chooses the copy, goes on over all writes of the file. */
         for (size_t copy_at = 0; copy_at <= SECOND_COPY_AT; copy_at += SECOND_COPY_AT) {
             for (size_t offset = 0; offset < COPY_BYTES; offset++) {
-                scratch_flip(path, copy_at + offset, 0x40);
+                damage_flip(path, copy_at + offset, 0x40);
                 uint64_t block_no = read_no();
                 assert_true(block_no == last_no || block_no == last_no - 1);
-                scratch_flip(path, copy_at + offset, 0x40);
+                damage_flip(path, copy_at + offset, 0x40);
             }
         }
     }
@@ -106,9 +107,9 @@ static void a_torn_latest_copy_falls_back_by_exactly_one_write(void **state)
     write_numbers(1, 10);
     int fallbacks = 0;
     for (size_t copy_at = 0; copy_at <= SECOND_COPY_AT; copy_at += SECOND_COPY_AT) {
-        scratch_flip(path, copy_at + 8, 0xff);
+        damage_flip(path, copy_at + 8, 0xff);
         fallbacks += read_no() == 9;
-        scratch_flip(path, copy_at + 8, 0xff);
+        damage_flip(path, copy_at + 8, 0xff);
     }
     assert_int_equal(fallbacks, 1);
 }
@@ -117,8 +118,8 @@ static void two_damaged_copies_are_refused_with_what_to_do(void **state)
 {
     (void)state;
     write_numbers(1, 10);
-    scratch_flip(path, 9, 1);
-    scratch_flip(path, SECOND_COPY_AT + 9, 1);
+    damage_flip(path, 9, 1);
+    damage_flip(path, SECOND_COPY_AT + 9, 1);
     uint64_t block_no = 77;
     assert_int_equal(watermark_read(directory, &block_no, &problem), STATUS_CORRUPT);
     assert_int_equal(block_no, 77);
