@@ -294,7 +294,7 @@ TEST(a_table_of_keys_that_cannot_be_made_in_time_is_made_later)
                   1);
     sql_rig_run(rig, "SELECT pg_cancel_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
                      "AND NOT granted");
-    sql_rig_until_said(rig, "sql-away");
+    sql_rig_until_said(rig, "sql_away");
     assert_int_equal(call->answers, 0);
     sql_rig_run(rig, "COMMIT");
     sql_rig_done(rig, call, refunded);
