@@ -282,14 +282,36 @@ static void write_attempt_id(struct text *body)
     text_put(body, "\"");
 }
 
+/* No more than is read: each costs the queue, and both of us, a part of every message. */
+static void write_names(const struct sqs_queue *queue, struct text *body)
+{
+    const struct {
+        const char *name;
+        bool is_read;
+    } names[] = {
+        {"MessageGroupId", queue->fifo || queue->attributes},
+        {"MessageDeduplicationId", queue->known_by == SQS_BY_DEDUPLICATION_ID || queue->attributes},
+        {"SentTimestamp", queue->attributes},
+        {"ApproximateReceiveCount", queue->fifo}};
+    const char *before = ",\"AttributeNames\":[\"";
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!names[i].is_read)
+            continue;
+        text_put(body, before);
+        text_put(body, names[i].name);
+        before = "\",\"";
+    }
+    if (*before == '"')
+        text_put(body, "\"]");
+}
+
 static void write_body(const struct sqs_queue *queue, uint32_t most, struct text *body)
 {
     text_put(body, "{\"QueueUrl\":");
     text_string(body, queue->url, strlen(queue->url));
     text_put_number(body, ",\"MaxNumberOfMessages\":", most);
     text_put_number(body, ",\"WaitTimeSeconds\":", queue->wait_seconds);
-    text_put(body, ",\"AttributeNames\":[\"MessageGroupId\",\"MessageDeduplicationId\","
-                   "\"SentTimestamp\",\"ApproximateReceiveCount\"]");
+    write_names(queue, body);
     if (queue->attributes || queue->known_by == SQS_BY_ATTRIBUTE)
         text_put(body, ",\"MessageAttributeNames\":[\"All\"]");
     if (queue->visibility_sent)

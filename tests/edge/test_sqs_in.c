@@ -721,6 +721,30 @@ static void attributes_are_available_and_are_the_same_each_time(void **state)
     free(input);
 }
 
+static void assert_asks_for(const char *url, const char *more, const char *names)
+{
+    open_queue(url, more);
+    json_t *asked = json_object_get(request("ReceiveMessage"), "AttributeNames");
+    char *text = asked ? json_dumps(asked, JSON_COMPACT) : NULL;
+    assert_string_equal(text ? text : "", names);
+    free(text);
+    rig_cancel();
+    edge_sqs_in.close(module);
+    module = NULL;
+}
+
+static void a_receive_asks_for_no_more_attributes_than_are_read(void **state)
+{
+    (void)state;
+    assert_asks_for(URL, "\"definition\":\"order\"", "");
+    assert_asks_for(URL, "\"definition\":\"order\",\"attributes\":true",
+                    "[\"MessageGroupId\",\"MessageDeduplicationId\",\"SentTimestamp\"]");
+    assert_asks_for(FIFO, "\"definition\":\"order\"",
+                    "[\"MessageGroupId\",\"MessageDeduplicationId\",\"ApproximateReceiveCount\"]");
+    assert_asks_for(FIFO, "\"definition\":\"order\",\"name\":\"message-id\"",
+                    "[\"MessageGroupId\",\"ApproximateReceiveCount\"]");
+}
+
 static void what_is_sent_again_is_the_same_by_its_name(void **state)
 {
     (void)state;
@@ -1163,6 +1187,7 @@ int main(void)
         TEST(what_cannot_be_a_start_is_left_to_the_queue_by_name),
         TEST(a_body_that_was_damaged_on_its_way_is_not_taken),
         TEST(attributes_are_available_and_are_the_same_each_time),
+        TEST(a_receive_asks_for_no_more_attributes_than_are_read),
         TEST(what_is_sent_again_is_the_same_by_its_name),
         TEST(a_bomb_of_attributes_is_refused),
         TEST(a_message_is_known_by_what_the_section_says),
