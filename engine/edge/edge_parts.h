@@ -33,11 +33,13 @@
 #include "engine/edge/edge_module.h"
 #include "queues/ring.h"
 
-#define EDGE_MODULES_MAX 16u
-#define EDGE_ID_BYTES    17u /* 16 digits and the end */
-#define EDGE_LINES_MAX   127u
-#define EDGE_TOPICS_MAX  32u
-#define EDGE_BEAT_MS     250 /* a quarter of the least HeartbeatSeconds */
+#define EDGE_MODULES_MAX  16u
+#define EDGE_ID_BYTES     17u /* 16 digits and the end */
+#define EDGE_LINES_MAX    127u
+#define EDGE_TOPICS_MAX   32u
+#define EDGE_TOGETHER_MS  1 /* where more than ... are out, news waits so long for more */
+#define EDGE_TOGETHER_MIN 32
+#define EDGE_BEAT_MS      250 /* a quarter of the least HeartbeatSeconds */
 
 /* How a call fails that there is no memory for. */
 #define EDGE_NO_MEMORY       "Flyover.NoMemory"
@@ -152,7 +154,8 @@ struct edge_thread {
     /* The thread's alone. */
     uint32_t messages_max, starts_open, answers_open, calls_open;
     bool is_draining, is_ending;
-    bool has_news;  /* that the engine was not woken for */
+    bool has_news; /* that the engine was not woken for */
+    uint64_t woke_ns;
     uint64_t stirs; /* what modules have done */
     uint64_t lines_lost;
     struct edge_letter *letters;

@@ -30,11 +30,20 @@ static void send_news(struct edge_thread *thread, enum edge_news_kind kind, void
     thread->stirs++;
 }
 
+/* Whoever is alone is heard at once; of many that come one by one the engine is told together,
+ * since each time costs both threads, and a sync of the journal. */
 static void wake_engine(struct edge_thread *thread)
 {
-    if (thread->has_news)
-        partition_wake(thread->partition);
+    if (!thread->has_news)
+        return;
+    uint64_t now_ns = clock_now_ns();
+    bool are_many =
+        thread->calls_open + thread->starts_open + thread->answers_open > EDGE_TOGETHER_MIN;
+    if (are_many && now_ns - thread->woke_ns < EDGE_TOGETHER_MS * (uint64_t)NS_A_MS)
+        return;
+    partition_wake(thread->partition);
     thread->has_news = false;
+    thread->woke_ns = now_ns;
 }
 
 /* ---- the log ------------------------------------------------------------------------------------
@@ -373,6 +382,8 @@ int64_t edge_thread_turn(struct edge_thread *thread)
     if (thread->is_draining && !look_drained(thread))
         again_ms = sooner(again_ms, DRAIN_LOOK_MS);
     wake_engine(thread);
+    if (thread->has_news)
+        again_ms = sooner(again_ms, EDGE_TOGETHER_MS);
     return thread->stirs == stirs ? again_ms : 0;
 }
 

@@ -42,7 +42,9 @@
  *                          │           └──┘     REFUSED:  is left to the queue
  *                          └─► cannot be a start: is left to the queue
  *
- * - Only as many are received as there is room for (edge_room); no room, no poll. A queue that is
+ * - Only as many are received as there is room for (edge_room); no room, no poll. Nor while
+ *   SQS_IN_DELETING_MAX of the queue wait to be deleted: what SQS has in flight stays few, and its
+ *   time goes to deletes first. A queue that is
  *   idle has one long poll under way, one that is full up to `connections`, and all of them
  *   together SQS_IN_POLLS_MAX: of more queues than that some wait for their turn.
  * - Left to the queue: not deleted, its visibility stays, so that it comes again and at last goes
@@ -71,9 +73,10 @@
  * policy allows one receive only, or where a poll was under way for longer than the visibility, is
  * moved away if it has to be given back, since the engine ends, or since the policy is not known.
  *
- * Threads: the edge thread. Memory: a message with its input until it is deleted, at most
- * `messages_max` of the engine's (edge.h), and no poll while those hold SQS_IN_BYTES_MAX; for ids
- * of signals at most 352 KiB a queue.
+ * Threads: the edge thread. Memory: a message with its input until it is deleted: at most
+ * `messages_max` of the engine's (edge.h), and of each queue SQS_IN_DELETING_MAX and what its
+ * receives under way may bring; no poll while all of them hold SQS_IN_BYTES_MAX; for ids of signals
+ * at most 352 KiB a queue.
  */
 #ifndef ENGINE_EDGE_SQS_IN_H
 #define ENGINE_EDGE_SQS_IN_H
@@ -89,6 +92,7 @@
 #define SQS_IN_VISIBILITY_SECONDS_MIN 5     /* less would bring a bad message again at once */
 #define SQS_IN_VISIBILITY_SECONDS_MAX 43200 /* SQS's */
 #define SQS_IN_BYTES_MAX              (64u << 20)
+#define SQS_IN_DELETING_MAX           256u  /* of a queue; three times what its deletes hold */
 #define SQS_IN_KNOWN_MAX              8192u /* signals of a queue, for when they come again */
 
 #endif

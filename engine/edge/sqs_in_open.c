@@ -89,12 +89,16 @@ static void shut(struct sqs_message *message)
 static void delete_it(struct sqs_message *message)
 {
     shut(message);
+    message->queue->deleting++;
+    message->queue->in->bytes += message->bytes;
     sqs_receipts_add(&message->queue->in->deletes, &message->deletion);
 }
 
 void sqs_open_on_deleted(struct sqs_receipt *receipt, bool done)
 {
     struct sqs_message *message = receipt->message;
+    message->queue->deleting--;
+    message->queue->in->bytes -= message->bytes;
     if (!done && message->known_id)
         sqs_known_add(&message->queue->undeleted, message->known_id);
     if (!done)

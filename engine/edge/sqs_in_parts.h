@@ -56,6 +56,7 @@ struct sqs_queue {
     bool visibility_sent;        /* it is said with each receive */
     /* Now. */
     uint32_t polls, polls_wanted;
+    uint32_t deleting; /* settled, and not known to be deleted */
     uint32_t failures; /* since it last answered */
     char failure[64];
     int64_t retry_ms;

@@ -363,7 +363,8 @@ static uint32_t room_for(const struct sqs_queue *queue)
     const struct sqs_room *taken = sqs_room_of(queue);
     uint32_t room = queue->kind == EDGE_START ? edge_room(queue->in->thread)
                                               : edge_room_for_answers(queue->in->thread);
-    bool full = queue->in->bytes >= SQS_IN_BYTES_MAX || queue->in->polls >= SQS_IN_POLLS_MAX;
+    bool full = queue->in->bytes >= SQS_IN_BYTES_MAX || queue->in->polls >= SQS_IN_POLLS_MAX ||
+                queue->deleting >= SQS_IN_DELETING_MAX;
     return full || room <= taken->asked + taken->waiting ? 0 : room - taken->asked - taken->waiting;
 }
 

@@ -721,6 +721,35 @@ static void attributes_are_available_and_are_the_same_each_time(void **state)
     free(input);
 }
 
+static json_t *ten_messages(int first)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < 10; i++)
+        json_array_append_new(list, message(first + i, "{}"));
+    return list;
+}
+
+static void nothing_is_received_while_many_wait_to_be_deleted(void **state)
+{
+    (void)state;
+    open_queue(URL, "\"definition\":\"order\",\"connections\":1");
+    int came = 0;
+    for (; rig_find("ReceiveMessage") >= 0 && came < 2000; came += 10) {
+        come(ten_messages(came));
+        for (uint32_t i = 0; i < 10; i++)
+            settle(rig.messages_count - 10 + i, EDGE_SETTLED);
+    }
+    assert_in_range(came, SQS_IN_DELETING_MAX, SQS_IN_DELETING_MAX + 20);
+    while (rig_find("ReceiveMessage") < 0) {
+        assert_true(rig_find("DeleteMessageBatch") >= 0);
+        rig_answer((uint32_t)rig_find("DeleteMessageBatch"),
+                   "{\"Successful\":[{\"Id\":\"0\"},{\"Id\":\"1\"},{\"Id\":\"2\"},{\"Id\":\"3\"},"
+                   "{\"Id\":\"4\"},{\"Id\":\"5\"},{\"Id\":\"6\"},{\"Id\":\"7\"},{\"Id\":\"8\"},"
+                   "{\"Id\":\"9\"}]}");
+        turn();
+    }
+}
+
 static void assert_asks_for(const char *url, const char *more, const char *names)
 {
     open_queue(url, more);
@@ -1187,6 +1216,7 @@ int main(void)
         TEST(what_cannot_be_a_start_is_left_to_the_queue_by_name),
         TEST(a_body_that_was_damaged_on_its_way_is_not_taken),
         TEST(attributes_are_available_and_are_the_same_each_time),
+        TEST(nothing_is_received_while_many_wait_to_be_deleted),
         TEST(a_receive_asks_for_no_more_attributes_than_are_read),
         TEST(what_is_sent_again_is_the_same_by_its_name),
         TEST(a_bomb_of_attributes_is_refused),
