@@ -79,7 +79,7 @@ static void a_section_that_is_none_is_refused_with_a_hint(void **state)
     assert_refused(rig, "{\"ecko\": {}}", STATUS_INVALID,
                    "ecko: there is no such section; did you mean \"echo\"?");
     assert_refused(rig, "{\"echo\": {}, \"kinesis\": {}}", STATUS_INVALID,
-                   "kinesis: there is no such section; there are: aws echo other post");
+                   "kinesis: there is no such section; there are: aws echo other raw post");
     assert_refused(rig, "{\"echo\": [1]}", STATUS_INVALID,
                    "echo: it is a section: keys stand under it, or it is {}");
     assert_refused(rig, "[]", STATUS_INVALID, "edges are told in sections, a module each: sqs: {}");
