@@ -181,9 +181,9 @@ const uint8_t *text_number_read(const uint8_t *at, const uint8_t *end,
 
 /* ---- out ------------------------------------------------------------------------------------ */
 
-size_t text_number_write_integer(uint64_t value, char text[REAL_TEXT_BYTES])
+size_t text_number_write_integer(uint64_t value, char text[INTEGER_TEXT_BYTES])
 {
-    char digits[20];
+    char digits[INTEGER_TEXT_BYTES];
     size_t at = sizeof digits;
     do {
         digits[--at] = (char)('0' + value % 10);
@@ -232,7 +232,7 @@ static size_t write_quickly(double value, char *text)
 
 /* Decimal digits without zeros at the end, and the exponent of the first. */
 struct decimal {
-    char digits[20];
+    char digits[INTEGER_TEXT_BYTES];
     size_t count;
     int exponent;
     int precision; /* digits asked for */
