@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "engine/base/clock.h"
@@ -20,8 +18,6 @@
 #define IDLE_MAX    256L               /* connections that are kept, of all hosts */
 #define LOOK_NS     UINT64_C(20000000) /* how often those that wait are looked through */
 #define WAIT_MS_MAX 60000
-#define EVENTS_MAX  64
-#define NS_A_MS     UINT64_C(1000000)
 
 /* While it has requests, and not longer. */
 struct http_host {
@@ -35,8 +31,6 @@ struct http_host {
 
 struct http {
     CURLM *multi;
-    int epoll, wake; /* of libcurl's sockets; an eventfd */
-    uint64_t due_ns; /* when libcurl is to be called without an event; UINT64_MAX: never */
     struct http_host *hosts;
     struct http_transfer *all; /* under way or waiting */
     uint32_t count, waiting;
@@ -64,69 +58,23 @@ static enum status read_trust(struct http *http, struct problem *problem)
                                  : STATUS_OK;
 }
 
-/* libcurl says which sockets it waits for, and for what. By curl_multi_perform each turn would ask
- * for each of them by a poll of its own: thirty a request where many are under way. `known`: it is
- * in the epoll. */
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *known)
-{
-    struct http *http = context;
-    struct epoll_event event = {.data.fd = fd};
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        epoll_ctl(http->epoll, EPOLL_CTL_DEL, fd, NULL);
-        return 0;
-    }
-    event.events =
-        ((what & CURL_POLL_IN) != 0 ? EPOLLIN : 0u) | ((what & CURL_POLL_OUT) != 0 ? EPOLLOUT : 0u);
-    if (epoll_ctl(http->epoll, known == NULL ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event) != 0)
-        return -1;
-    curl_multi_assign(http->multi, fd, http);
-    return 0;
-}
-
-static int on_timer(CURLM *multi, long timeout_ms, void *context)
-{
-    struct http *http = context;
-    (void)multi;
-    http->due_ns = timeout_ms < 0 ? UINT64_MAX : clock_now_ns() + (uint64_t)timeout_ms * NS_A_MS;
-    return 0;
-}
-
-static enum status open_multi(struct http *http, struct problem *problem)
-{
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
-        http->multi = curl_multi_init();
-    if (http->multi == NULL)
-        return problem_set(problem, STATUS_NO_MEMORY, "libcurl cannot be used");
-    http->epoll = epoll_create1(EPOLL_CLOEXEC);
-    http->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (http->epoll < 0 || http->wake < 0)
-        return problem_set(problem, STATUS_IO,
-                           "no descriptors for the edges' sockets: %m; raise "
-                           "the limit (ulimit -n)");
-    curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, IDLE_MAX);
-    curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
-    curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-    curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
-    return STATUS_OK;
-}
-
 enum status http_open(struct http **ret_http, struct problem *problem)
 {
     struct http *http = calloc(1, sizeof *http);
     if (http == NULL)
         return problem_set(problem, STATUS_NO_MEMORY, "out of memory");
-    http->epoll = http->wake = -1;
-    http->due_ns = UINT64_MAX;
     enum status status = read_trust(http, problem);
-    if (status == STATUS_OK)
-        status = open_multi(http, problem);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
+        http->multi = curl_multi_init();
+    if (http->multi != NULL) {
+        curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, IDLE_MAX);
         *ret_http = http;
-    else
-        http_close(http);
-    return status;
+        return STATUS_OK;
+    }
+    free(http->ca_file);
+    free(http);
+    return status != STATUS_OK ? status
+                               : problem_set(problem, STATUS_NO_MEMORY, "libcurl cannot be used");
 }
 
 /* OpenSSL writes to sockets without MSG_NOSIGNAL. */
@@ -440,28 +388,13 @@ static void look_at_waiting(struct http *http)
 /* ---- a turn -------------------------------------------------------------------------------------
  */
 
-static void act(struct http *http, int fd, uint32_t events)
-{
-    int running;
-    int bits = ((events & EPOLLIN) != 0 ? CURL_CSELECT_IN : 0) |
-               ((events & EPOLLOUT) != 0 ? CURL_CSELECT_OUT : 0) |
-               ((events & (EPOLLERR | EPOLLHUP)) != 0 ? CURL_CSELECT_ERR : 0);
-    CURLMcode code = curl_multi_socket_action(http->multi, fd, bits, &running);
-    assert(code == CURLM_OK);
-    (void)code;
-}
-
 void http_turn(struct http *http)
 {
-    struct epoll_event events[EVENTS_MAX];
+    int running;
     block_signal(http);
-    int count = epoll_wait(http->epoll, events, EVENTS_MAX, 0);
-    for (int i = 0; i < count; i++)
-        act(http, events[i].data.fd, events[i].events);
-    if (clock_now_ns() >= http->due_ns) {
-        http->due_ns = UINT64_MAX;
-        act(http, CURL_SOCKET_TIMEOUT, 0);
-    }
+    CURLMcode code = curl_multi_perform(http->multi, &running);
+    assert(code == CURLM_OK);
+    (void)code;
     take_ended(http);
     look_at_waiting(http);
 }
@@ -470,42 +403,37 @@ static int bound_wait(const struct http *http, int64_t timeout_ms)
 {
     if (timeout_ms < 0 || timeout_ms > WAIT_MS_MAX)
         timeout_ms = WAIT_MS_MAX;
-    if (http->waiting > 0 && timeout_ms > (int64_t)(LOOK_NS / NS_A_MS))
-        timeout_ms = (int64_t)(LOOK_NS / NS_A_MS);
-    if (http->due_ns == UINT64_MAX)
-        return (int)timeout_ms;
-    uint64_t now_ns = clock_now_ns();
-    uint64_t left_ms = now_ns >= http->due_ns ? 0 : (http->due_ns - now_ns) / NS_A_MS + 1;
-    return left_ms < (uint64_t)timeout_ms ? (int)left_ms : (int)timeout_ms;
+    if (http->waiting > 0 && timeout_ms > (int64_t)(LOOK_NS / 1000000))
+        timeout_ms = (int64_t)(LOOK_NS / 1000000);
+    return (int)timeout_ms;
+}
+
+/* The events of poll(2) that curl_multi_poll knows, there and back. */
+static short translate(short events, const short from[3], const short to[3])
+{
+    short translated = 0;
+    for (uint32_t i = 0; i < 3; i++)
+        translated |= (events & from[i]) != 0 ? to[i] : (short)0;
+    return translated;
 }
 
 void http_wait(struct http *http, struct pollfd *fds, uint32_t fds_count, int64_t timeout_ms)
 {
-    struct pollfd all[HTTP_WAIT_FDS_MAX + 2];
-    uint64_t wakes;
+    static const short polled[] = {POLLIN, POLLPRI, POLLOUT};
+    static const short curled[] = {CURL_WAIT_POLLIN, CURL_WAIT_POLLPRI, CURL_WAIT_POLLOUT};
+    struct curl_waitfd others[HTTP_WAIT_FDS_MAX];
     assert(fds_count <= HTTP_WAIT_FDS_MAX);
-    if (fds_count > 0)
-        memcpy(all, fds, fds_count * sizeof *fds);
-    all[fds_count] = (struct pollfd){.fd = http->epoll, .events = POLLIN};
-    all[fds_count + 1] = (struct pollfd){.fd = http->wake, .events = POLLIN};
-    bool is_any = poll(all, fds_count + 2, bound_wait(http, timeout_ms)) > 0;
-    for (uint32_t i = 0; i < fds_count; i++) {
-        bool is_broken = (all[i].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0;
-        fds[i].revents = is_any ? (short)(all[i].revents | (is_broken ? POLLIN : 0)) : (short)0;
-    }
-    if (is_any && all[fds_count + 1].revents != 0) {
-        ssize_t bytes = read(http->wake, &wakes, sizeof wakes);
-        assert(bytes == sizeof wakes && "nobody else reads it");
-        (void)bytes;
-    }
+    for (uint32_t i = 0; i < fds_count; i++)
+        others[i] = (struct curl_waitfd){.fd = fds[i].fd,
+                                         .events = translate(fds[i].events, polled, curled)};
+    curl_multi_poll(http->multi, others, fds_count, bound_wait(http, timeout_ms), NULL);
+    for (uint32_t i = 0; i < fds_count; i++)
+        fds[i].revents = translate(others[i].revents, curled, polled);
 }
 
 void http_wake(struct http *http)
 {
-    const uint64_t one = 1;
-    ssize_t bytes = write(http->wake, &one, sizeof one);
-    assert(bytes == sizeof one);
-    (void)bytes;
+    curl_multi_wakeup(http->multi);
 }
 
 uint32_t http_open_requests(const struct http *http)
@@ -528,8 +456,7 @@ void http_close(struct http *http)
 {
     if (http == NULL)
         return;
-    if (http->multi != NULL)
-        block_signal(http);
+    block_signal(http);
     http->is_closing = true;
     cancel_all(http);
     while (http->hosts != NULL) {
@@ -539,14 +466,8 @@ void http_close(struct http *http)
     }
     for (uint32_t i = 0; i < http->spare_count; i++)
         curl_easy_cleanup(http->spare[i]);
-    if (http->multi != NULL) {
-        curl_multi_cleanup(http->multi);
-        curl_global_cleanup();
-    }
-    if (http->epoll >= 0)
-        close(http->epoll);
-    if (http->wake >= 0)
-        close(http->wake);
+    curl_multi_cleanup(http->multi);
+    curl_global_cleanup();
     free(http->ca_file);
     free(http);
 }
