@@ -215,16 +215,10 @@ static enum status read_number(struct reader *reader)
     if (fault != NULL)
         return fail(reader, behind, fault);
     struct sink sink = {.at = reader->to, .end = reader->limit};
-    if (number.is_real) {
-        uint8_t bytes[9] = {0xcb};
-        uint64_t bits;
-        memcpy(&bits, &number.real, sizeof bits);
-        bits = htobe64(bits);
-        memcpy(bytes + 1, &bits, sizeof bits);
-        sink_bytes(&sink, bytes, sizeof bytes);
-    } else {
+    if (number.is_real)
+        sink_double(&sink, number.real);
+    else
         sink_int(&sink, number.integer);
-    }
     reader->at = behind;
     reader->to = sink.at;
     return sink.overflowed ? STATUS_TOO_LARGE : STATUS_OK;
