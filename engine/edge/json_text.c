@@ -45,10 +45,3 @@ char *json_text(const json_t *value)
     return json_dumps(value,
                       JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits_needed(value)));
 }
-
-char *json_text_or_string(const json_t *value)
-{
-    if (json_is_string(value))
-        return strndup(json_string_value(value), json_string_length(value));
-    return json_text(value);
-}

@@ -10,7 +10,5 @@
 
 /* Returns owned, for free(); NULL for want of memory. A string comes with its quotes. */
 char *json_text(const json_t *value);
-/* As json_text, but a string as it is. */
-char *json_text_or_string(const json_t *value);
 
 #endif
