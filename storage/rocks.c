@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/base/thread.h"
 #include "storage/journal.h"
 #include "storage/little_endian.h"
 
@@ -210,7 +211,10 @@ enum status rocks_open(struct rocks *rocks, const char *path, const struct rocks
     struct rocks opened = {0};
     rocksdb_options_t *all = options_for(path, options);
     char *error = NULL;
+    sigset_t before;
+    thread_hold_signals(&before);
     opened.db = open_families(all, path, options->mode, opened.families, &error);
+    thread_release_signals(&before);
     rocksdb_options_destroy(all);
     if (error != NULL)
         return rocks_problem(problem, path, error);

@@ -45,7 +45,8 @@ struct rocks_options {
     uint32_t write_buffer_bytes; /* 0: JOURNAL_WRITE_BUFFER_BYTES */
 };
 
-/* Fills `rocks`; on failure nothing is open. */
+/* Fills `rocks`; on failure nothing is open. RocksDB's threads hear no signals: one that comes
+ * while it opens is heard after. */
 NODISCARD enum status rocks_open(struct rocks *rocks, const char *path,
                                  const struct rocks_options *options, struct problem *problem);
 /* Whether the database was made as far as the family of the blocks. True where that cannot be told.

@@ -2,9 +2,10 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "engine/base/thread.h"
 
 struct trim {
     struct trim_place place;
@@ -162,24 +163,6 @@ static void *run(void *context)
     return NULL;
 }
 
-/* Signals are for the threads that know what to do with them. */
-static int start_thread(struct trim *trim)
-{
-    pthread_attr_t attributes;
-    sigset_t all;
-    sigfillset(&all);
-    int error = pthread_attr_init(&attributes);
-    if (error != 0)
-        return error;
-    error = pthread_attr_setsigmask_np(&attributes, &all);
-    if (error == 0)
-        error = pthread_create(&trim->thread, &attributes, run, trim);
-    pthread_attr_destroy(&attributes);
-    if (error == 0)
-        pthread_setname_np(trim->thread, "fly-trim");
-    return error;
-}
-
 enum status trim_open(const struct trim_place *place, uint64_t declared_no, struct trim **ret_trim,
                       struct problem *problem)
 {
@@ -190,7 +173,7 @@ enum status trim_open(const struct trim_place *place, uint64_t declared_no, stru
     trim->declared_no = declared_no;
     pthread_mutex_init(&trim->mutex, NULL);
     pthread_cond_init(&trim->asked, NULL);
-    int error = start_thread(trim);
+    int error = thread_start(&trim->thread, "fly-trim", NULL, run, trim);
     if (error != 0) {
         pthread_cond_destroy(&trim->asked);
         pthread_mutex_destroy(&trim->mutex);

@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/plant.h"
 #include "engine/base/region.h"
+#include "engine/base/thread.h"
 #include "queues/ring.h"
 
 /* What goes through the ring. The buffer stays the journal thread's until the entry is consumed,
@@ -237,33 +237,14 @@ static void *run(void *context)
     }
 }
 
-/* Signals are for the threads that know what to do with them. */
-static bool set_attributes(pthread_attr_t *attributes, uint32_t cpu)
-{
-    sigset_t all;
-    sigfillset(&all);
-    if (pthread_attr_setsigmask_np(attributes, &all) != 0)
-        return false;
-    if (cpu == WRITER_NO_CPU)
-        return true;
-    if (cpu >= CPU_SETSIZE)
-        return false;
-    cpu_set_t cpus;
-    CPU_ZERO(&cpus);
-    CPU_SET(cpu, &cpus);
-    return pthread_attr_setaffinity_np(attributes, sizeof cpus, &cpus) == 0;
-}
-
 static enum status start_thread(struct writer *writer, uint32_t cpu, struct problem *problem)
 {
-    pthread_attr_t attributes;
-    int error = pthread_attr_init(&attributes);
-    if (error != 0)
-        return problem_set(problem, STATUS_NO_MEMORY, "no memory for the journal thread");
-    error = set_attributes(&attributes, cpu)
-                ? pthread_create(&writer->thread, &attributes, run, writer)
-                : EINVAL;
-    pthread_attr_destroy(&attributes);
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    if (cpu < CPU_SETSIZE)
+        CPU_SET(cpu, &cpus);
+    int error = thread_start(&writer->thread, "fly-journal", cpu == WRITER_NO_CPU ? NULL : &cpus,
+                             run, writer);
     if (error == EINVAL)
         return problem_set(
             problem, STATUS_INVALID,
@@ -271,7 +252,6 @@ static enum status start_thread(struct writer *writer, uint32_t cpu, struct prob
     if (error != 0)
         return problem_set(problem, STATUS_NO_MEMORY, "cannot start the journal thread: %s",
                            strerror(error));
-    pthread_setname_np(writer->thread, "fly-journal");
     writer->threaded = true;
     return STATUS_OK;
 }

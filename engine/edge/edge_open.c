@@ -1,11 +1,11 @@
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/nearest.h"
+#include "engine/base/thread.h"
 #include "engine/edge/aws.h"
 #include "engine/edge/edge_parts.h"
 #include "engine/edge/http.h"
@@ -172,20 +172,14 @@ static enum status open_rings(struct edges *edges, struct problem *problem)
     return STATUS_OK;
 }
 
-/* Signals are for the engine's thread. */
 static enum status start_thread(struct edges *edges, struct problem *problem)
 {
-    sigset_t all, before;
     if (edges->options.threadless)
         return STATUS_OK;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&edges->pthread, NULL, edge_thread_run, &edges->thread);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = thread_start(&edges->pthread, "fly-edge", NULL, edge_thread_run, &edges->thread);
     if (error != 0)
         return problem_set(problem, STATUS_NO_MEMORY, "no thread can be started for edges: %s",
                            strerror(error));
-    pthread_setname_np(edges->pthread, "fly-edge");
     edges->has_thread = true;
     return STATUS_OK;
 }

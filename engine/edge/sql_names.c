@@ -5,13 +5,14 @@
 #include <libpq-fe.h>
 #include <netdb.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "engine/base/thread.h"
 
 #define FRESH_MS   1000
 #define LIST_BYTES 16384u
@@ -123,7 +124,6 @@ static void names_free(struct sql_names *names)
 static void *look_up(void *context)
 {
     struct sql_names *names = context;
-    pthread_setname_np(pthread_self(), "fly-names");
     for (uint32_t i = 0; i < names->hosts_count; i++)
         if (is_name(names->hosts[i]))
             names->errors[i] = getaddrinfo(names->hosts[i], NULL, &names->hints, &names->found[i]);
@@ -132,33 +132,18 @@ static void *look_up(void *context)
     return NULL;
 }
 
-/* Signals are for the threads that know what to do with them; nobody waits for this one. */
-static int start_thread(struct sql_names *names)
-{
-    pthread_t thread;
-    pthread_attr_t attributes;
-    sigset_t all;
-    sigfillset(&all);
-    int error = pthread_attr_init(&attributes);
-    if (error != 0)
-        return error;
-    error = pthread_attr_setsigmask_np(&attributes, &all);
-    if (error == 0)
-        error = pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    if (error == 0)
-        error = pthread_create(&thread, &attributes, look_up, names);
-    pthread_attr_destroy(&attributes);
-    return error;
-}
-
 static void ask(struct sql_names *names)
 {
     memset(names->found, 0, sizeof names->found);
     memset(names->errors, 0, sizeof names->errors);
     atomic_store(&names->asking, NAMES_ASKED);
     names->is_known = false;
-    int error = start_thread(names);
+    pthread_t thread;
+    int error = thread_start(&thread, "fly-names", NULL, look_up, names);
     names->is_asking = error == 0;
+    /* Nobody waits for it. */
+    if (names->is_asking)
+        pthread_detach(thread);
     if (!names->is_asking)
         snprintf(names->reason, sizeof names->reason, "no thread to ask for the host's name: %s",
                  strerror(error));

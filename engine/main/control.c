@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 
 #include "engine/admin/admin.h"
 #include "engine/base/clock.h"
+#include "engine/base/thread.h"
 #include "engine/main/control_address.h"
 
 #define BACKLOG         64
@@ -353,7 +353,6 @@ static void *run(void *context)
     struct control *control = context;
     struct pollfd polled[CONTROL_CLIENTS_MAX + 2];
     uint32_t whose[CONTROL_CLIENTS_MAX + 2];
-    pthread_setname_np(pthread_self(), "control");
     while (!is_stopping(control)) {
         int timeout_ms = cut_idle(control);
         uint32_t count = list_sockets(control, polled, whose);
@@ -404,17 +403,7 @@ static enum status listen_at(struct control *control, struct problem *problem)
 
 static enum status start_thread(struct control *control, struct problem *problem)
 {
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    pthread_attr_init(&attributes);
-    if (control->options.cpus != NULL)
-        pthread_attr_setaffinity_np(&attributes, sizeof(cpu_set_t), control->options.cpus);
-    /* Signals are the engine's. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&control->thread, &attributes, run, control);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
+    int error = thread_start(&control->thread, "fly-control", control->options.cpus, run, control);
     return error == 0 ? STATUS_OK
                       : problem_set(problem, STATUS_IO, "its thread cannot be started: %s",
                                     strerror(error));

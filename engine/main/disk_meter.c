@@ -3,11 +3,12 @@
 #include <fts.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+
+#include "engine/base/thread.h"
 
 #define STAT_BLOCK_BYTES 512u /* whatever the file system's own blocks are: stat(2) */
 
@@ -54,12 +55,7 @@ enum status disk_meter_open(struct disk_meter **ret_meter, struct problem *probl
     if (meter == NULL)
         return problem_set(problem, STATUS_NO_MEMORY, "out of memory");
     sem_init(&meter->asked, 0, 0);
-    /* Signals are for the engine's thread, which they wake. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&meter->thread, NULL, meter_main, meter);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = thread_start(&meter->thread, "fly-disk", NULL, meter_main, meter);
     if (error != 0) {
         sem_destroy(&meter->asked);
         free(meter);

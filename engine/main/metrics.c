@@ -4,7 +4,6 @@
 #include <microhttpd.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/thread.h"
 #include "engine/main/metrics_text.h"
 #include "engine/net/listener.h"
 
@@ -332,7 +332,6 @@ static void turn_http(struct metrics *metrics)
 static void *run(void *context)
 {
     struct metrics *metrics = context;
-    pthread_setname_np(pthread_self(), "metrics");
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(metrics->http, MHD_DAEMON_INFO_EPOLL_FD);
     struct pollfd polled[] = {{.fd = metrics->stop, .events = POLLIN},
                               {.fd = info->epoll_fd, .events = POLLIN}};
@@ -367,12 +366,7 @@ static enum status start_http(struct metrics *metrics, struct problem *problem)
 
 static enum status start_thread(struct metrics *metrics, struct problem *problem)
 {
-    /* Signals are the engine's. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&metrics->thread, NULL, run, metrics);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = thread_start(&metrics->thread, "fly-metrics", NULL, run, metrics);
     metrics->has_thread = error == 0;
     return error == 0 ? STATUS_OK
                       : problem_set(problem, STATUS_NO_MEMORY,

@@ -15,22 +15,23 @@
  * runs, load average 4), for 65 us more of the engine's CPU time a step. */
 #define SPIN_LIGHT_NS 100000u
 
-/* Atomic, since two signals may come at once to two threads: RocksDB's hear them too. */
-static _Atomic int stop_signal;
+/* Only this thread hears signals (engine/base/thread.h). */
+static volatile sig_atomic_t stop_signal;
 static volatile sig_atomic_t reload_asked;
-static _Atomic int wake_fd;
+static int wake_fd;
 
 static void wake(void)
 {
     static const uint64_t one = 1;
-    ssize_t written = write(atomic_load(&wake_fd), &one, sizeof one);
+    ssize_t written = write(wake_fd, &one, sizeof one);
     (void)written; /* one that is full is as good */
 }
 
 static void on_stop(int signal)
 {
-    if (atomic_exchange(&stop_signal, signal) != 0)
+    if (stop_signal != 0)
         _exit(128 + signal);
+    stop_signal = signal;
     wake();
 }
 
@@ -45,7 +46,9 @@ void serve_catch_signals(struct serve *serve)
 {
     struct sigaction stop = {.sa_handler = on_stop, .sa_flags = SA_RESTART};
     struct sigaction reload = {.sa_handler = on_reload, .sa_flags = SA_RESTART};
-    atomic_store(&wake_fd, serve->wake_fd);
+    wake_fd = serve->wake_fd;
+    /* One at a time, so that the second sees that there was a first. */
+    sigfillset(&stop.sa_mask);
     sigaction(SIGTERM, &stop, NULL);
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGHUP, &reload, NULL);

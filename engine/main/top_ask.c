@@ -1,7 +1,6 @@
 #include "engine/main/top_ask.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 
 #include "engine/admin/admin.h"
 #include "engine/base/clock.h"
+#include "engine/base/thread.h"
 #include "engine/main/control.h"
 #include "engine/main/reach_remote.h"
 
@@ -142,7 +142,6 @@ static void *run(void *context)
 {
     struct top_asking *asking = context;
     static struct top_sample sample;
-    pthread_setname_np(pthread_self(), "ask");
     for (;;) {
         struct problem problem = {0};
         uint64_t began_ns = clock_now_ns();
@@ -169,13 +168,8 @@ enum status top_ask_start(struct top_target *target, uint32_t interval_ms,
     asking->interval_ms = interval_ms;
     pthread_mutex_init(&asking->lock, NULL);
     asking->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    /* Signals are for the thread that draws. */
     pthread_t thread;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = asking->news_fd < 0 ? -1 : pthread_create(&thread, NULL, run, asking);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = asking->news_fd < 0 ? -1 : thread_start(&thread, "fly-ask", NULL, run, asking);
     if (error != 0) {
         free(asking);
         return problem_set(problem, STATUS_NO_MEMORY, "no thread can be made to ask the engine");

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "engine/admin/life.h"
 #include "engine/admin/redrive.h"
 #include "engine/admin/saga_list.h"
+#include "engine/base/thread.h"
 
 struct errands {
     struct errand *first, *last;
@@ -266,7 +266,6 @@ static void *run(void *context)
 {
     struct historian *historian = context;
     struct errand *errand;
-    pthread_setname_np(pthread_self(), "history");
     while ((errand = next_errand(historian)) != NULL) {
         historian_on_errand(historian, errand);
         pthread_mutex_lock(&historian->lock);
@@ -341,12 +340,7 @@ bool historian_turn(struct historian *historian, struct partition *partition)
 
 static enum status start_thread(struct historian *historian, struct problem *problem)
 {
-    sigset_t all, before;
-    /* Signals are the engine's. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&historian->thread, NULL, run, historian);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int error = thread_start(&historian->thread, "fly-history", NULL, run, historian);
     historian->has_thread = error == 0;
     return error == 0 ? STATUS_OK
                       : problem_set(problem, STATUS_IO,

@@ -3,9 +3,9 @@
  * wakes it.
  */
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 
+#include "engine/base/thread.h"
 #include "engine/net/lane.h"
 
 static void sleep_unless_told(struct lane *lane)
@@ -26,23 +26,12 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* Signals are for the threads that know of them. */
-static int create(struct lane *lane)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&lane->thread, NULL, run, lane);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error;
-}
-
 enum status lane_start(struct lane *lane, struct problem *problem)
 {
     if (!bell_open(&lane->bell))
         return problem_set(problem, STATUS_IO, "no file descriptor is left: raise ulimit -n");
     lane->options.wake_fd = lane->bell.fd;
-    int error = create(lane);
+    int error = thread_start(&lane->thread, "fly-lane", NULL, run, lane);
     if (error != 0)
         return problem_set(problem, STATUS_IO, "cannot start a thread of the transport: %s",
                            strerror(error));

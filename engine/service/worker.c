@@ -9,6 +9,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/region.h"
+#include "engine/base/thread.h"
 #include "engine/service/call.h"
 #include "queues/ring.h"
 
@@ -202,26 +203,19 @@ static void *worker_main(void *argument)
 
 static enum status start_thread(struct worker *worker, uint32_t cpu)
 {
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    if (cpu != WORKER_NO_CPU) {
-        cpu_set_t cpus;
-        CPU_ZERO(&cpus);
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    if (cpu != WORKER_NO_CPU)
         CPU_SET(cpu, &cpus);
-        pthread_attr_setaffinity_np(&attributes, sizeof cpus, &cpus);
-    }
-    /* Before there is one: it reads this. */
-    worker->has_thread = true;
-    int error = pthread_create(&worker->thread, &attributes, worker_main, worker);
-    pthread_attr_destroy(&attributes);
-    if (error != 0) {
-        worker->has_thread = false;
-        return STATUS_NO_MEMORY;
-    }
     char name[16];
     snprintf(name, sizeof name, "fly-%.11s", worker->plugin->service->name);
-    pthread_setname_np(worker->thread, name);
-    return STATUS_OK;
+    /* Before there is one: it reads this. */
+    worker->has_thread = true;
+    if (thread_start(&worker->thread, name, cpu == WORKER_NO_CPU ? NULL : &cpus, worker_main,
+                     worker) == 0)
+        return STATUS_OK;
+    worker->has_thread = false;
+    return STATUS_NO_MEMORY;
 }
 
 /* More than the window, so that the last end the engine gave back is never written over, and a

@@ -4,6 +4,7 @@
  */
 #include "tests/cli/serve_fixture.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -426,6 +427,47 @@ static void sagas_under_way_are_acknowledged_or_not_when_it_stops(void **state)
     assert_true(accepted > 0 && serve_started_count() >= accepted);
 }
 
+/* As the kernel tells it of the thread with this id. */
+static uint64_t blocked_by(const char *id)
+{
+    char path[PATH_MAX], line[256];
+    snprintf(path, sizeof path, "/proc/%d/task/%s/status", (int)serve_it.pid, id);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    unsigned long long blocked = 0;
+    int found = 0;
+    while (found == 0 && fgets(line, sizeof line, file) != NULL)
+        found = sscanf(line, "SigBlk: %llx", &blocked) == 1;
+    fclose(file);
+    assert_int_equal(found, 1);
+    return blocked;
+}
+
+/* A signal that another thread heard could be late: after the end that the one before it asked for.
+ */
+static void only_the_first_thread_hears_signals(void **state)
+{
+    (void)state;
+    serve_start(&serve_it, SERVE_ARGS(SERVE_ON_ANY_PORT, "--define", serve_pass_file));
+    uint64_t asked = 1u << (SIGHUP - 1) | 1u << (SIGINT - 1) | 1u << (SIGTERM - 1);
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "/proc/%d/task", (int)serve_it.pid);
+    DIR *tasks = opendir(path);
+    assert_non_null(tasks);
+    uint32_t others = 0;
+    for (struct dirent *task; (task = readdir(tasks)) != NULL;) {
+        int id = atoi(task->d_name);
+        if (id == 0)
+            continue;
+        uint64_t blocked = blocked_by(task->d_name);
+        assert_int_equal(blocked & asked, id == serve_it.pid ? 0 : asked);
+        others += id != serve_it.pid;
+    }
+    closedir(tasks);
+    assert_true(others > 3); /* the journal, RocksDB's, history */
+    serve_stop(&serve_it);
+}
+
 /* Both are there when it goes on, so that the second comes before anything is done about the first.
  */
 static void a_second_signal_ends_it_at_once_as_a_crash_would(void **state)
@@ -546,6 +588,7 @@ int main(void)
         SERVE_TEST(a_limit_of_a_service_holds_from_a_reload_on),
         SERVE_TEST(certificates_are_shown_and_exchanged_while_it_runs),
         SERVE_TEST(sagas_under_way_are_acknowledged_or_not_when_it_stops),
+        SERVE_TEST(only_the_first_thread_hears_signals),
         SERVE_TEST(a_second_signal_ends_it_at_once_as_a_crash_would),
         SERVE_TEST(an_idle_client_does_not_hold_up_the_end),
         SERVE_TEST(a_worker_that_never_answers_does_not_hold_up_the_end),
