@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/edge/digest.h"
 #include "engine/edge/update_expression.h"
 
 /* Placeholders of ours in a request; a definition's may not begin so. */
@@ -31,10 +32,9 @@ void keyed_init(struct keyed *ret_keyed, const char *attribute, uint32_t keys_ma
 
 void keyed_mark(const char *key, char ret_mark[KEYED_MARK_CHARS + 1])
 {
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    unsigned bytes = 0;
-    int done = EVP_Digest(key, strlen(key), digest, &bytes, EVP_sha256(), NULL);
-    assert(done == 1 && bytes > KEYED_MARK_CHARS / 4 * 3);
+    uint8_t digest[DIGEST_SHA256_BYTES];
+    static_assert(KEYED_MARK_CHARS / 4 * 3 < DIGEST_SHA256_BYTES, "a part of it");
+    digest_sha256(key, strlen(key), digest);
     EVP_EncodeBlock((uint8_t *)ret_mark, digest, KEYED_MARK_CHARS / 4 * 3);
     for (char *at = ret_mark; *at != '\0'; at++)
         *at = *at == '+' ? '-' : *at == '/' ? '_' : *at;

@@ -1,7 +1,7 @@
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/edge/digest.h"
 #include "engine/edge/dynamodb_parts.h"
 
 #define TOKEN_DIGITS 32u
@@ -9,13 +9,10 @@
 /* 32 digits, of which AWS takes up to 36. */
 static json_t *make_token(const char *key)
 {
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    unsigned bytes = 0;
+    uint8_t digest[DIGEST_SHA256_BYTES];
     char digits[TOKEN_DIGITS + 1];
-    if (EVP_Digest(key, strlen(key), digest, &bytes, EVP_sha256(), NULL) != 1)
-        return NULL;
-    for (uint32_t i = 0; i < TOKEN_DIGITS / 2; i++)
-        snprintf(digits + 2 * i, 3, "%02x", digest[i]);
+    digest_sha256(key, strlen(key), digest);
+    digest_put_hex(digest, TOKEN_DIGITS / 2, digits);
     return json_string(digits);
 }
 

@@ -12,6 +12,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/edge/http_sentence.h"
+#include "engine/edge/http_sockets.h"
 #include "engine/edge/http_transfer.h"
 
 #define SPARE_MAX   64u                /* handles of libcurl that are kept for the next */
@@ -31,6 +32,7 @@ struct http_host {
 
 struct http {
     CURLM *multi;
+    struct http_sockets sockets;
     struct http_host *hosts;
     struct http_transfer *all; /* under way or waiting */
     uint32_t count, waiting;
@@ -58,23 +60,38 @@ static enum status read_trust(struct http *http, struct problem *problem)
                                  : STATUS_OK;
 }
 
+static enum status open_multi(struct http *http, struct problem *problem)
+{
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return problem_set(problem, STATUS_NO_MEMORY, "libcurl cannot be used");
+    http->multi = curl_multi_init();
+    enum status status = http->multi == NULL
+                             ? problem_set(problem, STATUS_NO_MEMORY, "libcurl cannot be used")
+                             : http_sockets_open(&http->sockets, http->multi, problem);
+    if (status == STATUS_OK) {
+        curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, IDLE_MAX);
+        return STATUS_OK;
+    }
+    curl_multi_cleanup(http->multi);
+    curl_global_cleanup();
+    return status;
+}
+
 enum status http_open(struct http **ret_http, struct problem *problem)
 {
     struct http *http = calloc(1, sizeof *http);
     if (http == NULL)
         return problem_set(problem, STATUS_NO_MEMORY, "out of memory");
     enum status status = read_trust(http, problem);
-    if (status == STATUS_OK && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
-        http->multi = curl_multi_init();
-    if (http->multi != NULL) {
-        curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, IDLE_MAX);
+    if (status == STATUS_OK)
+        status = open_multi(http, problem);
+    if (status == STATUS_OK) {
         *ret_http = http;
         return STATUS_OK;
     }
     free(http->ca_file);
     free(http);
-    return status != STATUS_OK ? status
-                               : problem_set(problem, STATUS_NO_MEMORY, "libcurl cannot be used");
+    return status;
 }
 
 /* OpenSSL writes to sockets without MSG_NOSIGNAL. */
@@ -390,11 +407,8 @@ static void look_at_waiting(struct http *http)
 
 void http_turn(struct http *http)
 {
-    int running;
     block_signal(http);
-    CURLMcode code = curl_multi_perform(http->multi, &running);
-    assert(code == CURLM_OK);
-    (void)code;
+    http_sockets_turn(&http->sockets);
     take_ended(http);
     look_at_waiting(http);
 }
@@ -408,32 +422,14 @@ static int bound_wait(const struct http *http, int64_t timeout_ms)
     return (int)timeout_ms;
 }
 
-/* The events of poll(2) that curl_multi_poll knows, there and back. */
-static short translate(short events, const short from[3], const short to[3])
-{
-    short translated = 0;
-    for (uint32_t i = 0; i < 3; i++)
-        translated |= (events & from[i]) != 0 ? to[i] : (short)0;
-    return translated;
-}
-
 void http_wait(struct http *http, struct pollfd *fds, uint32_t fds_count, int64_t timeout_ms)
 {
-    static const short polled[] = {POLLIN, POLLPRI, POLLOUT};
-    static const short curled[] = {CURL_WAIT_POLLIN, CURL_WAIT_POLLPRI, CURL_WAIT_POLLOUT};
-    struct curl_waitfd others[HTTP_WAIT_FDS_MAX];
-    assert(fds_count <= HTTP_WAIT_FDS_MAX);
-    for (uint32_t i = 0; i < fds_count; i++)
-        others[i] = (struct curl_waitfd){.fd = fds[i].fd,
-                                         .events = translate(fds[i].events, polled, curled)};
-    curl_multi_poll(http->multi, others, fds_count, bound_wait(http, timeout_ms), NULL);
-    for (uint32_t i = 0; i < fds_count; i++)
-        fds[i].revents = translate(others[i].revents, curled, polled);
+    http_sockets_wait(&http->sockets, fds, fds_count, bound_wait(http, timeout_ms));
 }
 
 void http_wake(struct http *http)
 {
-    curl_multi_wakeup(http->multi);
+    http_sockets_wake(&http->sockets);
 }
 
 uint32_t http_open_requests(const struct http *http)
@@ -467,6 +463,7 @@ void http_close(struct http *http)
     for (uint32_t i = 0; i < http->spare_count; i++)
         curl_easy_cleanup(http->spare[i]);
     curl_multi_cleanup(http->multi);
+    http_sockets_close(&http->sockets);
     curl_global_cleanup();
     free(http->ca_file);
     free(http);

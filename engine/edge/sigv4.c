@@ -2,8 +2,7 @@
 
 #include <assert.h>
 #include <ctype.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/crypto.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,13 +10,14 @@
 #include <strings.h>
 #include <time.h>
 
+#include "engine/edge/digest.h"
+#include "engine/edge/text.h"
 #include "engine/edge/url.h"
 
-#define ALGORITHM        "AWS4-HMAC-SHA256"
-#define DIGEST_BYTES     32u
-#define DIGEST_HEX_BYTES (2 * DIGEST_BYTES + 1)
-#define QUERY_PAIRS_MAX  256u
-#define PATH_PIECES_MAX  256u
+#define ALGORITHM       "AWS4-HMAC-SHA256"
+#define HEX_BYTES       DIGEST_HEX_BYTES(DIGEST_SHA256_BYTES)
+#define QUERY_PAIRS_MAX 256u
+#define PATH_PIECES_MAX 256u
 
 struct span {
     const char *at;
@@ -37,44 +37,28 @@ struct headers {
 /* ---- digests ---------------------------------------------------------------------------------
  */
 
-static void put_hex(const uint8_t digest[DIGEST_BYTES], char ret_hex[DIGEST_HEX_BYTES])
+static void put_digest(const void *bytes, size_t count, char ret_hex[HEX_BYTES])
 {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < DIGEST_BYTES; i++) {
-        ret_hex[2 * i] = digits[digest[i] >> 4];
-        ret_hex[2 * i + 1] = digits[digest[i] & 15];
-    }
-    ret_hex[2 * DIGEST_BYTES] = '\0';
+    uint8_t digest[DIGEST_SHA256_BYTES];
+    digest_sha256(bytes, count, digest);
+    digest_put_hex(digest, sizeof digest, ret_hex);
 }
 
-static void digest_hex(const void *bytes, size_t count, char ret_hex[DIGEST_HEX_BYTES])
+static void hmac(const void *key, size_t key_bytes, const char *text,
+                 uint8_t ret[DIGEST_SHA256_BYTES])
 {
-    uint8_t digest[DIGEST_BYTES];
-    unsigned digest_bytes = 0;
-    int done = EVP_Digest(bytes, count, digest, &digest_bytes, EVP_sha256(), NULL);
-    assert(done == 1 && digest_bytes == DIGEST_BYTES);
-    put_hex(digest, ret_hex);
-}
-
-static void hmac(const void *key, size_t key_bytes, const char *text, uint8_t ret[DIGEST_BYTES])
-{
-    unsigned bytes = 0;
-    uint8_t digest[DIGEST_BYTES];
-    const void *done = HMAC(EVP_sha256(), key, (int)key_bytes, (const unsigned char *)text,
-                            strlen(text), digest, &bytes);
-    assert(done != NULL && bytes == DIGEST_BYTES);
-    memcpy(ret, digest, DIGEST_BYTES);
+    digest_hmac_sha256(key, key_bytes, text, strlen(text), ret);
 }
 
 static void derive(const struct sigv4_key *key, const struct sigv4_request *request,
-                   const char day[9], uint8_t ret[DIGEST_BYTES])
+                   const char day[9], uint8_t ret[DIGEST_SHA256_BYTES])
 {
     char first[SIGV4_SECRET_BYTES + 4];
     int first_bytes = snprintf(first, sizeof first, "AWS4%s", key->secret);
     hmac(first, (size_t)first_bytes, day, ret);
-    hmac(ret, DIGEST_BYTES, request->region, ret);
-    hmac(ret, DIGEST_BYTES, request->service, ret);
-    hmac(ret, DIGEST_BYTES, "aws4_request", ret);
+    hmac(ret, DIGEST_SHA256_BYTES, request->region, ret);
+    hmac(ret, DIGEST_SHA256_BYTES, request->service, ret);
+    hmac(ret, DIGEST_SHA256_BYTES, "aws4_request", ret);
     OPENSSL_cleanse(first, sizeof first);
 }
 
@@ -93,13 +77,13 @@ static void renew_cache(struct sigv4_cache *cache, const struct sigv4_key *key,
 /* ---- path and query --------------------------------------------------------------------------
  */
 
-static void put_encoded(FILE *out, struct span text)
+static void put_encoded(struct text *out, struct span text)
 {
     char piece[3 * 64 + 1];
     for (size_t i = 0; i < text.bytes; i += 64) {
         size_t bytes = text.bytes - i < 64 ? text.bytes - i : 64;
         url_encode(text.at + i, bytes, false, piece, sizeof piece);
-        fputs(piece, out);
+        text_put(out, piece);
     }
 }
 
@@ -128,20 +112,18 @@ static bool split_path(const struct sigv4_request *request, struct span *pieces,
     return true;
 }
 
-static bool put_path(FILE *out, const struct sigv4_request *request)
+static bool put_path(struct text *out, const struct sigv4_request *request)
 {
     struct span pieces[PATH_PIECES_MAX];
     uint32_t count = 0;
     if (!split_path(request, pieces, &count))
         return false;
     for (uint32_t i = 0; i < count; i++) {
-        putc_unlocked('/', out);
+        text_put(out, "/");
         put_encoded(out, pieces[i]);
     }
     bool slash_ends = request->path_bytes > 0 && request->path[request->path_bytes - 1] == '/';
-    if (count == 0 || slash_ends)
-        putc_unlocked('/', out);
-    putc_unlocked('\n', out);
+    text_put(out, count == 0 || slash_ends ? "/\n" : "\n");
     return true;
 }
 
@@ -155,7 +137,7 @@ static int hex_value(char c)
 }
 
 /* Decodes, and encodes as the signature wants it. */
-static void put_recoded(FILE *out, struct span text)
+static void put_recoded(struct text *out, struct span text)
 {
     for (size_t i = 0; i < text.bytes; i++) {
         char c = text.at[i];
@@ -168,20 +150,26 @@ static void put_recoded(FILE *out, struct span text)
     }
 }
 
+/* Owned; NULL: there was no memory. */
+static char *finish(struct text *out)
+{
+    text_put_bytes(out, "", 1);
+    if (!out->failed)
+        return out->at;
+    text_free(out);
+    return NULL;
+}
+
 static char *recoded_pair(struct span pair)
 {
-    char *text = NULL;
-    size_t bytes = 0;
-    FILE *out = open_memstream(&text, &bytes);
-    if (out == NULL)
-        return NULL;
+    struct text out = {0};
     const char *equals = memchr(pair.at, '=', pair.bytes);
     size_t name_bytes = equals != NULL ? (size_t)(equals - pair.at) : pair.bytes;
-    put_recoded(out, (struct span){pair.at, name_bytes});
-    putc_unlocked('=', out);
+    put_recoded(&out, (struct span){pair.at, name_bytes});
+    text_put(&out, "=");
     if (equals != NULL)
-        put_recoded(out, (struct span){equals + 1, pair.bytes - name_bytes - 1});
-    return fclose(out) == 0 ? text : (free(text), NULL);
+        put_recoded(&out, (struct span){equals + 1, pair.bytes - name_bytes - 1});
+    return finish(&out);
 }
 
 /* By name, then by value. '=' itself comes after '-' and '.', so the pair as a whole is no
@@ -215,17 +203,18 @@ static bool split_query(const struct sigv4_request *request, char **pairs, uint3
     return true;
 }
 
-static bool put_query(FILE *out, const struct sigv4_request *request)
+static bool put_query(struct text *out, const struct sigv4_request *request)
 {
     char *pairs[QUERY_PAIRS_MAX];
     uint32_t count = 0;
     bool fits = split_query(request, pairs, &count);
     qsort(pairs, count, sizeof pairs[0], compare_pairs);
     for (uint32_t i = 0; i < count; i++) {
-        fprintf(out, "%s%s", i > 0 ? "&" : "", pairs[i]);
+        text_put(out, i > 0 ? "&" : "");
+        text_put(out, pairs[i]);
         free(pairs[i]);
     }
-    putc_unlocked('\n', out);
+    text_put(out, "\n");
     return fits;
 }
 
@@ -318,28 +307,30 @@ static enum status take_headers(struct headers *headers, const struct sigv4_requ
 }
 
 /* Without spaces around it, and one for many within. */
-static void put_value(FILE *out, struct span value)
+static void put_value(struct text *out, struct span value)
 {
-    bool started = false;
-    bool space = false;
-    for (size_t i = 0; i < value.bytes; i++) {
-        char c = value.at[i];
-        if (c == ' ' || c == '\t') {
-            space = started;
-            continue;
-        }
-        if (space)
-            putc_unlocked(' ', out);
-        putc_unlocked(c, out);
-        started = true;
-        space = false;
+    const char *at = value.at, *end = value.at + value.bytes;
+    for (bool started = false; at < end; started = true) {
+        size_t spaces = 0, word = 0;
+        while (at + spaces < end && (at[spaces] == ' ' || at[spaces] == '\t'))
+            spaces++;
+        at += spaces;
+        while (at + word < end && at[word] != ' ' && at[word] != '\t')
+            word++;
+        if (started && spaces > 0 && word > 0)
+            text_put(out, " ");
+        text_put_bytes(out, at, word);
+        at += word;
     }
 }
 
-static void put_lower(FILE *out, struct span name)
+static void put_lower(struct text *out, struct span name)
 {
-    for (size_t i = 0; i < name.bytes; i++)
-        putc_unlocked(tolower((unsigned char)name.at[i]), out);
+    char lower;
+    for (size_t i = 0; i < name.bytes; i++) {
+        lower = (char)tolower((unsigned char)name.at[i]);
+        text_put_bytes(out, &lower, 1);
+    }
 }
 
 static bool is_repeated(const struct headers *headers, uint32_t i)
@@ -347,27 +338,27 @@ static bool is_repeated(const struct headers *headers, uint32_t i)
     return i > 0 && compare_names(&headers->list[i - 1].name, &headers->list[i].name) == 0;
 }
 
-static void put_headers(FILE *out, const struct headers *headers)
+static void put_headers(struct text *out, const struct headers *headers)
 {
     for (uint32_t i = 0; i < headers->count; i++) {
         if (is_repeated(headers, i)) {
-            putc_unlocked(',', out);
+            text_put(out, ",");
         } else {
-            fputs(i > 0 ? "\n" : "", out);
+            text_put(out, i > 0 ? "\n" : "");
             put_lower(out, headers->list[i].name);
-            putc_unlocked(':', out);
+            text_put(out, ":");
         }
         put_value(out, headers->list[i].value);
     }
-    fputs("\n\n", out);
+    text_put(out, "\n\n");
 }
 
-static void put_names(FILE *out, const struct headers *headers)
+static void put_names(struct text *out, const struct headers *headers)
 {
     for (uint32_t i = 0; i < headers->count; i++) {
         if (is_repeated(headers, i))
             continue;
-        fputs(i > 0 ? ";" : "", out);
+        text_put(out, i > 0 ? ";" : "");
         put_lower(out, headers->list[i].name);
     }
 }
@@ -375,57 +366,53 @@ static void put_names(FILE *out, const struct headers *headers)
 /* ---- the signature ---------------------------------------------------------------------------
  */
 
-/* Returns owned; NULL: no memory, or a path or query of too many pieces. */
-static char *canonical_request(const struct sigv4_request *request, const struct headers *headers)
+/* False: a path or query of too many pieces, or no memory. */
+static bool put_canonical(struct text *out, const struct sigv4_request *request,
+                          const struct headers *headers)
 {
-    char *text = NULL;
-    size_t bytes = 0;
-    FILE *out = open_memstream(&text, &bytes);
-    if (out == NULL)
-        return NULL;
-    fprintf(out, "%s\n", request->method);
+    text_put(out, request->method);
+    text_put(out, "\n");
     bool fits = put_path(out, request);
     fits = put_query(out, request) && fits;
     put_headers(out, headers);
     put_names(out, headers);
-    char body[DIGEST_HEX_BYTES];
-    digest_hex(request->body_bytes > 0 ? request->body : "", request->body_bytes, body);
-    fprintf(out, "\n%s", body);
-    if (fclose(out) == 0 && fits)
-        return text;
-    free(text);
-    return NULL;
+    char body[HEX_BYTES];
+    put_digest(request->body_bytes > 0 ? request->body : "", request->body_bytes, body);
+    text_put(out, "\n");
+    text_put(out, body);
+    return fits && !out->failed;
 }
 
 static void sign_text(const struct sigv4_cache *cache, const char *date, const char *scope,
-                      const char *canonical, char ret_hex[DIGEST_HEX_BYTES])
+                      const struct text *canonical, char ret_hex[HEX_BYTES])
 {
-    char hash[DIGEST_HEX_BYTES];
-    digest_hex(canonical, strlen(canonical), hash);
-    char text[sizeof ALGORITHM + SIGV4_DATE_BYTES + SIGV4_SCOPE_BYTES + DIGEST_HEX_BYTES + 4];
+    char hash[HEX_BYTES];
+    put_digest(canonical->at, canonical->bytes, hash);
+    char text[sizeof ALGORITHM + SIGV4_DATE_BYTES + SIGV4_SCOPE_BYTES + HEX_BYTES + 4];
     snprintf(text, sizeof text, ALGORITHM "\n%s\n%s\n%s", date, scope, hash);
-    uint8_t signature[DIGEST_BYTES];
-    hmac(cache->key, DIGEST_BYTES, text, signature);
-    put_hex(signature, ret_hex);
+    uint8_t signature[DIGEST_SHA256_BYTES];
+    hmac(cache->key, sizeof cache->key, text, signature);
+    digest_put_hex(signature, sizeof signature, ret_hex);
 }
 
-/* False: no room, or no memory. */
-static bool put_authorization(const struct sigv4_key *key, const char *scope,
+/* False: no room, or no memory. `out` is only where it is made. */
+static bool put_authorization(struct text *out, const struct sigv4_key *key, const char *scope,
                               const struct headers *headers, const char *signature,
                               char ret_text[SIGV4_AUTHORIZATION_BYTES])
 {
-    char *text = NULL;
-    size_t bytes = 0;
-    FILE *out = open_memstream(&text, &bytes);
-    if (out == NULL)
-        return false;
-    fprintf(out, ALGORITHM " Credential=%s/%s, SignedHeaders=", key->access_key_id, scope);
+    out->bytes = 0;
+    text_put(out, ALGORITHM " Credential=");
+    text_put(out, key->access_key_id);
+    text_put(out, "/");
+    text_put(out, scope);
+    text_put(out, ", SignedHeaders=");
     put_names(out, headers);
-    fprintf(out, ", Signature=%s", signature);
-    bool fits = fclose(out) == 0 && bytes < SIGV4_AUTHORIZATION_BYTES;
+    text_put(out, ", Signature=");
+    text_put(out, signature);
+    text_put_bytes(out, "", 1);
+    bool fits = !out->failed && out->bytes <= SIGV4_AUTHORIZATION_BYTES;
     if (fits)
-        memcpy(ret_text, text, bytes + 1);
-    free(text);
+        memcpy(ret_text, out->at, out->bytes);
     return fits;
 }
 
@@ -467,17 +454,20 @@ enum status sigv4_sign(const struct sigv4_key *key, const struct sigv4_request *
     if (key->session_token != NULL && key->session_token[0] != '\0')
         add_header(&headers, "x-amz-security-token", key->session_token);
     qsort(headers.list, headers.count, sizeof headers.list[0], compare_headers);
-    char *canonical = canonical_request(request, &headers);
-    if (canonical == NULL)
+    struct text text = {0};
+    char signature[HEX_BYTES];
+    if (!put_canonical(&text, request, &headers)) {
+        text_free(&text);
         return problem_set(problem, STATUS_TOO_LARGE,
                            "a URL of more than %u path segments or %u query parameters cannot be "
                            "signed",
                            PATH_PIECES_MAX, QUERY_PAIRS_MAX);
-    char signature[DIGEST_HEX_BYTES];
+    }
     renew_cache(cache, key, request, scope);
-    sign_text(cache, made.date, scope, canonical, signature);
-    free(canonical);
-    if (!put_authorization(key, scope, &headers, signature, made.authorization))
+    sign_text(cache, made.date, scope, &text, signature);
+    bool fits = put_authorization(&text, key, scope, &headers, signature, made.authorization);
+    text_free(&text);
+    if (!fits)
         return problem_set(problem, STATUS_TOO_LARGE,
                            "the names of the headers to sign do not fit in %u bytes",
                            SIGV4_AUTHORIZATION_BYTES);

@@ -1,11 +1,11 @@
 #include "engine/edge/sqs.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "engine/edge/digest.h"
 #include "engine/saga/value_text.h"
 
 #define REGION_BYTES 64u
@@ -103,38 +103,14 @@ void sqs_error_name(const char *code, char *ret_name, size_t name_bytes)
     (void)snprintf(ret_name, name_bytes, "SQS.%s", name);
 }
 
-/* Looked for once: it takes longer than the sum of a short text. By the edge thread. */
-static const EVP_MD *md5(void)
-{
-    static EVP_MD *found;
-    if (!found)
-        found = EVP_MD_fetch(NULL, "MD5", NULL);
-    return found;
-}
-
-void sqs_md5(const char *text, size_t bytes, char ret_hex[SQS_MD5_BYTES])
-{
-    static const char digits[] = "0123456789abcdef";
-    unsigned char sum[EVP_MAX_MD_SIZE];
-    unsigned int sum_bytes = 0;
-    ret_hex[0] = 0;
-    if (!md5() || EVP_Digest(text, bytes, sum, &sum_bytes, md5(), NULL) != 1)
-        return;
-    for (unsigned int i = 0; i < sum_bytes; i++) {
-        ret_hex[2 * i] = digits[sum[i] >> 4];
-        ret_hex[2 * i + 1] = digits[sum[i] & 15];
-    }
-    ret_hex[2 * sum_bytes] = 0;
-}
-
 bool sqs_md5_matches(struct flyover_bytes text, struct flyover_bytes hex)
 {
-    char ours[SQS_MD5_BYTES];
-    if (!hex.at)
+    uint8_t digest[DIGEST_MD5_BYTES];
+    char ours[DIGEST_HEX_BYTES(DIGEST_MD5_BYTES)];
+    if (!hex.at || !digest_md5(text.at, text.count, digest))
         return true;
-    sqs_md5((const char *)text.at, text.count, ours);
-    return ours[0] == 0 ||
-           (hex.count == strlen(ours) && strncasecmp(ours, (const char *)hex.at, hex.count) == 0);
+    digest_put_hex(digest, sizeof digest, ours);
+    return hex.count == strlen(ours) && strncasecmp(ours, (const char *)hex.at, hex.count) == 0;
 }
 
 /* ---- answers -----------------------------------------------------------------------------------

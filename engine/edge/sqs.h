@@ -28,7 +28,6 @@
 
 #define SQS_URL_BYTES_MAX  1024u
 #define SQS_ATTRIBUTES_MAX 10u
-#define SQS_MD5_BYTES      33u
 
 struct sqs_request {
     const char *action; /* "SendMessageBatch" */
@@ -64,9 +63,7 @@ NODISCARD enum status sqs_send(struct aws *aws, const struct sqs_request *reques
                                struct problem *problem);
 /* What AWS calls `code`, with or without namespace, for Retry and Catch. "" is: no answer. */
 void sqs_error_name(const char *code, char *ret_name, size_t name_bytes);
-/* Lower-case hex; "" where the machine's policy allows no MD5. */
-void sqs_md5(const char *text, size_t bytes, char ret_hex[SQS_MD5_BYTES]);
-/* True too where there is no sum to compare with. */
+/* True too where there is no sum to compare with, or no MD5 (digest.h). */
 bool sqs_md5_matches(struct flyover_bytes text, struct flyover_bytes hex);
 
 /* False: it is not JSON, or there is no memory for it; then there is nothing to close. */

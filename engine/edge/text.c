@@ -26,13 +26,17 @@ static bool make_room(struct text *text, size_t bytes)
     return true;
 }
 
-void text_put(struct text *text, const char *json)
+void text_put_bytes(struct text *text, const void *bytes, size_t count)
 {
-    size_t bytes = strlen(json);
-    if (!make_room(text, bytes))
+    if (count == 0 || !make_room(text, count))
         return;
-    memcpy(text->at + text->bytes, json, bytes);
-    text->bytes += bytes;
+    memcpy(text->at + text->bytes, bytes, count);
+    text->bytes += count;
+}
+
+void text_put(struct text *text, const char *string)
+{
+    text_put_bytes(text, string, strlen(string));
 }
 
 void text_put_number(struct text *text, const char *before, uint32_t number)

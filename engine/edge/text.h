@@ -1,5 +1,6 @@
 /*
- * text: JSON that is written from its beginning to its end, into memory that grows.
+ * text: JSON, or another text, that is written from its beginning to its end, into memory that
+ * grows.
  *
  * Threads: none. Memory: owned until text_free. Want of memory is remembered, and the text is then
  * of no use.
@@ -19,7 +20,8 @@ struct text {
 };
 
 /* As it is. */
-void text_put(struct text *text, const char *json);
+void text_put(struct text *text, const char *string);
+void text_put_bytes(struct text *text, const void *bytes, size_t count);
 /* `before` as it is, then the number. */
 void text_put_number(struct text *text, const char *before, uint32_t number);
 /* With quotes, escaped. */
