@@ -2,13 +2,12 @@
 #include "engine/edge/url.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#define TOKEN_LETTERS                                                                              \
-    "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define GROWTH_FIRST 4096u
 
 /* ---- is it a request ----------------------------------------------------------------------------
@@ -41,7 +40,14 @@ static bool check_url(const char *text, char ret_host[HTTP_HOST_BYTES])
 
 static bool is_token(const char *text, size_t bytes)
 {
-    return bytes > 0 && strspn(text, TOKEN_LETTERS) >= bytes;
+    static const bool is_letter[UCHAR_MAX + 1] = {
+        ['0' ... '9'] = true,  ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['!'] = true,
+        ['#' ... '\''] = true, ['*'] = true,         ['+'] = true,         ['-'] = true,
+        ['.'] = true,          ['^' ... '`'] = true, ['|'] = true,         ['~'] = true};
+    size_t count = 0;
+    while (count < bytes && is_letter[(unsigned char)text[count]])
+        count++;
+    return bytes > 0 && count == bytes;
 }
 
 static bool is_header(const char *line)

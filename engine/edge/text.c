@@ -1,9 +1,9 @@
 #include "engine/edge/text.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/decimal.h"
 #include "engine/saga/value_text.h"
 
 #define FIRST_BYTES       4096u
@@ -41,10 +41,9 @@ void text_put(struct text *text, const char *string)
 
 void text_put_number(struct text *text, const char *before, uint32_t number)
 {
-    char digits[16];
-    (void)snprintf(digits, sizeof(digits), "%u", number);
+    char digits[DECIMAL_BYTES_MAX];
     text_put(text, before);
-    text_put(text, digits);
+    text_put_bytes(text, digits, decimal_write(number, digits));
 }
 
 void text_string(struct text *text, const char *string, size_t string_bytes)

@@ -1,11 +1,10 @@
 #include "engine/partition/remote.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/decimal.h"
 #include "engine/partition/partition_parts.h"
 #include "engine/saga/value.h"
 
@@ -186,9 +185,15 @@ void remote_set_key_id(struct partition *partition, const char *id)
 void remote_make_key(const struct partition *partition, uint64_t saga_id, uint32_t step_no,
                      enum flyover_phase phase, char ret_key[REMOTE_KEY_BYTES])
 {
-    const char *id = partition->remote.key_id;
-    snprintf(ret_key, REMOTE_KEY_BYTES, "%s%s%" PRIu64 "-%" PRIu32 "%s", id,
-             id[0] == '\0' ? "" : "-", saga_id, step_no, phase == FLYOVER_COMPENSATION ? "-c" : "");
+    static_assert(REMOTE_KEY_ID_BYTES + DECIMAL_BYTES_MAX + 10 + sizeof "--c" <= REMOTE_KEY_BYTES,
+                  "with the ten digits of a step's number");
+    char *at = stpcpy(ret_key, partition->remote.key_id);
+    if (at > ret_key)
+        *at++ = '-';
+    at += decimal_write(saga_id, at);
+    *at++ = '-';
+    at += decimal_write(step_no, at);
+    strcpy(at, phase == FLYOVER_COMPENSATION ? "-c" : "");
 }
 
 enum status partition_prepare_templates(struct partition *partition, const struct plan *plan)

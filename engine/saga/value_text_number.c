@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/decimal.h"
+
 /* One rounding an operation, which the quick ways below live on. */
 _Static_assert(FLT_EVAL_METHOD == 0, "doubles are computed as doubles");
 
@@ -181,23 +183,11 @@ const uint8_t *text_number_read(const uint8_t *at, const uint8_t *end,
 
 /* ---- out ------------------------------------------------------------------------------------ */
 
-size_t text_number_write_integer(uint64_t value, char text[INTEGER_TEXT_BYTES])
-{
-    char digits[INTEGER_TEXT_BYTES];
-    size_t at = sizeof digits;
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    memcpy(text, digits + at, sizeof digits - at);
-    return sizeof digits - at;
-}
-
 /* 1234 with three digits behind the point is 1.234. */
 static size_t write_fixed(uint64_t digits, size_t fraction_count, char *text)
 {
     char whole[REAL_TEXT_BYTES];
-    size_t count = text_number_write_integer(digits, whole), used = 0;
+    size_t count = decimal_write(digits, whole), used = 0;
     size_t zeros = count > fraction_count ? 0 : fraction_count + 1 - count;
     for (; zeros > 0; zeros--) /* before the digits of 0.05 */
         text[used++] = '0';
@@ -232,7 +222,7 @@ static size_t write_quickly(double value, char *text)
 
 /* Decimal digits without zeros at the end, and the exponent of the first. */
 struct decimal {
-    char digits[INTEGER_TEXT_BYTES];
+    char digits[DECIMAL_BYTES_MAX];
     size_t count;
     int exponent;
     int precision; /* digits asked for */
@@ -271,7 +261,7 @@ static size_t write_scientific(const struct decimal *decimal, char *text)
     text[used++] = 'e';
     if (decimal->exponent < 0)
         text[used++] = '-';
-    return used + text_number_write_integer((uint64_t)abs(decimal->exponent), text + used);
+    return used + decimal_write((uint64_t)abs(decimal->exponent), text + used);
 }
 
 /* 0.00125 or 1250.0 */

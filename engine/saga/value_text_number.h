@@ -11,8 +11,7 @@
 #include <stdint.h>
 
 /* With the sign, the point, the exponent and the end: "-1.2345678901234567e-308". */
-#define REAL_TEXT_BYTES    32
-#define INTEGER_TEXT_BYTES 20
+#define REAL_TEXT_BYTES 32
 
 struct text_number {
     bool is_real;
@@ -27,7 +26,5 @@ const uint8_t *text_number_read(const uint8_t *at, const uint8_t *end,
 
 /* The finite `value` in as few digits as are read as the same; returns the bytes. */
 size_t text_number_write_real(double value, char text[REAL_TEXT_BYTES]);
-/* Returns the bytes. */
-size_t text_number_write_integer(uint64_t value, char text[INTEGER_TEXT_BYTES]);
 
 #endif

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "engine/base/cursor.h"
+#include "engine/base/decimal.h"
 #include "engine/saga/plain_run.h"
 #include "engine/saga/value_text.h"
 #include "engine/saga/value_text_number.h"
@@ -116,7 +117,7 @@ static void put_integer(struct writer *writer, bool is_negative, uint64_t magnit
     char text[REAL_TEXT_BYTES];
     if (is_negative)
         put_char(writer, '-');
-    put(writer, text, text_number_write_integer(magnitude, text));
+    put(writer, text, decimal_write(magnitude, text));
 }
 
 static void put_real(struct writer *writer, double value)
