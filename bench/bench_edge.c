@@ -13,7 +13,8 @@
  * Without an argument the server is sqs_stub, which answers at once, and again with 5 ms for each
  * answer, as a service that is further away has; with http://127.0.0.1:PORT it is whatever speaks
  * SQS's JSON there, such as tests/edge/servers/fauxqs.mjs: each step then takes out of the queue
- * what the one before has put in.
+ * what the one before has put in. It shares the machine: `taskset` gives the server a core, and the
+ * loop and the engine another.
  */
 #include <curl/curl.h>
 #include <signal.h>
