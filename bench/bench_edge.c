@@ -477,11 +477,34 @@ static uint64_t left_in(const struct bench *bench, uint64_t deleted_before)
     return bench->messages - (atomic_load(&bench->stub->deleted) - deleted_before);
 }
 
+/* Of what is to be sent: how many have not come to the queue, which was empty. One that came twice
+ * is one more. */
+static uint64_t left_out(const struct bench *bench, uint64_t sent_before)
+{
+    uint64_t sent =
+        bench->stub == NULL ? depth(bench) : atomic_load(&bench->stub->sent) - sent_before;
+    return sent < bench->messages ? bench->messages - sent : 0;
+}
+
 static uint32_t look_ms(const struct bench *bench, uint64_t left)
 {
     if (bench->stub != NULL)
         return 1;
     return left < bench->messages / 20 ? SERVER_LOOK_LAST_MS : SERVER_LOOK_MS;
+}
+
+/* From when the first is done to when all are. */
+static struct taken measure_engine(const struct bench *bench,
+                                   uint64_t (*left_of)(const struct bench *, uint64_t before),
+                                   uint64_t before)
+{
+    uint64_t left;
+    while ((left = left_of(bench, before)) == bench->messages)
+        usleep(1000);
+    struct from from = begin(bench, engine_cpu_ns(bench), left);
+    while ((left = left_of(bench, before)) > 0)
+        usleep(1000 * look_ms(bench, left));
+    return since(bench, &from, engine_cpu_ns(bench));
 }
 
 static struct taken measure_in(struct bench *bench)
@@ -490,13 +513,7 @@ static struct taken measure_in(struct bench *bench)
     if (bench->stub != NULL)
         atomic_store(&bench->stub->stock, bench->messages);
     begin_engine(bench, true);
-    uint64_t left;
-    while ((left = left_in(bench, deleted)) == bench->messages)
-        usleep(1000);
-    struct from from = begin(bench, engine_cpu_ns(bench), left);
-    while ((left = left_in(bench, deleted)) > 0)
-        usleep(1000 * look_ms(bench, left));
-    struct taken taken = since(bench, &from, engine_cpu_ns(bench));
+    struct taken taken = measure_engine(bench, left_in, deleted);
     end_engine(bench);
     return taken;
 }
@@ -529,28 +546,14 @@ static void start_sagas(const struct bench *bench, struct flyover_client *client
         fail(bench, "%s: the sagas were not all started in time", bench->server);
 }
 
-/* What is in the queue, or came to it, of what is not there at the beginning. */
-static uint64_t sent_to(const struct bench *bench, uint64_t sent_before)
-{
-    if (bench->stub == NULL)
-        return depth(bench);
-    return atomic_load(&bench->stub->sent) - sent_before;
-}
-
 static struct taken measure_out(struct bench *bench)
 {
-    uint64_t before = bench->stub == NULL ? 0 : atomic_load(&bench->stub->sent);
+    uint64_t sent = bench->stub == NULL ? 0 : atomic_load(&bench->stub->sent);
     begin_engine(bench, false);
     struct flyover_client *client = connect_client(bench);
     start_sagas(bench, client, time(NULL) + START_S);
     flyover_close(client);
-    uint64_t sent;
-    while ((sent = sent_to(bench, before)) == 0)
-        usleep(1000);
-    struct from from = begin(bench, engine_cpu_ns(bench), bench->messages - sent);
-    while ((sent = sent_to(bench, before)) < bench->messages)
-        usleep(1000 * look_ms(bench, bench->messages - sent));
-    struct taken taken = since(bench, &from, engine_cpu_ns(bench));
+    struct taken taken = measure_engine(bench, left_out, sent);
     end_engine(bench);
     return taken;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/admin/life.h"
+#include "engine/base/hex.h"
 #include "engine/saga/event.h"
 
 /* As much as a request may have (control.h), in hexadecimal digits and with the rest of it. */
@@ -162,16 +163,11 @@ static enum status check_outcome(const struct redrive *redrive, struct problem *
 
 static json_t *request_of(const struct redrive *redrive)
 {
-    static const char digits[] = "0123456789abcdef";
     char *text = malloc(redrive->event_bytes * 2 + 1);
     if (text == NULL)
         return NULL;
-    for (size_t i = 0; i < redrive->event_bytes; i++) {
-        text[2 * i] = digits[redrive->event[i] >> 4];
-        text[2 * i + 1] = digits[redrive->event[i] & 15];
-    }
-    json_t *request =
-        json_pack("{s:s, s:s#}", "do", "redrive", "event", text, (int)(redrive->event_bytes * 2));
+    int digits = (int)hex_write(redrive->event, redrive->event_bytes, text);
+    json_t *request = json_pack("{s:s, s:s#}", "do", "redrive", "event", text, digits);
     free(text);
     return request;
 }

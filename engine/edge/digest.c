@@ -55,13 +55,3 @@ void digest_hmac_sha256(const void *key, size_t key_bytes, const void *text, siz
     assert(done == 1 && digest_bytes == DIGEST_SHA256_BYTES);
     EVP_MAC_CTX_free(own);
 }
-
-void digest_put_hex(const uint8_t *digest, size_t bytes, char *ret_hex)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < bytes; i++) {
-        ret_hex[2 * i] = digits[digest[i] >> 4];
-        ret_hex[2 * i + 1] = digits[digest[i] & 15];
-    }
-    ret_hex[2 * bytes] = '\0';
-}

@@ -13,16 +13,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DIGEST_SHA256_BYTES     32u
-#define DIGEST_MD5_BYTES        16u
-#define DIGEST_HEX_BYTES(bytes) (2 * (bytes) + 1)
+#define DIGEST_SHA256_BYTES 32u
+#define DIGEST_MD5_BYTES    16u
 
 void digest_sha256(const void *text, size_t bytes, uint8_t ret_digest[DIGEST_SHA256_BYTES]);
 /* False: this OpenSSL has none, as one that is restricted to FIPS 140. */
 bool digest_md5(const void *text, size_t bytes, uint8_t ret_digest[DIGEST_MD5_BYTES]);
 void digest_hmac_sha256(const void *key, size_t key_bytes, const void *text, size_t bytes,
                         uint8_t ret_digest[DIGEST_SHA256_BYTES]);
-/* In lower-case letters, with a terminating zero. */
-void digest_put_hex(const uint8_t *digest, size_t bytes, char *ret_hex);
 
 #endif

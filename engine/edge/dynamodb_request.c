@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/base/hex.h"
 #include "engine/edge/digest.h"
 #include "engine/edge/dynamodb_parts.h"
 
@@ -10,10 +11,9 @@
 static json_t *make_token(const char *key)
 {
     uint8_t digest[DIGEST_SHA256_BYTES];
-    char digits[TOKEN_DIGITS + 1];
+    char digits[TOKEN_DIGITS];
     digest_sha256(key, strlen(key), digest);
-    digest_put_hex(digest, TOKEN_DIGITS / 2, digits);
-    return json_string(digits);
+    return json_stringn(digits, hex_write(digest, TOKEN_DIGITS / 2, digits));
 }
 
 static bool want_item_on_failure(json_t *request)

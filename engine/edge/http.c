@@ -62,12 +62,11 @@ static enum status read_trust(struct http *http, struct problem *problem)
 
 static enum status open_multi(struct http *http, struct problem *problem)
 {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
+        http->multi = curl_multi_init();
+    if (http->multi == NULL)
         return problem_set(problem, STATUS_NO_MEMORY, "libcurl cannot be used");
-    http->multi = curl_multi_init();
-    enum status status = http->multi == NULL
-                             ? problem_set(problem, STATUS_NO_MEMORY, "libcurl cannot be used")
-                             : http_sockets_open(&http->sockets, http->multi, problem);
+    enum status status = http_sockets_open(&http->sockets, http->multi, problem);
     if (status == STATUS_OK) {
         curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, IDLE_MAX);
         return STATUS_OK;

@@ -10,12 +10,13 @@
 #include <strings.h>
 #include <time.h>
 
+#include "engine/base/hex.h"
 #include "engine/edge/digest.h"
 #include "engine/edge/text.h"
 #include "engine/edge/url.h"
 
 #define ALGORITHM       "AWS4-HMAC-SHA256"
-#define HEX_BYTES       DIGEST_HEX_BYTES(DIGEST_SHA256_BYTES)
+#define HEX_BYTES       (2 * DIGEST_SHA256_BYTES + 1)
 #define QUERY_PAIRS_MAX 256u
 #define PATH_PIECES_MAX 256u
 
@@ -41,7 +42,7 @@ static void put_digest(const void *bytes, size_t count, char ret_hex[HEX_BYTES])
 {
     uint8_t digest[DIGEST_SHA256_BYTES];
     digest_sha256(bytes, count, digest);
-    digest_put_hex(digest, sizeof digest, ret_hex);
+    ret_hex[hex_write(digest, sizeof digest, ret_hex)] = '\0';
 }
 
 static void hmac(const void *key, size_t key_bytes, const char *text,
@@ -392,7 +393,7 @@ static void sign_text(const struct sigv4_cache *cache, const char *date, const c
     snprintf(text, sizeof text, ALGORITHM "\n%s\n%s\n%s", date, scope, hash);
     uint8_t signature[DIGEST_SHA256_BYTES];
     hmac(cache->key, sizeof cache->key, text, signature);
-    digest_put_hex(signature, sizeof signature, ret_hex);
+    ret_hex[hex_write(signature, sizeof signature, ret_hex)] = '\0';
 }
 
 /* False: no room, or no memory. `out` is only where it is made. */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "engine/base/hex.h"
 #include "engine/edge/digest.h"
 #include "engine/saga/value_text.h"
 
@@ -106,11 +107,11 @@ void sqs_error_name(const char *code, char *ret_name, size_t name_bytes)
 bool sqs_md5_matches(struct flyover_bytes text, struct flyover_bytes hex)
 {
     uint8_t digest[DIGEST_MD5_BYTES];
-    char ours[DIGEST_HEX_BYTES(DIGEST_MD5_BYTES)];
+    char ours[2 * DIGEST_MD5_BYTES];
     if (!hex.at || !digest_md5(text.at, text.count, digest))
         return true;
-    digest_put_hex(digest, sizeof digest, ours);
-    return hex.count == strlen(ours) && strncasecmp(ours, (const char *)hex.at, hex.count) == 0;
+    return hex.count == hex_write(digest, sizeof(digest), ours) &&
+           strncasecmp(ours, (const char *)hex.at, hex.count) == 0;
 }
 
 /* ---- answers -----------------------------------------------------------------------------------

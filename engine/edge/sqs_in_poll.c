@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "engine/base/hex.h"
 #include "engine/edge/sqs.h"
 #include "engine/edge/sqs_in_parts.h"
 
@@ -272,13 +273,11 @@ static void on_received(void *context, const struct aws_answer *answer)
 static void write_attempt_id(struct text *body)
 {
     unsigned char random[16];
-    char id[2 * sizeof(random) + 1];
+    char id[2 * sizeof(random)];
     if (getrandom(random, sizeof(random), 0) != sizeof(random))
         return;
-    for (size_t i = 0; i < sizeof(random); i++)
-        (void)snprintf(id + 2 * i, 3, "%02x", random[i]);
     text_put(body, ",\"ReceiveRequestAttemptId\":\"");
-    text_put(body, id);
+    text_put_bytes(body, id, hex_write(random, sizeof(random), id));
     text_put(body, "\"");
 }
 

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "engine/base/hex.h"
+
 #define LINE_BYTES_MAX 2048u
 #define BLANKS         " \t\r\n"
 #define TOKEN_PREFIX   "fly_"
@@ -273,8 +275,7 @@ static void print_hash(const char *token, char ret_text[2 * ACCESS_HASH_BYTES + 
 {
     uint8_t hash[ACCESS_HASH_BYTES];
     SHA256((const uint8_t *)token, strlen(token), hash);
-    for (uint32_t i = 0; i < ACCESS_HASH_BYTES; i++)
-        snprintf(ret_text + 2 * i, 3, "%02x", hash[i]);
+    ret_text[hex_write(hash, sizeof hash, ret_text)] = '\0';
 }
 
 enum status access_make(const char *name, const char *role, char ret_token[ACCESS_TOKEN_BYTES + 1],

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "engine/base/hex.h"
+
 /* Where the parts stand in the text, and how many bytes they are. */
 static const struct part {
     uint32_t at, bytes;
@@ -54,13 +56,9 @@ bool trace_parse(struct flyover_bytes text, uint8_t ret_trace[TRACE_BYTES])
 
 void trace_print(const uint8_t trace[TRACE_BYTES], char ret_text[TRACE_TEXT_BYTES + 1])
 {
-    static const char digits[] = "0123456789abcdef";
     memset(ret_text, '-', TRACE_TEXT_BYTES);
     ret_text[TRACE_TEXT_BYTES] = '\0';
     ret_text[0] = ret_text[1] = '0';
     for (uint32_t i = 0; i < PARTS_COUNT; trace += parts[i++].bytes)
-        for (uint32_t j = 0; j < parts[i].bytes; j++) {
-            ret_text[parts[i].at + 2 * j] = digits[trace[j] >> 4];
-            ret_text[parts[i].at + 2 * j + 1] = digits[trace[j] & 15];
-        }
+        hex_write(trace, parts[i].bytes, ret_text + parts[i].at);
 }

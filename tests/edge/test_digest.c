@@ -11,12 +11,14 @@
 
 #include <cmocka.h>
 
+#include "engine/base/hex.h"
+
 static const char of_abc[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
 static void expect_hex(const uint8_t *digest, size_t bytes, const char *expected)
 {
-    char hex[DIGEST_HEX_BYTES(DIGEST_SHA256_BYTES)];
-    digest_put_hex(digest, bytes, hex);
+    char hex[2 * DIGEST_SHA256_BYTES + 1];
+    hex[hex_write(digest, bytes, hex)] = '\0';
     assert_string_equal(hex, expected);
 }
 
