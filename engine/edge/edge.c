@@ -503,6 +503,8 @@ bool edges_turn(struct edges *edges)
     worked |= try_starts(edges);
     worked |= try_answers(edges);
     worked |= settle_durable(edges);
+    partition_expect(edges->options.partition,
+                     edges->counts.messages_open > 0 && !edges->is_draining);
     if (!edges->is_draining)
         worked |= hand_out_all(edges);
     beat(edges);

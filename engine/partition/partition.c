@@ -153,8 +153,9 @@ void partition_apply_answer(struct partition *partition, const struct event *eve
 }
 
 /* Whether the open block should go now: only when the journal is idle (else it fills on), and then
- * at once if nobody is at work whose result could still come into it. Remote work may take long:
- * that it is out holds nothing up unless answers come in numbers, and none is waited for at a stop.
+ * at once if nobody is at work whose result could still come into it. Remote work may take long,
+ * and so may what is expected: neither holds anything up unless events come in numbers, and none is
+ * waited for at a stop.
  * A block that nothing waits for, such as the end of a fire-and-forget step, is no reason to be
  * with the disk when the next saga begins. */
 static bool should_seal(const struct partition *partition)
@@ -163,9 +164,9 @@ static bool should_seal(const struct partition *partition)
     if (open->record_count == 0 || partition->sent_count > 0)
         return false;
     bool is_awaited = open->is_awaited || partition->stopping;
+    bool may_come = partition->remote.in_flight > 0 || partition->expects_more;
     if (is_awaited && partition->in_flight == 0 &&
-        (partition->remote.in_flight == 0 || partition->stopping ||
-         partition->sealed_records <= FEW_RECORDS))
+        (!may_come || partition->stopping || partition->sealed_records <= FEW_RECORDS))
         return true;
     return partition_now_ns(partition) - partition->sealed_ns >= PARTITION_SEAL_INTERVAL_NS;
 }
@@ -654,6 +655,11 @@ void partition_wake(struct partition *partition)
 {
     atomic_store(&partition->woken, true);
     sleeper_wake(&partition->sleeper);
+}
+
+void partition_expect(struct partition *partition, bool more)
+{
+    partition->expects_more = more;
 }
 
 bool partition_is_light(const struct partition *partition)

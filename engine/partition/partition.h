@@ -255,6 +255,10 @@ void partition_wait(struct partition *partition, uint64_t timeout_ns);
 /* Any thread, after it has put something where the engine's thread looks between its turns: the
  * wait that is under way, or the next one, ends at once. */
 void partition_wake(struct partition *partition);
+/* Whether more events come from outside soon, from who waits for none of those before: where they
+ * come in numbers, an open block then waits for them until PARTITION_SEAL_INTERVAL_NS after the
+ * last, since each block costs a sync. False at first. */
+void partition_expect(struct partition *partition, bool more);
 /* The last block was a small one: little is under way, and somebody may wait for each of it. */
 bool partition_is_light(const struct partition *partition);
 /* True when nothing runs and nothing waits: every saga has ended, is stuck, or waits for a timer,

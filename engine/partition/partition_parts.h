@@ -120,6 +120,7 @@ struct partition {
     uint64_t durable_tail; /* effects before this may leave */
     uint64_t sealed_ns;
     uint32_t sealed_records; /* of the last block */
+    bool expects_more;       /* partition_expect */
     int64_t last_now_ms;
 
     struct service services[PARTITION_SERVICES_MAX]; /* beside state->services */

@@ -285,6 +285,47 @@ static void a_repeat_needs_no_room(void **state)
     assert_string_equal(post.order, "AB");
 }
 
+static void turns_at_once(struct edge_rig *rig, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        rig_now_ns -= PARTITION_SEAL_INTERVAL_NS;
+        edge_rig_turn(rig);
+    }
+}
+
+static void post_starts(char prefix, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const char name[] = {prefix, (char)('a' + i), '\0'};
+        post_start(name, "1", prefix);
+    }
+}
+
+static void messages_in_numbers_share_a_block(void **state)
+{
+    struct edge_rig *rig = *state;
+    struct partition_options options = edge_rig_options(rig);
+    options.now_ns = rig_read_ns;
+    rig_open(rig->rig, &options, SAGA("A", "\"A\":{\"Type\":\"Pass\",\"End\":true}"));
+    struct edges_options edges = edge_rig_edges_options(rig);
+    edge_rig_open_edges(rig, &edges, "{\"post\": {}}");
+    edge_rig_turns(rig, 4);
+    post_starts('A', 20);
+    turns_at_once(rig, 4);
+    assert_int_equal(post.settled, 20);
+    post_starts('B', 20);
+    turns_at_once(rig, 4);
+    assert_int_equal(post.settled, 20);
+    edge_rig_turns(rig, 1);
+    turns_at_once(rig, 3);
+    assert_int_equal(post.settled, 40);
+    /* Nothing is open: what others start waits for nothing. */
+    uint64_t no = partition_durable_no(rig->rig->partition);
+    rig_start(rig->rig, rig->rig->plan, "x", "y");
+    turns_at_once(rig, 3);
+    assert_int_equal(partition_durable_no(rig->rig->partition), no + 1);
+}
+
 static void no_more_is_taken_than_has_room(void **state)
 {
     struct edge_rig *rig = *state;
@@ -664,6 +705,7 @@ int main(void)
         EDGE_TEST(what_can_be_no_payload_is_refused_at_once),
         EDGE_TEST(starts_that_find_no_room_wait_in_their_order),
         EDGE_TEST(a_repeat_needs_no_room),
+        EDGE_TEST(messages_in_numbers_share_a_block),
         EDGE_TEST(no_more_is_taken_than_has_room),
         EDGE_TEST(answers_come_in_where_starts_have_no_room),
         EDGE_TEST(a_signal_reaches_its_saga),

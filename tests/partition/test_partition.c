@@ -291,6 +291,70 @@ static void no_step_runs_before_its_start_is_durable(void **state)
     assert_string_equal(scripted_trace, "a");
 }
 
+/* ---- blocks -------------------------------------------------------------------------------------
+ */
+
+static const char no_step[] =
+    "{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"End\":true}}}";
+
+static void start_many(struct rig *rig, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        start(rig, input_of("x", "y", 0));
+}
+
+/* Time stands still. */
+static bool becomes_durable_at_once(struct rig *rig)
+{
+    uint64_t no = partition_pending_no(rig->partition);
+    for (uint32_t i = 0; i < 4; i++) {
+        bool worked;
+        struct problem problem = {0};
+        assert_int_equal(partition_poll(rig->partition, &worked, &problem), STATUS_OK);
+    }
+    return partition_durable_no(rig->partition) >= no;
+}
+
+static bool second_block_goes_at_once(struct rig *rig, uint32_t first_count, bool expected)
+{
+    partition_expect(rig->partition, false);
+    poll_until_quiet(rig);
+    start_many(rig, first_count);
+    rig_turn(rig);
+    assert_true(becomes_durable_at_once(rig));
+    partition_expect(rig->partition, expected);
+    start_many(rig, 1);
+    return becomes_durable_at_once(rig);
+}
+
+static void where_more_is_expected_in_numbers_a_block_waits_for_it(void **state)
+{
+    struct rig *rig = *state;
+    struct partition_options options = rig_options(rig, DURABILITY_SYNC);
+    options.now_ns = rig_read_ns;
+    rig_open(rig, &options, no_step);
+    assert_true(second_block_goes_at_once(rig, 20, false));
+    assert_true(second_block_goes_at_once(rig, 1, true));
+    assert_false(second_block_goes_at_once(rig, 20, true));
+    rig_now_ns += PARTITION_SEAL_INTERVAL_NS - 1;
+    assert_false(becomes_durable_at_once(rig));
+    rig_now_ns++;
+    assert_true(becomes_durable_at_once(rig));
+}
+
+static void a_stop_waits_for_nothing_that_is_expected(void **state)
+{
+    struct rig *rig = *state;
+    struct partition_options options = rig_options(rig, DURABILITY_SYNC);
+    options.now_ns = rig_read_ns;
+    rig_open(rig, &options, no_step);
+    assert_false(second_block_goes_at_once(rig, 20, true));
+    char digest[PARTITION_DIGEST_BYTES];
+    rig_stop(rig, digest);
+    rig_open(rig, &options, NULL);
+    assert_int_equal(totals_of(rig).succeeded, 21);
+}
+
 /* ---- recovery ----------------------------------------------------------------------------------
  */
 
@@ -490,6 +554,8 @@ int main(void)
         RIG_TEST(a_restart_comes_to_the_same_state),
         RIG_TEST(a_crash_at_any_turn_loses_nothing_acknowledged_and_doubles_nothing),
         RIG_TEST(a_sleeping_retry_survives_a_restart),
+        RIG_TEST(where_more_is_expected_in_numbers_a_block_waits_for_it),
+        RIG_TEST(a_stop_waits_for_nothing_that_is_expected),
         RIG_TEST(the_clock_of_the_journal_never_goes_back),
         RIG_TEST(a_definition_that_names_an_unknown_handler_is_refused),
         RIG_TEST(a_definition_that_names_an_unknown_service_is_refused),
