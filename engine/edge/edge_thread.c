@@ -379,12 +379,13 @@ int64_t edge_thread_turn(struct edge_thread *thread)
      * give them something to do in another turn. */
     uint64_t stirs = thread->stirs;
     again_ms = sooner(again_ms, turn_aws(thread));
+    bool has_ended = http_flush(thread->http);
     if (thread->is_draining && !look_drained(thread))
         again_ms = sooner(again_ms, DRAIN_LOOK_MS);
     wake_engine(thread);
     if (thread->has_news)
         again_ms = sooner(again_ms, EDGE_TOGETHER_MS);
-    return thread->stirs == stirs ? again_ms : 0;
+    return thread->stirs == stirs && !has_ended ? again_ms : 0;
 }
 
 static uint32_t gather_fds(struct edge_thread *thread, struct pollfd *ret_fds)

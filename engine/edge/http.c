@@ -313,9 +313,11 @@ static void end_under_way(struct http *http, struct http_transfer *transfer, CUR
     end(http, transfer, how);
 }
 
-static void take_ended(struct http *http)
+/* True: some had ended. */
+static bool take_ended(struct http *http)
 {
     int left;
+    bool has_any = false;
     CURLMsg *message;
     while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
         struct http_transfer *transfer = NULL;
@@ -323,7 +325,9 @@ static void take_ended(struct http *http)
         assert(message->msg == CURLMSG_DONE);
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
         end_under_way(http, transfer, code);
+        has_any = true;
     }
+    return has_any;
 }
 
 /* ---- those that wait ----------------------------------------------------------------------------
@@ -408,8 +412,14 @@ void http_turn(struct http *http)
 {
     block_signal(http);
     http_sockets_turn(&http->sockets);
-    take_ended(http);
+    (void)take_ended(http);
     look_at_waiting(http);
+}
+
+bool http_flush(struct http *http)
+{
+    http_sockets_flush(&http->sockets);
+    return take_ended(http);
 }
 
 static int bound_wait(const struct http *http, int64_t timeout_ms)

@@ -100,6 +100,9 @@ bool http_answer_header_at(const struct http_answer *answer, uint32_t index, con
                            const char **ret_value);
 /* What came is read, on_end called; that may send again. */
 void http_turn(struct http *http);
+/* Sends what http_send was given since the turn, without a look at the sockets, as the next turn
+ * would. True: on_end was called. */
+bool http_flush(struct http *http);
 /* Until one of its sockets, or of `fds`, is ready, http_wake was called, or the time is over (-1:
  * never). Sets `revents`; an fd that is closed or broken counts as POLLIN. It may return sooner. At
  * most HTTP_WAIT_FDS_MAX fds. */

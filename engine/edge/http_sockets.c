@@ -145,6 +145,14 @@ static void act(struct http_sockets *sockets, curl_socket_t fd, short seen)
     (void)code;
 }
 
+void http_sockets_flush(struct http_sockets *sockets)
+{
+    if (clock_now_ns() < sockets->due_ns)
+        return;
+    sockets->due_ns = UINT64_MAX;
+    act(sockets, CURL_SOCKET_TIMEOUT, 0);
+}
+
 void http_sockets_turn(struct http_sockets *sockets)
 {
     if (!sockets->is_fresh)
@@ -161,8 +169,5 @@ void http_sockets_turn(struct http_sockets *sockets)
             i++;
     }
     sockets->is_fresh = false;
-    if (clock_now_ns() >= sockets->due_ns) {
-        sockets->due_ns = UINT64_MAX;
-        act(sockets, CURL_SOCKET_TIMEOUT, 0);
-    }
+    http_sockets_flush(sockets);
 }

@@ -39,6 +39,9 @@ void http_sockets_wait(struct http_sockets *sockets, struct pollfd *fds, uint32_
 /* libcurl does what the sockets and the time call for; asks them first if http_sockets_wait has not
  * since the last turn. */
 void http_sockets_turn(struct http_sockets *sockets);
+/* What the time alone calls for: a transfer that was added is sent, as far as its socket takes it.
+ */
+void http_sockets_flush(struct http_sockets *sockets);
 void http_sockets_wake(const struct http_sockets *sockets);
 
 #endif

@@ -47,6 +47,12 @@ void http_turn(struct http *http)
     (void)http;
 }
 
+bool http_flush(struct http *http)
+{
+    (void)http;
+    return false;
+}
+
 void http_wait(struct http *http, struct pollfd *fds, uint32_t fds_count, int64_t timeout_ms)
 {
     struct pollfd all[512] = {{.fd = http->event_fd, .events = POLLIN}};

@@ -459,6 +459,34 @@ static void an_end_may_send_the_next(void **state)
     assert_int_equal(http_open_requests(http), 0);
 }
 
+static void a_flush_sends_without_a_turn(void **state)
+{
+    (void)state;
+    struct outcome outcomes[2] = {0};
+    struct http_request first = http_rig_request(fake_http_url(server), &outcomes[0]);
+    http_rig_ask(http, &first, HTTP_ANSWERED); /* and keeps the connection */
+    struct http_request second = http_rig_request(fake_http_url(server), &outcomes[1]);
+    http_rig_send(http, &second);
+    assert_false(http_flush(http));
+    fake_http_wait(server, 2);
+    http_rig_until(http, outcomes, 2);
+    assert_int_equal(fake_http_connections(server), 1);
+    http_rig_free(outcomes, 2);
+}
+
+static void a_flush_tells_that_one_has_ended(void **state)
+{
+    (void)state;
+    struct outcome refused = {0};
+    struct http_request request = http_rig_request("http://127.0.0.1:1/", &refused);
+    request.timeout_ms = 1;
+    http_rig_send(http, &request);
+    while (!http_flush(http))
+        assert_int_equal(refused.ends, 0);
+    assert_int_equal(refused.ends, 1);
+    http_rig_free(&refused, 1);
+}
+
 static void what_is_under_way_ends_with_a_close(void **state)
 {
     (void)state;
@@ -520,6 +548,8 @@ int main(void)
         TEST(a_wait_ends_by_a_wake_of_another_thread),
         TEST(a_wait_ends_by_a_socket_of_others),
         TEST(an_end_may_send_the_next),
+        TEST(a_flush_sends_without_a_turn),
+        TEST(a_flush_tells_that_one_has_ended),
         TEST(what_is_under_way_ends_with_a_close),
         TEST(a_broken_pipe_is_no_signal_to_the_thread),
     };
