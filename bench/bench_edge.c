@@ -8,7 +8,9 @@
  *          the engine: a queue of sqs_in, each message of which starts a saga that ends at once
  *
  * The engine is `flyover serve` with an fsync a block, of its own data directory under $TMPDIR. The
- * loop signs nothing, reads of an answer its receipt handles, and keeps nothing.
+ * loop signs nothing, reads of an answer its receipt handles, and keeps nothing. It begins when the
+ * server has rested for as long as it did while the engine started: one that has a garbage
+ * collector is slower after a rest.
  *
  * Without an argument the server is sqs_stub, which answers at once, and again with 5 ms for each
  * answer, as a service that is further away has; with http://127.0.0.1:PORT it is whatever speaks
@@ -39,7 +41,8 @@
 #define PATH_BYTES   256u
 #define NS_A_S       1e9
 /* How often a server is asked how much is left: not so often that it has to do with it, and for
- * the last of them as often as it takes to know when. */
+ * the first and the last of them as often as it takes to know when. */
+#define LOOK_FIRST_US       1000u
 #define SERVER_LOOK_MS      20u
 #define SERVER_LOOK_LAST_MS 2u
 #define WARM_ROUNDS         4u
@@ -137,17 +140,19 @@ static CURL *make_easy(const struct bench *bench, struct request *request,
     return easy;
 }
 
-/* One request and its answer, whatever it says; the answer is valid until the next. */
+/* One request and its answer, whatever it says; the answer is valid until the next. On one
+ * connection, which costs the server least while it is measured. */
 static const char *ask(const struct bench *bench, const char *action, const char *body)
 {
     static struct request request;
     request.answer_bytes = 0;
     struct curl_slist *headers = headers_of(action);
-    CURL *easy = make_easy(bench, &request, headers);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
-    if (curl_easy_perform(easy) != CURLE_OK)
+    if (request.easy == NULL)
+        request.easy = make_easy(bench, &request, headers);
+    curl_easy_setopt(request.easy, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(request.easy, CURLOPT_POSTFIELDS, body);
+    if (curl_easy_perform(request.easy) != CURLE_OK)
         fail(bench, "%s does not answer", bench->origin);
-    curl_easy_cleanup(easy);
     curl_slist_free_all(headers);
     return request.answer;
 }
@@ -436,6 +441,7 @@ struct taken {
     uint64_t messages;
     double wall_s, cpu_s;
     double requests; /* of the stub; 0: nobody counts them */
+    double rest_s;   /* of the server, before */
 };
 
 /* When it began, until `since`. */
@@ -455,18 +461,10 @@ static struct from begin(const struct bench *bench, uint64_t cpu_ns, uint64_t me
 
 static struct taken since(const struct bench *bench, const struct from *from, uint64_t cpu_ns)
 {
-    return (struct taken){from->messages, (double)(clock_now_ns() - from->ns) / NS_A_S,
-                          (double)(cpu_ns - from->cpu_ns) / NS_A_S,
-                          (double)(requests_of(bench) - from->requests)};
-}
-
-static struct taken measure_loop(struct bench *bench, bool is_in)
-{
-    if (is_in && bench->stub != NULL)
-        atomic_store(&bench->stub->stock, bench->messages);
-    struct from from = begin(bench, cpu_ns_of(CLOCK_PROCESS_CPUTIME_ID), bench->messages);
-    run_loop(bench, is_in);
-    return since(bench, &from, cpu_ns_of(CLOCK_PROCESS_CPUTIME_ID));
+    return (struct taken){.messages = from->messages,
+                          .wall_s = (double)(clock_now_ns() - from->ns) / NS_A_S,
+                          .cpu_s = (double)(cpu_ns - from->cpu_ns) / NS_A_S,
+                          .requests = (double)(requests_of(bench) - from->requests)};
 }
 
 /* Of what the queue held when all began: how many are not deleted. */
@@ -486,6 +484,26 @@ static uint64_t left_out(const struct bench *bench, uint64_t sent_before)
     return sent < bench->messages ? bench->messages - sent : 0;
 }
 
+/* But for a look now and then, as while it waits for the first of the engine's. */
+static void let_rest(const struct bench *bench, double rest_s)
+{
+    uint64_t from_ns = clock_now_ns();
+    while ((double)(clock_now_ns() - from_ns) / NS_A_S < rest_s) {
+        (void)left_in(bench, 0);
+        usleep(LOOK_FIRST_US);
+    }
+}
+
+static struct taken measure_loop(struct bench *bench, bool is_in, double rest_s)
+{
+    let_rest(bench, rest_s);
+    if (is_in && bench->stub != NULL)
+        atomic_store(&bench->stub->stock, bench->messages);
+    struct from from = begin(bench, cpu_ns_of(CLOCK_PROCESS_CPUTIME_ID), bench->messages);
+    run_loop(bench, is_in);
+    return since(bench, &from, cpu_ns_of(CLOCK_PROCESS_CPUTIME_ID));
+}
+
 static uint32_t look_ms(const struct bench *bench, uint64_t left)
 {
     if (bench->stub != NULL)
@@ -493,18 +511,20 @@ static uint32_t look_ms(const struct bench *bench, uint64_t left)
     return left < bench->messages / 20 ? SERVER_LOOK_LAST_MS : SERVER_LOOK_MS;
 }
 
-/* From when the first is done to when all are. */
+/* From when the first is done to when all are; the server has rested since `begun_ns`. */
 static struct taken measure_engine(const struct bench *bench,
                                    uint64_t (*left_of)(const struct bench *, uint64_t before),
-                                   uint64_t before)
+                                   uint64_t before, uint64_t begun_ns)
 {
     uint64_t left;
     while ((left = left_of(bench, before)) == bench->messages)
-        usleep(1000);
+        usleep(LOOK_FIRST_US);
     struct from from = begin(bench, engine_cpu_ns(bench), left);
     while ((left = left_of(bench, before)) > 0)
         usleep(1000 * look_ms(bench, left));
-    return since(bench, &from, engine_cpu_ns(bench));
+    struct taken taken = since(bench, &from, engine_cpu_ns(bench));
+    taken.rest_s = (double)(from.ns - begun_ns) / NS_A_S;
+    return taken;
 }
 
 static struct taken measure_in(struct bench *bench)
@@ -512,8 +532,9 @@ static struct taken measure_in(struct bench *bench)
     uint64_t deleted = bench->stub == NULL ? 0 : atomic_load(&bench->stub->deleted);
     if (bench->stub != NULL)
         atomic_store(&bench->stub->stock, bench->messages);
+    uint64_t begun_ns = clock_now_ns();
     begin_engine(bench, true);
-    struct taken taken = measure_engine(bench, left_in, deleted);
+    struct taken taken = measure_engine(bench, left_in, deleted, begun_ns);
     end_engine(bench);
     return taken;
 }
@@ -549,11 +570,12 @@ static void start_sagas(const struct bench *bench, struct flyover_client *client
 static struct taken measure_out(struct bench *bench)
 {
     uint64_t sent = bench->stub == NULL ? 0 : atomic_load(&bench->stub->sent);
+    uint64_t begun_ns = clock_now_ns();
     begin_engine(bench, false);
     struct flyover_client *client = connect_client(bench);
     start_sagas(bench, client, time(NULL) + START_S);
     flyover_close(client);
-    struct taken taken = measure_engine(bench, left_out, sent);
+    struct taken taken = measure_engine(bench, left_out, sent, begun_ns);
     end_engine(bench);
     return taken;
 }
@@ -605,10 +627,12 @@ static void measure_server(struct bench *bench, const char *server, uint32_t mes
     for (uint32_t i = 0; i < bench->measure.repetitions; i++) {
         if (bench->stub == NULL)
             make_queue(bench);
-        struct taken loop = measure_loop(bench, false);
-        struct taken loop_in = measure_loop(bench, true);
         struct taken engine = measure_out(bench);
         struct taken engine_in = measure_in(bench);
+        if (bench->stub == NULL)
+            make_queue(bench);
+        struct taken loop = measure_loop(bench, false, engine.rest_s);
+        struct taken loop_in = measure_loop(bench, true, engine_in.rest_s);
         note(bench, "out", &loop, &engine);
         note(bench, "in", &loop_in, &engine_in);
     }
