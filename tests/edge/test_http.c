@@ -466,9 +466,11 @@ static void a_flush_sends_without_a_turn(void **state)
     struct http_request first = http_rig_request(fake_http_url(server), &outcomes[0]);
     http_rig_ask(http, &first, HTTP_ANSWERED); /* and keeps the connection */
     struct http_request second = http_rig_request(fake_http_url(server), &outcomes[1]);
+    fake_http_script(server, &(struct fake_answer){.held = true});
     http_rig_send(http, &second);
     assert_false(http_flush(http));
     fake_http_wait(server, 2);
+    fake_http_release(server, 1);
     http_rig_until(http, outcomes, 2);
     assert_int_equal(fake_http_connections(server), 1);
     http_rig_free(outcomes, 2);
