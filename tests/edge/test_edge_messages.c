@@ -304,11 +304,7 @@ static void post_starts(char prefix, uint32_t count)
 static void messages_in_numbers_share_a_block(void **state)
 {
     struct edge_rig *rig = *state;
-    struct partition_options options = edge_rig_options(rig);
-    options.now_ns = rig_read_ns;
-    rig_open(rig->rig, &options, SAGA("A", "\"A\":{\"Type\":\"Pass\",\"End\":true}"));
-    struct edges_options edges = edge_rig_edges_options(rig);
-    edge_rig_open_edges(rig, &edges, "{\"post\": {}}");
+    edge_rig_open(rig, SAGA("A", "\"A\":{\"Type\":\"Pass\",\"End\":true}"));
     edge_rig_turns(rig, 4);
     post_starts('A', 20);
     turns_at_once(rig, 4);

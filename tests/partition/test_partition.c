@@ -297,6 +297,13 @@ static void no_step_runs_before_its_start_is_durable(void **state)
 static const char no_step[] =
     "{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Pass\",\"End\":true}}}";
 
+static void open_by_test_clock(struct rig *rig, const char *definition)
+{
+    struct partition_options options = rig_options(rig, DURABILITY_SYNC);
+    options.now_ns = rig_read_ns;
+    rig_open(rig, &options, definition);
+}
+
 static void start_many(struct rig *rig, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
@@ -330,9 +337,7 @@ static bool second_block_goes_at_once(struct rig *rig, uint32_t first_count, boo
 static void where_more_is_expected_in_numbers_a_block_waits_for_it(void **state)
 {
     struct rig *rig = *state;
-    struct partition_options options = rig_options(rig, DURABILITY_SYNC);
-    options.now_ns = rig_read_ns;
-    rig_open(rig, &options, no_step);
+    open_by_test_clock(rig, no_step);
     assert_true(second_block_goes_at_once(rig, 20, false));
     assert_true(second_block_goes_at_once(rig, 1, true));
     assert_false(second_block_goes_at_once(rig, 20, true));
@@ -345,13 +350,11 @@ static void where_more_is_expected_in_numbers_a_block_waits_for_it(void **state)
 static void a_stop_waits_for_nothing_that_is_expected(void **state)
 {
     struct rig *rig = *state;
-    struct partition_options options = rig_options(rig, DURABILITY_SYNC);
-    options.now_ns = rig_read_ns;
-    rig_open(rig, &options, no_step);
+    open_by_test_clock(rig, no_step);
     assert_false(second_block_goes_at_once(rig, 20, true));
     char digest[PARTITION_DIGEST_BYTES];
     rig_stop(rig, digest);
-    rig_open(rig, &options, NULL);
+    open_by_test_clock(rig, NULL);
     assert_int_equal(totals_of(rig).succeeded, 21);
 }
 
